@@ -1,0 +1,92 @@
+"""Numbers as a file writes them, kept as exact rationals.
+
+A JSON number means the decimal that was written (0.2 is 1/5, not the nearest double); "a/b" is a rational.
+A Python float means its shortest decimal, which is what ``repr`` prints.
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+from typing import Any
+
+from tamdp_theory.errors import InputError
+
+_RATIONAL = re.compile(r"[+-]?\d{1,400}(/\d{1,400})?")
+_DECIMAL = re.compile(r"[+-]?\d{0,400}(\.\d{0,400})?([eE][+-]?\d{1,3})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Decimal:
+    """The text of a JSON number with a fraction or an exponent, not yet read."""
+
+    text: str
+
+
+@lru_cache(maxsize=65536)
+def _parse(text: str, pattern: re.Pattern[str]) -> Fraction | None:
+    if not pattern.fullmatch(text):
+        return None
+    try:
+        return Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        return None
+
+
+def exact(value: Any, place: str) -> Fraction:
+    """Return ``value`` (int, float, Fraction, "a/b" or a JSON decimal) as an exact rational.
+
+    Raises InputError, naming ``place``, for booleans, NaN, infinities, malformed text and anything else.
+    """
+    if isinstance(value, bool):
+        raise InputError(f"{place}: expected a number, got the boolean {str(value).lower()}")
+    if isinstance(value, Decimal):
+        number = _parse(value.text, _DECIMAL)
+        if number is not None:
+            return number
+        raise InputError(f"{place}: {_short(value.text)} is out of range; write it as \"a/b\"")
+    if isinstance(value, int):
+        if value.bit_length() > 1400:
+            raise InputError(f"{place}: integer with {value.bit_length()} bits; numbers have at most 400 digits")
+        return Fraction(value)
+    if isinstance(value, Fraction):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InputError(f"{place}: expected a finite number, got {value}")
+        return Fraction(repr(float(value)))
+    if isinstance(value, str):
+        number = _parse(value, _RATIONAL)
+        if number is not None:
+            return number
+        raise InputError(f"{place}: {_short(value)!r} is not a number; write 0.25 or \"1/4\"")
+    raise InputError(f"{place}: expected a number or a string \"a/b\", got {_kind(value)}")
+
+
+def to_json(value: Fraction) -> int | float | str:
+    """Return the shortest JSON form that ``exact`` reads back as the same rational."""
+    if value.denominator == 1:
+        return int(value)
+    try:
+        approximation = float(value)
+    except OverflowError:
+        return f"{value.numerator}/{value.denominator}"
+    if Fraction(repr(approximation)) == value:
+        return approximation
+    return f"{value.numerator}/{value.denominator}"
+
+
+def show(value: Fraction) -> str:
+    """Return a rational as a short text for messages: an exact short decimal, else a rounded one."""
+    approximation = float(value)
+    return str(int(value)) if value.denominator == 1 else f"{approximation:.12g}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "a list", tuple: "a list", type(None): "null"}
+    return names.get(type(value), type(value).__name__)
