@@ -79,7 +79,7 @@ def decode_json(content: bytes, place: str, schema: str, decode: Callable[[bytes
     try:
         return decode(content)
     except msgspec.ValidationError as error:
-        raise InputError(f"{place}: {_readable(error)}") from error
+        raise InputError(f"{place}: {readable(error)}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{place}: not JSON: {error} (NaN and Infinity are not JSON numbers)") from error
     except RecursionError as error:
@@ -105,7 +105,7 @@ def from_dict(data: Mapping[str, Any]) -> TAMDP:
     try:
         document = msgspec.convert(data, Document)
     except msgspec.ValidationError as error:
-        raise InputError(_readable(error)) from error
+        raise InputError(readable(error)) from error
     except RecursionError as error:
         raise InputError(f"data nested too deep; a {SCHEMA} object has at most 8 levels") from error
     return compile_document(document)
@@ -385,7 +385,8 @@ def _require_unique(values: Sequence[Any], place: str, what: str, names: Sequenc
         seen[value] = i
 
 
-def _readable(error: msgspec.ValidationError) -> str:
+def readable(error: msgspec.ValidationError) -> str:
+    """Return a msgspec message as "place: what"."""
     message, _, path = str(error).partition(" - at `")
     message = message.replace("Expected", "expected").replace("Object", "object").replace("Invalid", "invalid")
     place = path.rstrip("`").removeprefix("$").removeprefix(".")

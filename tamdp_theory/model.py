@@ -245,7 +245,7 @@ class TAMDP:
         """p as a sparse matrix (P, X + C): rows are pairs, columns nodes and then classes."""
         shape = (self.n_pairs, self.n_nodes + self.n_classes)
         offsets = np.searchsorted(self.edge_pair, np.arange(self.n_pairs + 1))
-        matrix = sparse.csr_array((self.edge_probability, self.edge_target, offsets), shape=shape)
+        matrix = sparse.csr_array((self.edge_probability.copy(), self.edge_target.copy(), offsets), shape=shape)
         matrix.sum_duplicates()
         return matrix
 
@@ -266,6 +266,16 @@ class TAMDP:
     def node_sum(self, values: Floats) -> Floats:
         """Sum an array over pairs (P, ...) within each node: (X, ...)."""
         return np.add.reduceat(values, self.pair_start, axis=0)
+
+    def prompt_sum(self, values: Floats) -> Floats:
+        """Sum an array over pairs (P, ...) within each prompt: (N, ...)."""
+        order, starts = self._by_prompt
+        return np.add.reduceat(values[order], starts, axis=0)
+
+    @cached_property
+    def _by_prompt(self) -> tuple[Ints, Ints]:
+        sizes = np.array([len(pairs) for pairs in self.prompt_pairs])
+        return np.concatenate(self.prompt_pairs), np.cumsum(sizes) - sizes
 
     def spread_to_pairs(self, values: Floats) -> Floats:
         """Repeat an array over nodes (X, ...) for each pair: (P, ...)."""

@@ -1,0 +1,149 @@
+"""Fisher information, Hessian, smoothness and gradient domination: the constants of convergence proofs."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tamdp_theory.errors import CapacityError, InputError
+from tamdp_theory.exact.passes import backward, best, forward
+from tamdp_theory.exact.values import class_rewards_of
+from tamdp_theory.model import TAMDP, Floats, Ints, check_same_process
+from tamdp_theory.policies.base import Policy
+from tamdp_theory.policies.loglinear import LogLinear
+from tamdp_theory.policies.tabular import TabularSoftmax
+
+MAX_DENSE = 4000
+
+
+def fisher_information(env: TAMDP, policy: Policy) -> Floats:
+    """E[s s^T] (d, d), prompts averaged: scores of distinct steps are uncorrelated, so only g g^T terms remain."""
+    check_same_process(env, policy.env)
+    _check_dense(policy.n_parameters, "parameters")
+    taken = forward(env, policy.pair_probability[:, None])[1][:, 0] * env.prompt_probability[env.pair_prompt]
+    scores = policy.scores()
+    return scores.T @ (taken[:, None] * scores)
+
+
+def score_energy(env: TAMDP, policy: Policy) -> Floats:
+    """E[||s||^2 | q] of each prompt (N,); tabular: sum_x d(x) (1 - sum_a pi^2), L2."""
+    check_same_process(env, policy.env)
+    pi = policy.pair_probability[:, None]
+    taken = forward(env, pi)[1][:, 0]
+    if policy.is_tabular:
+        norm = (1 - 2 * pi + env.spread_to_pairs(env.node_sum(pi**2)))[:, 0]
+    else:
+        scores = policy.scores()
+        norm = np.einsum("pd,pd->p", scores, scores)
+    return env.prompt_sum(taken * norm)
+
+
+def hessian(env: TAMDP, policy: Policy, class_reward: ArrayLike | None = None) -> Floats:
+    """Hessian of J, or of the mean of ``class_reward`` (C,), in the policy's parameters (d, d).
+
+    For policies whose logits are linear in the parameters (tabular, log-linear); InputError otherwise.
+    """
+    check_same_process(env, policy.env)
+    reward = env.class_composite if class_reward is None else class_rewards_of(env, class_reward)
+    _check_dense(env.n_pairs, "legal actions")
+    _check_dense(policy.n_parameters, "parameters")
+    pairs = _logit_hessian(env, policy.pair_probability[:, None], reward)
+    if isinstance(policy, LogLinear):
+        return policy.features.T @ pairs @ policy.features
+    if isinstance(policy, TabularSoftmax):
+        result = np.zeros((policy.n_parameters, policy.n_parameters))
+        result[np.ix_(env.pair_parameter, env.pair_parameter)] = pairs
+        return result
+    raise InputError(f"hessian: logits of {type(policy).__name__} are not linear in its parameters; use TabularSoftmax or LogLinear")
+
+
+def _logit_hessian(env: TAMDP, pi: Floats, reward: Floats) -> Floats:
+    """Both passes differentiated in the direction of every logit at once: (P, P)."""
+    node, pair = backward(env, pi, reward[:, None, None])
+    value, q = node[:, 0], pair[:, 0]
+    occupancy, taken = forward(env, pi)
+    count = env.n_pairs
+    direction = np.eye(count)
+    pi_dot = pi * (direction - env.spread_to_pairs(env.node_sum(pi * direction)))
+    value_dot = np.zeros((env.n_nodes + env.n_classes, count))
+    q_dot = np.empty((count, count))
+    for level in reversed(env.levels):
+        rows = level.pairs
+        q_dot[rows] = level.outgoing @ value_dot
+        value_dot[level.nodes] = np.add.reduceat(pi_dot[rows] * q[rows] + pi[rows] * q_dot[rows], level.starts, axis=0)
+    taken_dot = np.zeros((count, count))
+    for rank, level in enumerate(env.levels):
+        inflow = np.zeros((env.n_nodes, count))
+        if rank:
+            inflow[level.nodes] = level.incoming @ taken_dot
+        owner = env.pair_node[level.pairs]
+        taken_dot[level.pairs] = pi_dot[level.pairs] * occupancy[owner] + pi[level.pairs] * inflow[owner]
+    advantage = q - env.spread_to_pairs(value)
+    result = taken_dot * advantage + taken * (q_dot - env.spread_to_pairs(value_dot[: env.n_nodes]))
+    return result * env.prompt_probability[env.pair_prompt, None]
+
+
+def reward_range(env: TAMDP, class_reward: ArrayLike | None = None) -> Floats:
+    """osc of a reward over the outcomes of each prompt (N,); None: the composite."""
+    reward = env.class_composite if class_reward is None else class_rewards_of(env, class_reward)
+    return np.array([np.ptp(reward[classes]) for classes in env.prompt_classes])
+
+
+def smoothness(env: TAMDP, class_reward: ArrayLike | None = None) -> float:
+    """L_J of L3 for tabular policies: max_q rho_q osc_q(c) / 2, an upper bound on the norm of the Hessian everywhere.
+
+    max_x d_max(x) is attained at a start node, where it is rho_q; osc over a prompt's own outcomes replaces W.
+    """
+    return float((env.prompt_probability * reward_range(env, class_reward)).max() / 2)
+
+
+@dataclass(frozen=True)
+class GradientDomination:
+    """optimum J*_r, constant C_r(theta) of L4, gap J*_r - J_r(theta), comparator: the pair chosen at each node (X,)."""
+
+    optimum: float
+    constant: float
+    gap: float
+    comparator: Ints
+
+
+def gradient_domination(env: TAMDP, policy: Policy, class_reward: ArrayLike | None = None) -> GradientDomination:
+    """The constant of L4: J*_r - J_r(theta) <= C_r(theta) ||grad J_r(theta)|| for a tabular policy.
+
+    Among optimal actions the comparator takes the one with the smallest C (exactly on trees, a valid choice on any process).
+    """
+    check_same_process(env, policy.env)
+    if not policy.is_tabular:
+        raise InputError("gradient_domination: L4 is a statement about tabular policies")
+    reward = env.class_composite if class_reward is None else class_rewards_of(env, class_reward)
+    pi = policy.pair_probability[:, None]
+    value, pair_value = (array[:, 0] for array in best(env, reward[:, None]))
+    occupancy, taken = (array[:, 0] for array in forward(env, pi))
+    tolerance = 1e-12 * max(1.0, float(np.abs(reward).max()))
+    optimal = pair_value >= env.spread_to_pairs(value) - tolerance
+    squared = env.kernel.copy()
+    squared.data = squared.data**2
+    cost = np.zeros(env.n_nodes + env.n_classes)
+    comparator = np.empty(env.n_nodes, dtype=np.int64)
+    for level in reversed(env.levels):
+        rows = level.pairs
+        with np.errstate(divide="ignore"):
+            pair_cost = np.where(optimal[rows], 1 / taken[rows] ** 2 + squared[rows] @ cost, np.inf)
+        cost[level.nodes] = np.minimum.reduceat(pair_cost, level.starts)
+        order = np.lexsort((pair_cost, env.pair_node[rows]))
+        comparator[level.nodes] = rows[order[level.starts]]
+    chosen = np.zeros((env.n_pairs, 1))
+    chosen[comparator] = 1.0
+    visits = forward(env, chosen)[0][:, 0]
+    seen = visits > 0
+    constant = float(np.sqrt(((visits[seen] / taken[comparator[seen]]) ** 2).sum()))
+    start = env.prompt_start
+    current = backward(env, pi, reward[:, None, None])[0][start, 0, 0]
+    optimum = backward(env, chosen, reward[:, None, None])[0][start, 0, 0]
+    rho = env.prompt_probability
+    return GradientDomination(float((rho * optimum).sum()), constant, float((rho * (optimum - current)).sum()), comparator)
+
+
+def _check_dense(size: int, what: str) -> None:
+    if size > MAX_DENSE:
+        raise CapacityError(f"{size:,} {what} make a dense matrix over the limit of {MAX_DENSE:,}; use a smaller process or policy")

@@ -1,0 +1,269 @@
+"""Group moments (theory.md section 3): what the expected update and its variance need to know about GRPO's advantages.
+
+For reward classes m = 1..M of one prompt with probabilities P and a group of G independent trajectories,
+
+    h_m = E[A_1 | m]    h+-_m = E[max(+-A_1, 0) | m]    a_m = E[A_1^2 | m]    b_ml = E[A_1 A_2 | m, l]
+
+where "| m, l" fixes the classes of members 1 and 2. ``center`` has closed forms; the others sum over the law of the other
+members' statistics (states.py), exactly. Everything is a polynomial in P; P may be a batch.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from tamdp_theory.errors import InputError
+from tamdp_theory.exact.states import GroupStates, group_states
+from tamdp_theory.model import Floats
+from tamdp_theory.numbers import exact
+
+Normalization = Literal["center", "sum_then_normalize", "normalize_then_sum"]
+NORMALIZATIONS: tuple[Normalization, ...] = ("center", "sum_then_normalize", "normalize_then_sum")
+_KEEP = 20_000_000  # floats of a law held at once
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How a group becomes advantages (theory.md section 2): group size G >= 2, normalization, eps >= 0, ddof 0 or 1."""
+
+    group_size: int
+    normalization: Normalization
+    eps: float = 0.0
+    ddof: int = 0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.group_size, (int, np.integer)) or isinstance(self.group_size, bool) or self.group_size < 2:
+            raise InputError(f"group_size: must be an integer of at least 2, got {self.group_size!r}")
+        if self.normalization not in NORMALIZATIONS:
+            raise InputError(f"normalization: must be one of {', '.join(NORMALIZATIONS)}; got {self.normalization!r}")
+        if not (np.isfinite(self.eps) and self.eps >= 0):
+            raise InputError(f"eps: must be finite and not negative, got {self.eps}")
+        if self.ddof not in (0, 1):
+            raise InputError(f"ddof: must be 0 or 1, got {self.ddof!r}")
+
+    @property
+    def kappa(self) -> float:
+        """(G - 1) / G."""
+        return (self.group_size - 1) / self.group_size
+
+
+@dataclass(frozen=True, eq=False)
+class GroupPlan:
+    """Everything about group moments that does not depend on P: reuse it for many P with the same reward table.
+
+    rewards: M classes, each K exact rewards; weights: K exact weights.
+    """
+
+    rewards: tuple[tuple[Fraction, ...], ...]
+    weights: tuple[Fraction, ...]
+    scheme: Scheme
+    _states: dict[tuple[int, ...], GroupStates] = field(default_factory=dict, init=False, repr=False)
+    _tables: dict[tuple[str, tuple[int, ...]], Floats] = field(default_factory=dict, init=False, repr=False)
+
+    def moments(self, probability: Floats) -> "GroupMoments":
+        """Group moments at P (..., M); entries >= 0 that sum to one."""
+        return GroupMoments(self, probability)
+
+    @cached_property
+    def composite(self) -> tuple[Fraction, ...]:
+        """c of each class."""
+        return tuple(sum((w * r for w, r in zip(self.weights, row, strict=True)), Fraction(0)) for row in self.rewards)
+
+    @cached_property
+    def variables(self) -> tuple[tuple[float, tuple[Fraction, ...]], ...]:
+        """The (weight, values per class) that are standardized; those that never vary are left out."""
+        columns = [(Fraction(1), self.composite)]
+        if self.scheme.normalization == "normalize_then_sum":
+            columns = [(w, tuple(row[k] for row in self.rewards)) for k, w in enumerate(self.weights)]
+        return tuple((float(w), values) for w, values in columns if w > 0 and len(set(values)) > 1)
+
+    def states(self, chosen: tuple[int, ...]) -> GroupStates:
+        """States of G - 1 other members for the chosen variables."""
+        if chosen not in self._states:
+            self._states[chosen] = group_states([self.variables[v][1] for v in chosen], self.scheme.group_size - 1)
+        return self._states[chosen]
+
+    def one(self, chosen: tuple[int, ...]) -> Floats:
+        """A_1, A_1 A_1' of the first and last chosen variable, in each state of G - 1 others (S, 2 J)."""
+        if ("one", chosen) not in self._tables:
+            count = len(self.states(chosen).values[0])
+            first = [self._advantages(chosen, (j,), 0, j) for j in range(count)]
+            last = first if len(chosen) == 1 else [self._advantages(chosen, (j,), -1, j) for j in range(count)]
+            self._tables["one", chosen] = np.stack([*first, *(x * y for x, y in zip(first, last, strict=True))], axis=1)
+        return self._tables["one", chosen]
+
+    def two(self, chosen: tuple[int, ...]) -> Floats:
+        """A_1 and A_1 A_2' of the first and last chosen variable, in each state of G - 2 others (S, 2 J J)."""
+        if ("two", chosen) not in self._tables:
+            count = len(self.states(chosen).values[0])
+            pairs = [(m, j) for m in range(count) for j in range(count)]
+            first = [self._advantages(chosen, pair, 0, pair[0]) for pair in pairs]
+            last = [self._advantages(chosen, pair, -1, pair[1]) for pair in pairs]
+            self._tables["two", chosen] = np.stack([*first, *(x * y for x, y in zip(first, last, strict=True))], axis=1)
+        return self._tables["two", chosen]
+
+    def summed(self) -> Floats:
+        """max(A_1, 0) with all variables summed, in each state of G - 1 others (S, J)."""
+        chosen = tuple(range(len(self.variables)))
+        if ("summed", chosen) not in self._tables:
+            count = len(self.states(chosen).values[0])
+            sums = [
+                sum((w * self._advantages(chosen, (j,), v, j) for v, (w, _) in enumerate(self.variables)), np.float64(0))
+                for j in range(count)
+            ]
+            self._tables["summed", chosen] = np.maximum(np.stack(sums, axis=1), 0.0)
+        return self._tables["summed", chosen]
+
+    def _advantages(self, chosen: tuple[int, ...], extra: tuple[int, ...], place: int, of: int) -> Floats:
+        """A of merged class ``of``, one of the ``extra`` members, in one chosen variable, in each state of the others (S,)."""
+        states, size, variable = self.states(chosen), self.scheme.group_size, range(len(chosen))[place]
+        total, spread = states.totals(size - len(extra), extra, variable)
+        unit = states.unit[variable]
+        centred = size * states.values[variable][of] - total
+        if self.scheme.normalization == "center":
+            return centred * unit / size
+        scale = spread * np.sqrt(size / (size - self.scheme.ddof)) + size * self.scheme.eps / unit
+        return np.divide(centred, scale, out=np.zeros_like(centred), where=spread > 0)
+
+
+class GroupMoments:
+    """Group moments at P; each is computed when first read. Shapes lead with the batch shape of P, then (M,) or (M, M)."""
+
+    def __init__(self, plan: GroupPlan, probability: Floats) -> None:
+        self.plan, self.probability = plan, probability
+        self._columns = probability.reshape(-1, probability.shape[-1]).T
+        self._laws: dict[tuple[int, ...], tuple[Floats, Floats]] = {}
+
+    @cached_property
+    def first(self) -> Floats:
+        """h (..., M): the effective reward of L5."""
+        if self._centered:
+            return self.plan.scheme.kappa * self._deviation[0]
+        return self._sum(weight * self._one((v,))[0] for v, (weight, _) in enumerate(self.plan.variables))
+
+    @cached_property
+    def positive(self) -> Floats:
+        """h+ (..., M), >= 0."""
+        chosen = tuple(range(len(self.plan.variables)))
+        if not chosen:
+            return np.zeros(self.probability.shape)
+        expected = self._expect(chosen, self.plan.summed(), 1)
+        return expected[..., self.plan.states(chosen).label]
+
+    @cached_property
+    def negative(self) -> Floats:
+        """h- (..., M), >= 0; h = h+ - h-."""
+        return np.maximum(self.positive - self.first, 0.0)
+
+    @cached_property
+    def second(self) -> Floats:
+        """a (..., M), >= 0."""
+        scheme = self.plan.scheme
+        if self._centered:
+            deviation, variance = self._deviation
+            return scheme.kappa**2 * deviation**2 + (scheme.group_size - 1) / scheme.group_size**2 * variance
+        return self._sum(
+            (1 + (u != v)) * weight * other * self._one((u, v) if u != v else (v,))[1]
+            for v, (weight, _) in enumerate(self.plan.variables)
+            for u, (other, _) in enumerate(self.plan.variables[: v + 1])
+        )
+
+    @cached_property
+    def cross(self) -> Floats:
+        """b (..., M, M), symmetric."""
+        if self._centered:
+            size, given = self.plan.scheme.group_size, self.given_pair
+            return given * np.swapaxes(given, -1, -2) + (size - 2) / size**2 * self._deviation[1][..., None]
+        half = self._sum(
+            (weight * other * (1 + (u != v)) / 2 * self._two((u, v) if u != v else (v,))[1]
+            for v, (weight, _) in enumerate(self.plan.variables)
+            for u, (other, _) in enumerate(self.plan.variables[: v + 1])), self.probability.shape[-1])
+        return half + np.swapaxes(half, -1, -2)
+
+    @cached_property
+    def given_pair(self) -> Floats:
+        """E[A_1 | m, l] (..., M, M); dh_m/dP_l = (G - 1) times it."""
+        if self._centered:
+            deviation, size = self._deviation[0], self.plan.scheme.group_size
+            return deviation[..., :, None] - (deviation[..., :, None] + deviation[..., None, :]) / size
+        terms = (weight * self._two((v,))[0] for v, (weight, _) in enumerate(self.plan.variables))
+        return self._sum(terms, self.probability.shape[-1])
+
+    @property
+    def _centered(self) -> bool:
+        return self.plan.scheme.normalization == "center"
+
+    @cached_property
+    def _deviation(self) -> tuple[Floats, Floats]:
+        """c_m - J (..., M) and Var c (..., 1); shifted by the smallest c, which changes neither."""
+        low = min(self.plan.composite)
+        composite = np.array([float(c - low) for c in self.plan.composite])
+        deviation = composite - (self.probability * composite).sum(-1, keepdims=True)
+        return deviation, (self.probability * deviation**2).sum(-1, keepdims=True)
+
+    def _one(self, chosen: tuple[int, ...]) -> tuple[Floats, Floats]:
+        expected = self._expect(chosen, self.plan.one(chosen), 1).reshape(*self.probability.shape[:-1], 2, -1)
+        expected = expected[..., self.plan.states(chosen).label]
+        return expected[..., 0, :], expected[..., 1, :]
+
+    def _two(self, chosen: tuple[int, ...]) -> tuple[Floats, Floats]:
+        states = self.plan.states(chosen)
+        count = len(states.values[0])
+        expected = self._expect(chosen, self.plan.two(chosen), 0).reshape(*self.probability.shape[:-1], 2, count, count)
+        expected = expected[..., states.label, :][..., states.label]
+        return expected[..., 0, :, :], expected[..., 1, :, :]
+
+    def _expect(self, chosen: tuple[int, ...], table: Floats, which: int) -> Floats:
+        """Expectation of functions of the state (S, F) under the law of G - 2 (which = 0) or G - 1 others: (..., F)."""
+        states, batch = self.plan.states(chosen), self._columns.shape[1]
+        if len(table) * batch <= _KEEP:
+            if chosen not in self._laws:
+                self._laws[chosen] = states.laws(self._columns)
+            expected = self._laws[chosen][which].T @ table
+        else:
+            chunk = max(1, _KEEP // len(table))
+            starts = range(0, batch, chunk)
+            expected = np.concatenate([states.laws(self._columns[:, i : i + chunk])[which].T @ table for i in starts])
+        return expected.reshape(*self.probability.shape[:-1], -1)
+
+    def _sum(self, terms: Iterable[Floats], *more: int) -> Floats:
+        return sum(terms, np.zeros((*self.probability.shape, *more)))
+
+
+def group_moments(
+    probability: ArrayLike,
+    rewards: ArrayLike | Sequence[Sequence[Any]],
+    weights: ArrayLike | Sequence[Any],
+    group_size: int,
+    normalization: Normalization,
+    eps: float = 0.0,
+    ddof: int = 0,
+) -> GroupMoments:
+    """Exact group moments of GRPO (theory.md section 3), each computed when first read.
+
+    probability (..., M) sums to one; rewards (M, K) and weights (K,) may hold floats (read as their shortest decimals),
+    Fractions or "a/b". Raises InputError for bad input, CapacityError where the group statistics have too many states.
+    """
+    scheme = Scheme(group_size, normalization, eps, ddof)
+    exact_weights = tuple(exact(_plain(w), f"weights[{k}]") for k, w in enumerate(weights))  # type: ignore[arg-type]
+    table = tuple(
+        tuple(exact(_plain(r), f"rewards[{m}][{k}]") for k, r in enumerate(row))
+        for m, row in enumerate(rewards)  # type: ignore[arg-type]
+    )
+    p = np.asarray(probability, dtype=np.float64)
+    if p.ndim < 1 or p.shape[-1] != len(table) or any(len(row) != len(exact_weights) for row in table):
+        raise InputError(f"probability {p.shape}, rewards and weights do not fit: need (..., M), (M, K) and (K,)")
+    if not (np.isfinite(p).all() and (p >= 0).all() and np.allclose(p.sum(-1), 1, rtol=0, atol=1e-9)):
+        raise InputError("probability: entries must be >= 0 and sum to 1")
+    if any(w < 0 for w in exact_weights):
+        raise InputError("weights: must not be negative")
+    return GroupPlan(table, exact_weights, scheme).moments(p)
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value

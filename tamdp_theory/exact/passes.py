@@ -1,0 +1,47 @@
+"""The two passes everything is made of: values backward, occupancy forward. Linear in edges, vectorized over S policies."""
+
+import numpy as np
+
+from tamdp_theory.model import TAMDP, Floats
+
+
+def backward(env: TAMDP, pi: Floats, terminal: Floats, running: Floats | None = None) -> tuple[Floats, Floats]:
+    """Expected terminal value (plus running rewards) from each node and from each pair.
+
+    pi (P, S); terminal (C, F, S) or (C, F, 1): F functions of the reward class; running (P, S): a reward for taking the pair,
+    added to every function. Returns node values V (X, F, S) and pair values Q (P, F, S).
+    """
+    functions, seeds = terminal.shape[1], pi.shape[1]
+    value = np.empty((env.n_nodes + env.n_classes, functions * seeds))
+    value[env.n_nodes :] = np.broadcast_to(terminal, (env.n_classes, functions, seeds)).reshape(env.n_classes, -1)
+    pair_value = np.empty((env.n_pairs, functions, seeds))
+    for level in reversed(env.levels):
+        q = (level.outgoing @ value).reshape(-1, functions, seeds)
+        if running is not None:
+            q += running[level.pairs, None, :]
+        pair_value[level.pairs] = q
+        q *= pi[level.pairs, None, :]
+        value[level.nodes] = np.add.reduceat(q, level.starts, axis=0).reshape(-1, functions * seeds)
+    return value[: env.n_nodes].reshape(env.n_nodes, functions, seeds), pair_value
+
+
+def forward(env: TAMDP, pi: Floats) -> tuple[Floats, Floats]:
+    """Probability, given the prompt, that a trajectory visits a node (X, S) and takes a pair (P, S); pi (P, S)."""
+    occupancy = np.empty((env.n_nodes, pi.shape[1]))
+    taken = np.zeros(pi.shape)
+    for rank, level in enumerate(env.levels):
+        occupancy[level.nodes] = level.incoming @ taken if rank else 1.0
+        taken[level.pairs] = pi[level.pairs] * occupancy[env.pair_node[level.pairs]]
+    return occupancy, taken
+
+
+def best(env: TAMDP, terminal: Floats) -> tuple[Floats, Floats]:
+    """Optimal expected terminal value from each node (X, F) and pair (P, F); terminal (C, F), each F maximized alone."""
+    value = np.empty((env.n_nodes + env.n_classes, terminal.shape[1]))
+    value[env.n_nodes :] = terminal
+    pair_value = np.empty((env.n_pairs, terminal.shape[1]))
+    for level in reversed(env.levels):
+        q = level.outgoing @ value
+        pair_value[level.pairs] = q
+        value[level.nodes] = np.maximum.reduceat(q, level.starts, axis=0)
+    return value[: env.n_nodes], pair_value

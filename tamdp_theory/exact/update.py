@@ -1,0 +1,129 @@
+"""Mean and variance of GRPO's update direction, exactly (L5, L6): all prompts in the step, independent groups."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from tamdp_theory.exact.group import GroupPlan, Normalization, Scheme
+from tamdp_theory.exact.law import ClassLaw
+from tamdp_theory.exact.values import logit_gradient, score_weight
+from tamdp_theory.model import TAMDP, Floats, Ints, check_same_process
+from tamdp_theory.policies.base import Policy
+
+
+@dataclass(frozen=True)
+class UpdateMoments:
+    """mean m (d,); second_moment E||g||^2 >= 0; variance V = E||g - m||^2 >= 0; prompt_variance V_q (N,), before rho_q^2."""
+
+    mean: Floats
+    second_moment: float
+    variance: float
+    prompt_variance: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class UpdatePlan:
+    """What the update's moments need that does not depend on the policy; reuse it along a training path."""
+
+    env: TAMDP
+    scheme: Scheme
+    think_weight: float = 1.0
+
+    @cached_property
+    def groups(self) -> tuple[tuple[GroupPlan, Ints], ...]:
+        """Prompts with equal reward tables share a plan: (plan, classes (n, M) of these prompts)."""
+        tables: dict[tuple[tuple[object, ...], ...], list[Ints]] = {}
+        for classes in self.env.prompt_classes:
+            table = tuple(self.env.exact_class_rewards[c] for c in classes)
+            tables.setdefault(table, []).append(classes)
+        return tuple(
+            (GroupPlan(table, self.env.exact_weights, self.scheme), np.stack(members))  # type: ignore[arg-type]
+            for table, members in tables.items()
+        )
+
+    def effective_reward(self, probability: Floats) -> Floats:
+        """h of each class (C, S) at class probabilities (C, S)."""
+        result = np.empty_like(probability)
+        for plan, classes in self.groups:
+            result[classes] = _back(plan.moments(_lead(probability[classes])).first)
+        return result
+
+    def signed_rewards(self, probability: Floats) -> tuple[Floats, Floats]:
+        """h+ and h- of each class (C, S)."""
+        positive, negative = np.empty_like(probability), np.empty_like(probability)
+        for plan, classes in self.groups:
+            moments = plan.moments(_lead(probability[classes]))
+            positive[classes], negative[classes] = _back(moments.positive), _back(moments.negative)
+        return positive, negative
+
+    def mean_sensitivity(self, pi: Floats, probability: Floats | None = None) -> Floats:
+        """m with respect to logits (P, S) under policies pi (P, S)."""
+        law = ClassLaw.of(self.env, pi).probability if probability is None else probability
+        terminal = self.effective_reward(law)[:, None]
+        flow = logit_gradient(self.env, pi, terminal, score_weight(self.env, self.think_weight))[:, 0]
+        return flow * self.env.prompt_probability[self.env.pair_prompt, None]
+
+    def tabular_moments(self, pi: Floats) -> tuple[Floats, Floats, Floats]:
+        """m with respect to logits (P, S), V (S,) and V_q (N, S) of tabular policies pi (P, S)."""
+        law = ClassLaw.of(self.env, pi, self.think_weight)
+        variance = self._prompt_variance(law, law.tabular_energy, None)
+        rho = self.env.prompt_probability
+        return self.mean_sensitivity(pi, law.probability), (rho[:, None] ** 2 * variance).sum(axis=0), variance
+
+    def moments(self, policy: Policy) -> UpdateMoments:
+        """m, V and E||g||^2 of any policy."""
+        env = self.env
+        check_same_process(env, policy.env)
+        pi = policy.pair_probability[:, None]
+        law = ClassLaw.of(env, pi, self.think_weight)
+        mean = policy.pull_back(self.mean_sensitivity(pi, law.probability), policy.parameters[:, None])[:, 0]
+        per_prompt = self._prompt_variance(law, law.energy(policy), policy)[:, 0]
+        variance = float((env.prompt_probability**2 * per_prompt).sum())
+        return UpdateMoments(mean, float((mean**2).sum()) + variance, variance, per_prompt)
+
+    def _prompt_variance(self, law: ClassLaw, energy: Floats, policy: Policy | None) -> Floats:
+        """V_q (N, S) = (1/G) sum a e + sum_ml (kappa b_ml - h_m h_l) <grad P_m, grad P_l>."""
+        result = np.empty((self.env.n_prompts, law.pi.shape[1]))
+        size, kappa = self.scheme.group_size, self.scheme.kappa
+        for plan, classes in self.groups:
+            moments = plan.moments(_lead(law.probability[classes]))
+            h = moments.first
+            quadratic = kappa * moments.cross - h[..., :, None] * h[..., None, :]
+            spread = _back(moments.second)
+            for i, row in enumerate(classes):
+                prompt = int(self.env.class_prompt[row[0]])
+                if policy is None or policy.is_tabular:
+                    gram = law.tabular_gram(prompt)
+                else:
+                    gradient = law.gradients(policy, prompt)
+                    gram = np.einsum("md,ld->ml", gradient, gradient)[:, :, None]
+                noise = (spread[i] * energy[row]).sum(axis=0) / size
+                result[prompt] = noise + np.einsum("sml,mls->s", quadratic[i], gram)
+        return np.maximum(result, 0.0)
+
+
+def update_moments(
+    env: TAMDP,
+    policy: Policy,
+    group_size: int,
+    normalization: Normalization,
+    eps: float = 0.0,
+    ddof: int = 0,
+    think_weight: float = 1.0,
+) -> UpdateMoments:
+    """Exact m(theta), E||g||^2 and V(theta) of GRPO's estimator with all prompts in every step (L5, L6).
+
+    Raises InputError for bad settings, CapacityError where the group statistics have too many states.
+    """
+    return UpdatePlan(env, Scheme(group_size, normalization, eps, ddof), think_weight).moments(policy)
+
+
+def _lead(probability: Floats) -> Floats:
+    """(n, M, S) -> (n, S, M): the batch shape leads."""
+    return np.ascontiguousarray(np.swapaxes(probability, 1, 2))
+
+
+def _back(moments: Floats) -> Floats:
+    """(n, S, M) -> (n, M, S)."""
+    return np.swapaxes(moments, 1, 2)

@@ -1,0 +1,32 @@
+"""Synthetic TA-MDP families, one per file, each with the facts known about it in closed form.
+
+    bandit        one decision; contextual_bandit: several prompts; drift_bandit: the example of T1.drift
+    random_tree   trees of tool calls without structure
+    search        search calls and evidence, after Visual-ARFT
+    coding        code that mends an image, after Visual-ARFT; a DAG
+    number_line   walk to a goal, after RL4VLM
+    blackjack     hit or stand, after RL4VLM; dealer_law: the dealer's final total
+
+Every number is an exact rational; equal arguments give equal processes.
+"""
+
+from tamdp_theory.families.bandit import bandit
+from tamdp_theory.families.bandit import contextual as contextual_bandit
+from tamdp_theory.families.bandit import drift as drift_bandit
+from tamdp_theory.families.blackjack import blackjack, dealer_law
+from tamdp_theory.families.coding import coding
+from tamdp_theory.families.number_line import number_line
+from tamdp_theory.families.random_tree import random_tree
+from tamdp_theory.families.search import search
+
+__all__ = [
+    "bandit",
+    "blackjack",
+    "coding",
+    "contextual_bandit",
+    "dealer_law",
+    "drift_bandit",
+    "number_line",
+    "random_tree",
+    "search",
+]
