@@ -36,13 +36,15 @@ TOOL, THINK, ANSWER = range(3)
 class Level:
     """Nodes whose longest incoming path has the same length.
 
-    nodes (n,), pairs (p,) the pairs of these nodes, starts (n,) offsets of each node in ``pairs``;
-    outgoing (p, n_nodes + n_classes) kernel rows of ``pairs``; incoming (n, n_pairs) kernel columns into ``nodes``.
+    nodes (n,), pairs (p,) the pairs of these nodes, starts (n,) offsets of each node in ``pairs``; members (n, p) 1 where a
+    node owns a pair; outgoing (p, n_nodes + n_classes) kernel rows of ``pairs``; incoming (n, n_pairs) kernel columns into
+    ``nodes``.
     """
 
     nodes: Ints
     pairs: Ints
     starts: Ints
+    members: sparse.csr_array
     outgoing: sparse.csr_array
     incoming: sparse.csr_array
 
@@ -258,14 +260,32 @@ class TAMDP:
             counts = self.pair_count[nodes]
             starts = np.cumsum(counts) - counts
             pairs = np.repeat(self.pair_start[nodes] - starts, counts) + np.arange(counts.sum())
-            levels.append(Level(nodes, pairs, starts, self.kernel[pairs], into_nodes[nodes]))
+            members = _indicator(starts, len(pairs))
+            levels.append(Level(nodes, pairs, starts, members, self.kernel[pairs], into_nodes[nodes]))
         return tuple(levels)
 
     # -- sums over nodes ----------------------------------------------------------------------------------------
 
     def node_sum(self, values: Floats) -> Floats:
         """Sum an array over pairs (P, ...) within each node: (X, ...)."""
-        return np.add.reduceat(values, self.pair_start, axis=0)
+        return (self._owned @ values.reshape(self.n_pairs, -1)).reshape(-1, *values.shape[1:])
+
+    def node_max(self, values: Floats) -> Floats:
+        """Largest entry of an array over pairs (P, S) within each node: (X, S)."""
+        result = values[self.pair_start]
+        for nodes, pairs in self._later_slots:
+            result[nodes] = np.maximum(result[nodes], values[pairs])
+        return result
+
+    @cached_property
+    def _owned(self) -> sparse.csr_array:
+        return _indicator(self.pair_start, self.n_pairs)
+
+    @cached_property
+    def _later_slots(self) -> tuple[tuple[Ints, Ints], ...]:
+        """Nodes with more than a actions and their pair in slot a, for a = 1, 2, ..."""
+        nodes = [np.flatnonzero(self.pair_count > a) for a in range(1, self.n_actions)]
+        return tuple((x, self.pair_start[x] + a) for a, x in enumerate(nodes, start=1))
 
     def prompt_sum(self, values: Floats) -> Floats:
         """Sum an array over pairs (P, ...) within each prompt: (N, ...)."""
@@ -279,7 +299,7 @@ class TAMDP:
 
     def spread_to_pairs(self, values: Floats) -> Floats:
         """Repeat an array over nodes (X, ...) for each pair: (P, ...)."""
-        return values[self.pair_node]
+        return np.take(values, self.pair_node, axis=0, mode="clip")
 
     def __repr__(self) -> str:
         return (
@@ -299,6 +319,12 @@ def _frozen(values: Any) -> Any:
     array = np.asarray(values)
     array.setflags(write=False)
     return array
+
+
+def _indicator(starts: Ints, columns: int) -> sparse.csr_array:
+    """Rows of ones over contiguous column ranges that begin at ``starts``."""
+    shape = (len(starts), columns)
+    return sparse.csr_array((np.ones(columns), np.arange(columns), np.append(starts, columns)), shape=shape)
 
 
 def _groups(labels: Ints, count: int) -> tuple[Ints, ...]:

@@ -70,7 +70,7 @@ def _logit_hessian(env: TAMDP, pi: Floats, reward: Floats) -> Floats:
     for level in reversed(env.levels):
         rows = level.pairs
         q_dot[rows] = level.outgoing @ value_dot
-        value_dot[level.nodes] = np.add.reduceat(pi_dot[rows] * q[rows] + pi[rows] * q_dot[rows], level.starts, axis=0)
+        value_dot[level.nodes] = level.members @ (pi_dot[rows] * q[rows] + pi[rows] * q_dot[rows])
     taken_dot = np.zeros((count, count))
     for rank, level in enumerate(env.levels):
         inflow = np.zeros((env.n_nodes, count))

@@ -76,7 +76,7 @@ class ClassLaw:
                 reach, g = self.pair[level.pairs, slot, 0], scores[level.pairs]
                 after[:, -1] += norm[level.pairs] * reach + 2 * np.einsum("pd,pd->p", g, after[:, :-1])
                 after[:, :-1] += g * reach[:, None]
-                tail[level.nodes] = np.add.reduceat(pi[level.pairs, None] * after, level.starts, axis=0)
+                tail[level.nodes] = level.members @ (pi[level.pairs, None] * after)
             energy[:, slot] = tail[: env.n_nodes, -1]
         return energy[env.prompt_start[env.class_prompt], env.class_slot][:, None]
 

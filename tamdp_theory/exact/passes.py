@@ -21,7 +21,7 @@ def backward(env: TAMDP, pi: Floats, terminal: Floats, running: Floats | None = 
             q += running[level.pairs, None, :]
         pair_value[level.pairs] = q
         q *= pi[level.pairs, None, :]
-        value[level.nodes] = np.add.reduceat(q, level.starts, axis=0).reshape(-1, functions * seeds)
+        value[level.nodes] = level.members @ q.reshape(len(q), -1)
     return value[: env.n_nodes].reshape(env.n_nodes, functions, seeds), pair_value
 
 

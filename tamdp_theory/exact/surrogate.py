@@ -70,7 +70,7 @@ def surrogate(
 def path_gradient(paths: Trajectories, coefficient: Floats, policy: Policy, think_weight: float = 1.0) -> Floats:
     """sum_tau coefficient_tau s_lambda(tau) (d, S) at ``policy``; coefficient (T, S)."""
     env = paths.env
-    flow = paths.visits.T @ coefficient
+    flow = paths.visits_transposed @ coefficient
     weight = score_weight(env, think_weight)
     if weight is not None:
         flow = flow * weight[:, None]

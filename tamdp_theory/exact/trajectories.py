@@ -33,6 +33,11 @@ class Trajectories:
         columns = self.pairs[rows, steps]
         return sparse.csr_array((np.ones(len(rows)), (rows, columns)), shape=(len(self.prompt), self.env.n_pairs))
 
+    @cached_property
+    def visits_transposed(self) -> sparse.csr_array:
+        """The transpose of ``visits``, by rows."""
+        return self.visits.T.tocsr()
+
     def log_policy(self, log_pi: Floats) -> Floats:
         """Sum of log pi along each trajectory (T, S); log_pi (P, S)."""
         return self.visits @ log_pi

@@ -11,7 +11,9 @@ Facts, exact in Fractions:
     dealer's bust probability by open card:  2 .353608, 3 .373875, 4 .394468, 5 .416404, 6 .423150, 7 .262312, 8 .244741,
         9 .228425, 10 .212109, ace .115286;
     optimal for accuracy: stand on hard 17+, on hard 13 to 16 against 2 to 6, on hard 12 against 4 to 6, on soft 19+, on soft
-        18 against 2 to 8; hit otherwise (soft 18 against an ace: hit, by a hair);
+        18 against 2 to 8; hit otherwise. Expected accuracy .476722, wins 42.9457 %; the uniformly random policy .302052 and
+        28.0611 % (RL4VLM reports 40.2 % for its trained model);
+    optimal for the default weights: never hit a hard hand of 12 or more, except 12 against 7: economy outweighs the rest;
     the next card busts hard t with probability (t - 8)/13 from t = 12 on, 0 below; a soft hand never.
 """
 

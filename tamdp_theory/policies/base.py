@@ -75,8 +75,16 @@ class Policy(ABC):
 
 def log_softmax(env: TAMDP, logits: Floats) -> Floats:
     """log pi (P, S) of logits (P, S), node by node."""
-    shifted = logits - env.spread_to_pairs(np.maximum.reduceat(logits, env.pair_start, axis=0))
+    shifted = logits - env.spread_to_pairs(env.node_max(logits))
     return shifted - env.spread_to_pairs(np.log(env.node_sum(np.exp(shifted))))
+
+
+def softmax(env: TAMDP, logits: Floats) -> Floats:
+    """pi (P, S) of logits (P, S), node by node; one exponential less than exp(log_softmax)."""
+    pi = logits - env.spread_to_pairs(env.node_max(logits))
+    np.exp(pi, out=pi)
+    pi /= env.spread_to_pairs(env.node_sum(pi))
+    return pi
 
 
 def to_table(env: TAMDP, values: Floats, fill: float) -> Floats:

@@ -27,14 +27,15 @@ class Process:
 
 
 def read(data: dict[str, Any]) -> Process:
-    def successor(edge: dict[str, Any]) -> Any:
-        return edge["node"] if "node" in edge else tuple(map(rational, edge["rewards"]))
+    def edge(content: dict[str, Any]) -> tuple[Fraction, Any]:
+        successor = content["node"] if "node" in content else tuple(map(rational, content["rewards"]))
+        return rational(content["probability"]), successor
 
     nodes = data["nodes"]
     return Process(
         tuple(rational(c["weight"]) for c in data["components"]),
         {p["name"]: (rational(p["probability"]), p["start"]) for p in data["prompts"]},
-        {n["id"]: {a["name"]: [(rational(e["probability"]), successor(e)) for e in a["next"]] for a in n["actions"]} for n in nodes},
+        {n["id"]: {a["name"]: [edge(e) for e in a["next"]] for a in n["actions"]} for n in nodes},
         {(n["id"], a["name"]): a["kind"] for n in nodes for a in n["actions"]},
         {n["id"]: n["depth"] for n in nodes},
         {n["id"]: n.get("observation", "") for n in nodes},

@@ -1,0 +1,86 @@
+"""Settings and results of a training run."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from tamdp_theory.errors import InputError
+from tamdp_theory.exact.group import Normalization, Scheme
+from tamdp_theory.model import Floats, Ints
+
+
+@dataclass(frozen=True)
+class Config:
+    """How to train. Defaults are plain on-policy GRPO without clipping at work (one inner epoch)."""
+
+    mode: Literal["exact", "sampled"] = "exact"
+    """exact: the expected update; sampled: independent groups."""
+    steps: int = 100
+    """Number of rollout steps T."""
+    learning_rate: float = 0.1
+    """Step size eta of plain gradient ascent."""
+    group_size: int = 8
+    """G, rollouts per prompt and step."""
+    normalization: Normalization = "sum_then_normalize"
+    """center (Dr. GRPO), sum_then_normalize (GRPO) or normalize_then_sum (GDPO)."""
+    eps: float = 0.0
+    """Added to deviations; TRL uses 1e-4, verl 1e-6."""
+    ddof: int = 0
+    """Degrees of freedom removed in deviations; TRL and verl use 1."""
+    prompts_per_step: int | None = None
+    """Prompts drawn from rho, with replacement, in each step; none: every prompt, weighted by rho."""
+    inner_epochs: int = 1
+    """Gradient steps on the clipped surrogate per batch of rollouts."""
+    clip: tuple[float, float] = (0.2, 0.2)
+    """Trajectory ratios are clipped to [1 - lo, 1 + hi]."""
+    kl_coef: float = 0.0
+    """Weight of the exact KL to the reference policy."""
+    think_weight: float = 1.0
+    """Weight of think actions in the score."""
+    whiten: bool = False
+    """Standardize the summed advantages over the whole batch (TRL's GDPO); sampled normalize_then_sum only."""
+    record_every: int = 1
+    """Steps between records; the last step is always recorded."""
+    record_update: bool = False
+    """Also record the exact ||m||^2, <grad J, m> and V along the path."""
+
+    def __post_init__(self) -> None:
+        _ = self.scheme
+        for name, least in (("steps", 0), ("inner_epochs", 1), ("record_every", 1)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+                raise InputError(f"{name}: must be an integer of at least {least}, got {value!r}")
+        if self.mode not in ("exact", "sampled"):
+            raise InputError(f"mode: must be exact or sampled, got {self.mode!r}")
+        if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise InputError(f"learning_rate: must be positive and finite, got {self.learning_rate}")
+        if self.prompts_per_step is not None and self.prompts_per_step < 1:
+            raise InputError(f"prompts_per_step: must be at least 1, got {self.prompts_per_step}")
+        if self.whiten and (self.normalization != "normalize_then_sum" or self.mode != "sampled"):
+            raise InputError("whiten: batch whitening belongs to mode sampled with normalize_then_sum")
+
+    @property
+    def scheme(self) -> Scheme:
+        """How groups become advantages."""
+        return Scheme(self.group_size, self.normalization, self.eps, self.ddof)
+
+
+@dataclass(frozen=True)
+class History:
+    """What training did; S seeds, R records, d parameters. Exact mode has S = 1.
+
+    step (R,): t of each record, from 0 (before the first step) to T. total J (S, R); components J_k (S, R, K);
+    gradient_norm2 ||grad J||^2 (S, R). With record_update also update_norm2 ||m||^2, drift <grad J, m> and
+    variance V (S, R), V for all prompts in the step. parameters (S, d): where training ended.
+    """
+
+    config: Config
+    step: Ints
+    total: Floats
+    components: Floats
+    gradient_norm2: Floats
+    parameters: Floats = field(repr=False)
+    update_norm2: Floats | None = None
+    drift: Floats | None = None
+    variance: Floats | None = None
