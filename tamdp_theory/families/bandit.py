@@ -31,7 +31,8 @@ def bandit(arms: Sequence[Arm], weights: Sequence[Number] | None = None, name: s
     probabilities in (0, 1] that sum to one; where K = 1 a reward vector may be a bare number.
     weights: (K,) >= 0, not all zero; default 1/K each.
 
-    >>> bandit([(1, 0), [("2/5", (1, 1)), ("3/5", (0, 1))]])  # doctest: +SKIP
+    >>> bandit([(1, 0), [("2/5", (1, 1)), ("3/5", (0, 1))]]).n_actions
+    2
 
     Raises InputError naming the arm. Facts: see the module.
     """

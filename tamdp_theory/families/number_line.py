@@ -12,7 +12,8 @@ Facts, with d = |start - goal|:
     success = never a step that does not approach the goal, and d <= max_steps;
     uniformly random policy:  P(success) = sum over pairs of P(pair) 2^-d, over pairs with d <= max_steps, with or without
         thoughts; 163/576 = 0.28299 for size 6 (RL4VLM reports 28.3 % by sampling);
-    optimal:  1 if max_steps >= size - 1;  with thoughts and parse failure e of the better thought, sum of P(pair) (1 - e/2)^d.
+    optimal success, max_steps >= size - 1:  1, and W for any weights;  with thoughts, sum over pairs of P(pair) (1 - e/2)^d, e
+        the parse failure of the better thought.
 """
 
 from collections.abc import Sequence

@@ -67,6 +67,7 @@ def test_success_of_the_random_policy(size: int, max_steps: int, think: bool) ->
 
 def test_optimum() -> None:
     assert optimum(read(number_line(6, 10, weights=(0, 1, 0)).to_dict()))[0] == 1
+    assert optimum(read(number_line(6, 5, weights=(1, 2, "1/3")).to_dict()))[0] == F(10, 3)
     near = sum(p for (s, g), p in pairs(6).items() if abs(s - g) <= 2)
     assert optimum(read(number_line(6, 2, weights=(0, 1, 0)).to_dict()))[0] == near
     for failure in ((F(1, 20), F(1, 4)), (F(1, 3), F(1, 5))):

@@ -1,0 +1,240 @@
+"""A claim: a symbolic statement, what it assumes, how well it stands, and how to check it on an instance.
+
+Numbers come from the statement itself: ``measure`` returns a number (or an array of them) for each symbol, and both sides are the
+statement's own expressions, made numeric by lambdify. So nothing is written twice.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import sympy as sp
+
+from tamdp_theory import TAMDP, InputError, Policy, TabularSoftmax
+from tamdp_theory.exact import Normalization, Scheme
+
+
+class Standing(StrEnum):
+    """How well a claim is established (theory.md, head)."""
+
+    PROVED = "proved"
+    LITERATURE = "literature"
+    CONJECTURED = "conjectured"
+    PRINTED = "printed"
+
+
+class Verdict(StrEnum):
+    """What a check found (theory.md section 8). Only ``holds`` is a pass."""
+
+    HOLDS = "holds"
+    VIOLATED = "violated"
+    VACUOUS = "vacuous"
+    ASSUMPTION_UNMET = "assumption_unmet"
+    UNDECIDED = "undecided"
+
+
+class Evidence(StrEnum):
+    """How a verdict was reached (theory.md section 8)."""
+
+    CERTIFIED = "certified"
+    EXACT = "exact"
+    STATISTICAL = "statistical"
+
+
+@dataclass(frozen=True)
+class Assumption:
+    """A condition of a claim; ``name`` is how ``--without`` and tables refer to it."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Instance:
+    """What a claim is checked on: a process, a policy, and the scheme of its groups.
+
+    seed drives everything random in a check (directions, training runs); steps, runs and learning_rate are for claims about
+    training (learning_rate None: the step size that the claim recommends); level is the confidence of statistical evidence.
+    """
+
+    env: TAMDP
+    policy: Policy
+    scheme: Scheme = field(default_factory=lambda: Scheme(8, "center"))
+    reference: Policy | None = None
+    seed: int = 0
+    steps: int = 400
+    runs: int = 64
+    learning_rate: float | None = None
+    level: float = 0.999
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """For tables: process, policy and scheme."""
+        return self.label or f"{self.env.name} G={self.scheme.group_size} {self.scheme.normalization}"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Numbers for a statement's symbols on one instance.
+
+    numbers: floats, or equal-length arrays to be judged jointly (the worst row is reported). assumptions: name -> met.
+    error: bound on the error of slack, besides rounding. half_width: of a confidence interval of the left side. trivial: the right
+    side says nothing if it is at least this. scale: magnitude below which numbers are rounding.
+    """
+
+    numbers: Mapping[sp.Symbol, Any]
+    assumptions: Mapping[str, bool] = field(default_factory=dict)
+    error: float = 0.0
+    half_width: float | None = None
+    trivial: float = np.inf
+    scale: float = 1.0
+    evidence: Evidence = Evidence.EXACT
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Check:
+    """The result of one check (theory.md section 8). slack = rhs - lhs; for identities -|rhs - lhs|."""
+
+    claim_id: str
+    instance: str
+    lhs: float | None
+    rhs: float | None
+    slack: float | None
+    verdict: Verdict
+    evidence: Evidence
+    assumptions: Mapping[str, bool]
+    error: float = 0.0
+    note: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain content for JSON."""
+        return {
+            "claim": self.claim_id, "instance": self.instance, "lhs": self.lhs, "rhs": self.rhs, "slack": self.slack,
+            "verdict": str(self.verdict), "evidence": str(self.evidence), "assumptions": dict(self.assumptions),
+            "error": self.error, "note": self.note,
+        }  # fmt: skip
+
+
+ROUNDING = 1e-9  # relative error allowed to float64 results; the engine's own is below 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Claim:
+    """A statement of theory.md with its check.
+
+    statement: an inequality or equation of sympy symbols (bounds.symbols); schemes: the group schemes that the standard
+    verification checks it under, empty if it does not speak of groups.
+    """
+
+    id: str
+    title: str
+    standing: Standing
+    kind: str
+    statement: sp.Rel
+    measure: Callable[[Instance], Measured]
+    reference: str
+    assumptions: tuple[Assumption, ...] = ()
+    proof: str = ""
+    depends_on: tuple[str, ...] = ()
+    schemes: tuple[Scheme, ...] = ()
+    example: Callable[[], Instance] | None = None
+
+    def latex(self) -> str:
+        """The statement as LaTeX."""
+        return str(sp.latex(self.statement))
+
+    @cached_property
+    def _sides(self) -> tuple[list[sp.Symbol], Callable[..., tuple[Any, Any]]]:
+        symbols = sorted(self.statement.free_symbols, key=str)
+        return symbols, sp.lambdify(symbols, (self.statement.lhs, self.statement.rhs), "numpy")
+
+    def sides(self, numbers: Mapping[sp.Symbol, Any]) -> tuple[Any, Any]:
+        """Both sides of the statement at these numbers (floats or arrays)."""
+        symbols, function = self._sides
+        missing = [str(s) for s in symbols if s not in numbers]
+        if missing:
+            raise InputError(f"{self.id}: no number for {', '.join(missing)}")
+        return function(*(numbers[s] for s in symbols))
+
+    def check(
+        self,
+        env: TAMDP | Instance | None = None,
+        policy: Policy | None = None,
+        *,
+        group_size: int | None = None,
+        normalization: Normalization | None = None,
+        eps: float = 0.0,
+        ddof: int = 0,
+        **settings: Any,
+    ) -> Check:
+        """Check the claim on a process and a policy (default: uniform), or on an ``Instance``.
+
+        Without arguments: on the claim's stored example. The scheme defaults to the first that the claim speaks about;
+        ``settings`` are further fields of ``Instance``.
+        """
+        if isinstance(env, Instance):
+            return self.judge(env)
+        if env is None:
+            if self.example is None:
+                raise InputError(f"{self.id}: has no stored example; pass a process")
+            return self.judge(self.example())
+        default = self.schemes[0] if self.schemes else Scheme(8, "center")
+        scheme = Scheme(group_size or default.group_size, normalization or default.normalization, eps, ddof)
+        return self.judge(Instance(env, policy or TabularSoftmax(env), scheme, **settings))
+
+    def judge(self, instance: Instance) -> Check:
+        """Measure and compare."""
+        measured = self.measure(instance)
+        unmet = [name for name, met in measured.assumptions.items() if not met]
+        if unmet or not measured.numbers:
+            note = measured.note or f"not met: {', '.join(unmet)}"
+            return Check(self.id, instance.name, None, None, None, Verdict.ASSUMPTION_UNMET, measured.evidence, measured.assumptions, 0.0, note)
+        lhs, rhs, slack, error, verdict = self._compare(measured)
+        evidence = Evidence.STATISTICAL if measured.half_width is not None else measured.evidence
+        return Check(self.id, instance.name, lhs, rhs, slack, verdict, evidence, measured.assumptions, error, measured.note)
+
+    def _compare(self, measured: Measured) -> tuple[float, float, float, float, Verdict]:
+        left, right = (np.atleast_1d(np.asarray(side, dtype=np.float64)) for side in self.sides(measured.numbers))
+        left, right = np.broadcast_arrays(left, right)
+        if np.isnan(left).any() or np.isnan(right).any():
+            return float("nan"), float("nan"), float("nan"), float("nan"), Verdict.UNDECIDED
+        rounding = ROUNDING * np.maximum(np.abs(left), np.abs(right)) + 1e-13 * measured.scale
+        error = rounding + measured.error + (measured.half_width or 0.0)
+        slack = right - left
+        if isinstance(self.statement, sp.Eq):
+            slack = -np.abs(slack)
+            excess = error + slack
+        elif isinstance(self.statement, (sp.Le, sp.Lt)):
+            excess = slack - error
+        elif isinstance(self.statement, (sp.Ge, sp.Gt)):
+            slack = -slack
+            excess = slack - error
+        else:
+            raise TypeError(f"{self.id}: cannot judge a statement of type {type(self.statement).__name__}")
+        worst = int(np.argmin(excess))
+        s, e = float(slack[worst]), float(error[worst])
+        return float(left[worst]), float(right[worst]), s, e, self._verdict(s, e, float(left[worst]), float(right[worst]), measured)
+
+    def _verdict(self, slack: float, error: float, left: float, right: float, measured: Measured) -> Verdict:
+        if isinstance(self.statement, sp.Eq):
+            return Verdict.HOLDS if -slack <= error else Verdict.VIOLATED
+        if left == right == 0.0 and not isinstance(self.statement, (sp.Lt, sp.Gt)):
+            return Verdict.HOLDS
+        if slack < -error:
+            return Verdict.VIOLATED
+        if right >= measured.trivial:
+            return Verdict.VACUOUS
+        if slack > error:
+            return Verdict.HOLDS
+        return Verdict.UNDECIDED
+
+
+def unmet(names: Sequence[Assumption], conditions: Mapping[str, bool]) -> Measured | None:
+    """``Measured`` without numbers if a condition fails, else None: lets a measure stop before costly work."""
+    assert set(conditions) <= {a.name for a in names}
+    return None if all(conditions.values()) else Measured({}, conditions)
