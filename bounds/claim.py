@@ -83,7 +83,8 @@ class Measured:
 
     numbers: floats, or equal-length arrays to be judged jointly (the worst row is reported). assumptions: name -> met.
     error: bound on the error of slack, besides rounding. half_width: of a confidence interval of the left side. trivial: the right
-    side says nothing if it is at least this. scale: magnitude below which numbers are rounding.
+    side says nothing if it is at least this. scale: magnitude below which numbers are rounding. attained: the bound is known to be
+    an equality on this instance, so it is judged as one.
     """
 
     numbers: Mapping[sp.Symbol, Any]
@@ -93,6 +94,7 @@ class Measured:
     trivial: float = np.inf
     scale: float = 1.0
     evidence: Evidence = Evidence.EXACT
+    attained: bool = False
     note: str = ""
 
 
@@ -203,7 +205,8 @@ class Claim:
         left, right = np.broadcast_arrays(left, right)
         if np.isnan(left).any() or np.isnan(right).any():
             return float("nan"), float("nan"), float("nan"), float("nan"), Verdict.UNDECIDED
-        rounding = ROUNDING * np.maximum(np.abs(left), np.abs(right)) + 1e-13 * measured.scale
+        relative = 0.0 if measured.evidence is Evidence.CERTIFIED else ROUNDING
+        rounding = relative * (np.maximum(np.abs(left), np.abs(right)) + 1e-4 * measured.scale)
         error = rounding + measured.error + (measured.half_width or 0.0)
         slack = right - left
         if isinstance(self.statement, sp.Eq):
@@ -223,7 +226,8 @@ class Claim:
     def _verdict(self, slack: float, error: float, left: float, right: float, measured: Measured) -> Verdict:
         if isinstance(self.statement, sp.Eq):
             return Verdict.HOLDS if -slack <= error else Verdict.VIOLATED
-        if left == right == 0.0 and not isinstance(self.statement, (sp.Lt, sp.Gt)):
+        weak = not isinstance(self.statement, (sp.Lt, sp.Gt))
+        if weak and (left == right == 0.0 or (measured.attained and abs(slack) <= error)):
             return Verdict.HOLDS
         if slack < -error:
             return Verdict.VIOLATED

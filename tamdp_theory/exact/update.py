@@ -64,12 +64,10 @@ class UpdatePlan:
         flow = logit_gradient(self.env, pi, terminal, score_weight(self.env, self.think_weight))[:, 0]
         return flow * self.env.prompt_probability[self.env.pair_prompt, None]
 
-    def tabular_moments(self, pi: Floats) -> tuple[Floats, Floats, Floats]:
-        """m with respect to logits (P, S), V (S,) and V_q (N, S) of tabular policies pi (P, S)."""
+    def tabular_variance(self, pi: Floats) -> Floats:
+        """V (S,) of tabular policies pi (P, S)."""
         law = ClassLaw.of(self.env, pi, self.think_weight)
-        variance = self._prompt_variance(law, law.tabular_energy, None)
-        rho = self.env.prompt_probability
-        return self.mean_sensitivity(pi, law.probability), (rho[:, None] ** 2 * variance).sum(axis=0), variance
+        return (self.env.prompt_probability[:, None] ** 2 * self._prompt_variance(law, law.tabular_energy, None)).sum(axis=0)
 
     def moments(self, policy: Policy) -> UpdateMoments:
         """m, V and E||g||^2 of any policy."""

@@ -43,7 +43,9 @@ class Config:
     record_every: int = 1
     """Steps between records; the last step is always recorded."""
     record_update: bool = False
-    """Also record the exact ||m||^2, <grad J, m> and V along the path."""
+    """Also record the exact ||m||^2 and <grad J, m> along the path."""
+    record_variance: bool = False
+    """Also record the exact V along the path (every prompt in the step)."""
 
     def __post_init__(self) -> None:
         _ = self.scheme
@@ -71,8 +73,8 @@ class History:
     """What training did; S seeds, R records, d parameters. Exact mode has S = 1.
 
     step (R,): t of each record, from 0 (before the first step) to T. total J (S, R); components J_k (S, R, K);
-    gradient_norm2 ||grad J||^2 (S, R). With record_update also update_norm2 ||m||^2, drift <grad J, m> and
-    variance V (S, R), V for all prompts in the step. parameters (S, d): where training ended.
+    gradient_norm2 ||grad J||^2 (S, R). With record_update also update_norm2 ||m||^2 and drift <grad J, m>, with record_variance
+    also variance V (S, R), for all prompts in the step. parameters (S, d): where training ended.
     """
 
     config: Config

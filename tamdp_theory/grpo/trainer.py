@@ -216,7 +216,7 @@ class _Recorder:
     def __init__(self, env: TAMDP, policy: Policy, config: Config, plan: UpdatePlan, seeds: int) -> None:
         self.env, self.policy, self.config, self.plan = env, policy, config, plan
         self.steps: list[int] = []
-        self.rows: list[tuple[Floats, ...]] = []
+        self.rows: list[dict[str, Floats]] = []
 
     def at(self, step: int, theta: Floats) -> None:
         """Record step t if it is due."""
@@ -231,32 +231,33 @@ class _Recorder:
         per_component = (rho[:, None, None] * node[env.prompt_start, :-1]).sum(axis=0)
         flow = gradient_from_values(env, pi, taken, node[:, -1:], pair[:, -1:], None)[:, 0] * rho[env.pair_prompt, None]
         gradient = _pull_back(self.policy, flow, theta)
-        row = [(env.weights[:, None] * per_component).sum(axis=0), per_component, (gradient**2).sum(axis=0)]
+        row = {
+            "total": (env.weights[:, None] * per_component).sum(axis=0),
+            "components": per_component,
+            "gradient_norm2": (gradient**2).sum(axis=0),
+        }
         if self.config.record_update:
-            mean, variance = self._update(pi, theta)
-            row += [(mean**2).sum(axis=0), (gradient * mean).sum(axis=0), variance]
+            mean = _pull_back(self.policy, self.plan.mean_sensitivity(pi), theta)
+            row |= {"update_norm2": (mean**2).sum(axis=0), "drift": (gradient * mean).sum(axis=0)}
+        if self.config.record_variance:
+            row["variance"] = self._variance(pi, theta)
         self.steps.append(step)
-        self.rows.append(tuple(row))
+        self.rows.append(row)
 
-    def _update(self, pi: Floats, theta: Floats) -> tuple[Floats, Floats]:
-        """m (d, S) and V (S,)."""
+    def _variance(self, pi: Floats, theta: Floats) -> Floats:
+        """V (S,)."""
         if self.policy.is_tabular:
-            mean, variance, _ = self.plan.tabular_moments(pi)
-            return _pull_back(self.policy, mean, theta), variance
-        moments = [self.plan.moments(self.policy.with_parameters(column)) for column in theta.T]
-        return np.stack([m.mean for m in moments], axis=1), np.array([m.variance for m in moments])
+            return self.plan.tabular_variance(pi)
+        return np.array([self.plan.moments(self.policy.with_parameters(column)).variance for column in theta.T])
 
     def history(self, theta: Floats) -> History:
         """Everything recorded, with the seed axis first."""
-        columns = [np.moveaxis(np.stack(column), -1, 0) for column in zip(*self.rows, strict=True)]
-        total, components, gradient_norm2, *update = columns
+        columns = {name: np.moveaxis(np.stack([row[name] for row in self.rows]), -1, 0) for name in self.rows[0]}
         if len(theta) != self.policy.n_parameters:
             full = np.zeros((self.policy.n_parameters, theta.shape[1]))
             full[self.env.pair_parameter] = theta
             theta = full
-        extra = dict(zip(("update_norm2", "drift", "variance"), update, strict=False))
-        parameters = np.ascontiguousarray(theta.T)
-        return History(self.config, np.array(self.steps), total, components, gradient_norm2, parameters, **extra)
+        return History(self.config, np.array(self.steps), parameters=np.ascontiguousarray(theta.T), **columns)
 
 
 def _logits(policy: Policy, theta: Floats) -> Floats:

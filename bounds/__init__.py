@@ -1,0 +1,9 @@
+"""The claims of theory.md: symbolic statements, assumptions, proofs in a sentence, and checks.
+
+    bounds.CLAIMS["L9"].check(env, policy, group_size=8)   # -> Check
+"""
+
+from bounds.claim import Assumption, Check, Claim, Evidence, Instance, Measured, Standing, Verdict
+from bounds.registry import CLAIMS
+
+__all__ = ["CLAIMS", "Assumption", "Check", "Claim", "Evidence", "Instance", "Measured", "Standing", "Verdict"]

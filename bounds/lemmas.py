@@ -1,0 +1,364 @@
+"""Lemmas L1 to L9x of theory.md section 4: statements, assumptions, proofs in a sentence, and how each is measured."""
+
+import numpy as np
+import sympy as sp
+
+from bounds import symbols as s
+from bounds.claim import Assumption, Claim, Instance, Measured, Standing, unmet
+from bounds.potentials import Potential, find_potential
+from tamdp_theory import TabularSoftmax, exact
+from tamdp_theory.exact import Scheme, UpdatePlan
+from tamdp_theory.exact.group import GroupPlan
+from tamdp_theory.exact.law import ClassLaw
+from tamdp_theory.grpo.enumeration import MAX_GROUPS, count_groups, enumerate_update
+from tamdp_theory.model import Floats
+
+TABULAR = Assumption("tabular", "each logit is a parameter of its own")
+LISTABLE = Assumption("listable", "trajectories (or groups of them) are few enough to be listed")
+ONE_DECISION = Assumption("one decision", "every trajectory is a single decision, H = 1")
+CENTER = Assumption("center", "advantages are centred, not scaled")
+PLAIN = Assumption("plain scaling", "eps = 0 and ddof = 0")
+POTENTIAL = Assumption("potential", "center; or two-valued components with normalize_then_sum; or a two-valued composite with sum_then_normalize")
+TWO_VALUED = Assumption("two-valued", "the standardized rewards take at most two values on each prompt")
+JOINT = Assumption("joint", "normalization is sum_then_normalize")
+THREE_VALUES = Assumption("three values", "some prompt's composite takes at least three values")
+
+_ALL_SCHEMES = (
+    Scheme(2, "center"), Scheme(3, "sum_then_normalize"), Scheme(3, "normalize_then_sum"),
+    Scheme(3, "sum_then_normalize", 1e-4, 1), Scheme(3, "normalize_then_sum", 1e-4, 1),
+)  # fmt: skip
+_SCALED = (Scheme(4, "sum_then_normalize"), Scheme(4, "normalize_then_sum"), Scheme(16, "normalize_then_sum"), Scheme(5, "sum_then_normalize", 1e-2, 1))
+
+
+def is_plain(scheme: Scheme) -> bool:
+    """Whether deviations are those of the closed forms."""
+    return scheme.eps == 0 and scheme.ddof == 0
+
+
+def _direction(instance: Instance) -> Floats:
+    direction = np.random.default_rng(instance.seed).standard_normal(instance.policy.n_parameters)
+    return direction / np.linalg.norm(direction)
+
+
+def _reference(instance: Instance):  # type: ignore[no-untyped-def]
+    if instance.reference is not None:
+        return instance.reference
+    noise = np.random.default_rng(instance.seed).standard_normal(instance.policy.n_parameters)
+    return instance.policy.with_parameters(instance.policy.parameters + noise)
+
+
+def _chain_rule(instance: Instance) -> Measured:
+    env, policy, reference = instance.env, instance.policy, _reference(instance)
+    if failed := unmet((LISTABLE,), {"listable": exact.count_trajectories(env) <= 100_000}):
+        return failed
+    paths = exact.enumerate_trajectories(env)
+    log = np.stack([policy.pair_log_probability, reference.pair_log_probability], axis=1)
+    ours, theirs = paths.log_policy(log).T
+    weight = env.prompt_probability[paths.prompt] * paths.kernel * np.exp(ours)
+    chain = exact.divergence(env, policy, reference).value
+    return Measured({s.kl: float((weight * (ours - theirs)).sum()), s.kl_chain: chain}, {"listable": True})
+
+
+def _chain_bound(instance: Instance) -> Measured:
+    env, policy, reference = instance.env, instance.policy, _reference(instance)
+    log_ratio = policy.pair_log_probability - reference.pair_log_probability
+    per_node = env.node_sum((policy.pair_probability * log_ratio)[:, None])
+    numbers = {s.kl: exact.divergence(env, policy, reference).value, s.kl_max: float(per_node.max()), s.H: env.horizon}
+    return Measured(numbers, attained=env.n_nodes == 1)
+
+
+def _score_energy(instance: Instance) -> Measured:
+    env, policy = instance.env, instance.policy
+    if failed := unmet((TABULAR,), {"tabular": policy.is_tabular}):
+        return failed
+    visits = exact.occupancy(env, policy)
+    spread = 1 - env.node_sum(policy.pair_probability[:, None] ** 2)[:, 0]
+    law = sum(rho * one.score_energy.sum() for rho, one in zip(env.prompt_probability, exact.reward_law(env, policy), strict=True))
+    numbers = {s.energy: float(law), s.energy_nodes: float(visits @ spread), s.H: env.horizon, s.A_max: env.n_actions}
+    return Measured(numbers, {"tabular": True})
+
+
+def _hessian(instance: Instance, one_decision: bool = False) -> Measured:
+    env, policy = instance.env, instance.policy
+    conditions = {"tabular": policy.is_tabular}
+    if one_decision:
+        conditions["one decision"] = env.horizon == 1
+    if env.n_pairs > 1000:
+        return Measured({}, {**conditions}, note="the dense Hessian of more than 1000 actions is not formed")
+    if failed := unmet((TABULAR, ONE_DECISION), conditions):
+        return failed
+    norm = np.linalg.norm(exact.hessian(env, policy), 2)
+    return Measured({s.hessian: float(norm), s.osc: 2 * exact.smoothness(env)}, conditions)
+
+
+def _domination(instance: Instance) -> Measured:
+    env, policy = instance.env, instance.policy
+    if failed := unmet((TABULAR,), {"tabular": policy.is_tabular}):
+        return failed
+    result = exact.gradient_domination(env, policy)
+    gradient = exact.policy_gradient(env, policy)
+    numbers = {
+        s.J_star: exact.optimal_values(env).total, s.J: exact.values(env, policy).total, s.C_theta: result.constant,
+        s.grad_J: float(np.sqrt((gradient**2).sum())),
+    }  # fmt: skip
+    return Measured(numbers, {"tabular": True}, trivial=env.total_weight * (1 - 1e-12), scale=env.total_weight)
+
+
+def _effective_reward(instance: Instance) -> Measured:
+    env, policy, scheme = instance.env, instance.policy, instance.scheme
+    if failed := unmet((LISTABLE,), {"listable": count_groups(env, scheme.group_size) <= MAX_GROUPS // 4}):
+        return failed
+    direction = _direction(instance)
+    plan = UpdatePlan(env, scheme)
+    laws = exact.reward_law(env, policy)
+    law = np.concatenate([one.probability for one in laws])[:, None]
+    h = plan.effective_reward(law)[:, 0]
+    along = sum(
+        rho * float(h[classes] @ (one.gradient @ direction))
+        for rho, classes, one in zip(env.prompt_probability, env.prompt_classes, laws, strict=True)
+    )
+    direct = float(enumerate_update(env, policy, scheme).mean @ direction)
+    return Measured({s.mean_direct: direct, s.mean_law: along}, {"listable": True}, scale=env.total_weight)
+
+
+def _second_moment(instance: Instance) -> Measured:
+    env, policy, scheme = instance.env, instance.policy, instance.scheme
+    if failed := unmet((LISTABLE,), {"listable": count_groups(env, scheme.group_size) <= MAX_GROUPS // 4}):
+        return failed
+    direct = enumerate_update(env, policy, scheme).second_moment
+    law = UpdatePlan(env, scheme).moments(policy).second_moment
+    return Measured({s.second_direct: direct, s.second_law: law}, {"listable": True}, scale=env.total_weight**2)
+
+
+def _potential(instance: Instance) -> Measured:
+    env, policy, scheme = instance.env, instance.policy, instance.scheme
+    potential = find_potential(env, scheme)
+    if potential is None:
+        return Measured({}, {"potential": False})
+    direction, step = _direction(instance), 0.02
+    values = [potential.value(policy.with_parameters(policy.parameters + k * step * direction)) for k in (-3, -2, -1, 1, 2, 3)]
+    # central difference of order six: truncation step^6 F^(7) / 140, rounding about 1e-15 / step
+    slope = (-values[0] + 9 * values[1] - 45 * values[2] + 45 * values[3] - 9 * values[4] + values[5]) / (60 * step)
+    along = float(UpdatePlan(env, scheme).moments(policy).mean @ direction)
+    scale = env.total_weight * np.sqrt(scheme.group_size)
+    return Measured({s.slope_potential: slope, s.mean_law: along}, {"potential": True}, error=1e-7 * scale, scale=scale)
+
+
+def _slope_range(instance: Instance) -> Measured:
+    env, scheme = instance.env, instance.scheme
+    potential = find_potential(env, scheme) if scheme.normalization != "center" else None
+    conditions = {"two-valued": potential is not None, "plain scaling": is_plain(scheme)}
+    if potential is None or not all(conditions.values()):
+        return Measured({}, conditions)
+    active = potential.coefficient > 0
+    if not active.any():
+        return Measured({}, {**conditions, "two-valued": False}, note="no reward varies")
+    p = potential.success(instance.policy)[active]
+    slopes = exact.potential_slope(np.clip(p, 0, 1), scheme.group_size)
+    half = float(exact.potential_slope(0.5, scheme.group_size))
+    return Measured({s.psi: slopes, s.psi_half: half, s.G: scheme.group_size}, conditions)
+
+
+def _closed(instance: Instance) -> Measured:
+    env, scheme = instance.env, instance.scheme
+    if failed := unmet((JOINT,), {"joint": scheme.normalization == "sum_then_normalize"}):
+        return failed
+    closed, two = [], []
+    generator = np.random.default_rng(instance.seed)
+    for classes in env.prompt_classes:
+        values = sorted({env.exact_class_composite[c] for c in classes})
+        # distinct composites are enough: classes with equal composite share h
+        p = generator.dirichlet(np.ones(len(values)), size=4)
+        twist = np.abs(exact.curl(p, [[v] for v in values], [1], scheme.group_size, "sum_then_normalize", scheme.eps, scheme.ddof)).max()
+        closed.append(float(twist < 1e-9))
+        two.append(float(len(values) <= 2))
+    return Measured({s.closed: np.array(closed), s.two_valued: np.array(two)}, {"joint": True})
+
+
+def _curl_pair(instance: Instance) -> Measured:
+    env = instance.env
+    conditions = {"pairs": instance.scheme.group_size == 2 and is_plain(instance.scheme), "joint": instance.scheme.normalization == "sum_then_normalize"}
+    values = next((v for v in (sorted({env.exact_class_composite[c] for c in cs}) for cs in env.prompt_classes) if len(v) >= 3), None)
+    conditions["three values"] = values is not None
+    if values is None or not all(conditions.values()):
+        return Measured({}, conditions)
+    chosen = [values[0], values[len(values) // 2], values[-1]]
+    p = np.random.default_rng(instance.seed).dirichlet(np.ones(3), size=8)
+    twist = exact.curl(p, [[v] for v in chosen], [1], 2, "sum_then_normalize")
+    low, mid, top = np.eye(3)
+    return Measured({s.curl_pair: np.einsum("i,pij,j->p", mid - low, twist, top - low)}, conditions)
+
+
+def _variance(instance: Instance) -> Measured:
+    env, policy, scheme = instance.env, instance.policy, instance.scheme
+    if failed := unmet((CENTER,), {"center": scheme.normalization == "center"}):
+        return failed
+    moments = UpdatePlan(env, scheme).moments(policy)
+    energy = float((env.prompt_probability**2 * exact.score_energy(env, policy)).sum())
+    numbers = {
+        s.variance: moments.variance, s.kappa: scheme.kappa, s.W: env.total_weight, s.G: scheme.group_size, s.K: env.n_components,
+        s.w_squares: float((env.weights**2).sum()), s.energy_squared_rho: energy,
+    }  # fmt: skip
+    return Measured(numbers, {"center": True}, scale=env.total_weight**2)
+
+
+def _component_schemes(instance: Instance) -> Measured | Potential:
+    scheme = instance.scheme
+    potential = find_potential(instance.env, scheme) if scheme.normalization != "center" else None
+    conditions = {"tabular": instance.policy.is_tabular, "two-valued": potential is not None, "plain scaling": is_plain(scheme)}
+    if potential is None or not all(conditions.values()):
+        return Measured({}, conditions)
+    return potential
+
+
+def _variance_component(instance: Instance) -> Measured:
+    potential = _component_schemes(instance)
+    if isinstance(potential, Measured):
+        return potential
+    env, policy, scheme = instance.env, instance.policy, instance.scheme
+    law = ClassLaw.of(env, policy.pair_probability[:, None])
+    rows = []
+    for q, j in zip(*np.nonzero(potential.coefficient), strict=True):
+        classes = env.prompt_classes[q]
+        probability, high = law.probability[classes, 0], potential.high[classes, j]
+        plan = GroupPlan(tuple((int(x),) for x in high), (1,), Scheme(scheme.group_size, "sum_then_normalize"))  # type: ignore[arg-type]
+        moments = plan.moments(probability)
+        h, energy, gram = moments.first, law.energy(policy)[classes, 0], law.tabular_gram(int(q))[..., 0]
+        v = float(moments.second @ energy / scheme.group_size + ((scheme.kappa * moments.cross - np.outer(h, h)) * gram).sum())
+        p = float(probability @ high)
+        if 0 < p < 1:
+            rows.append((v, p, float(energy @ high) / p, float(energy @ (1 - high)) / (1 - p)))
+    if not rows:
+        return Measured({}, {"two-valued": False}, note="no reward varies")
+    v, p, up, down = np.array(rows).T
+    numbers = {s.variance_k: v, s.p: p, s.energy_high: up, s.energy_low: down, s.G: scheme.group_size}
+    return Measured(numbers, {"tabular": True, "two-valued": True, "plain scaling": True})
+
+
+def _variance_decomposed(instance: Instance) -> Measured:
+    potential = _component_schemes(instance)
+    if isinstance(potential, Measured):
+        return potential
+    env, scheme = instance.env, instance.scheme
+    per_prompt = UpdatePlan(env, scheme).moments(instance.policy).prompt_variance
+    total = env.total_weight if scheme.normalization == "normalize_then_sum" else 1.0
+    numbers = {s.variance: per_prompt, s.H: env.horizon, s.W: total, s.G: scheme.group_size}
+    return Measured(numbers, {"tabular": True, "two-valued": True, "plain scaling": True})
+
+
+def _leave_one_out(instance: Instance) -> Measured:
+    env, policy, scheme = instance.env, instance.policy, instance.scheme
+    if failed := unmet((CENTER,), {"center": scheme.normalization == "center"}):
+        return failed
+    per_prompt = UpdatePlan(env, scheme).moments(policy).prompt_variance / scheme.kappa**2
+    projection, kernel = [], []
+    for law, classes in zip(exact.reward_law(env, policy), env.prompt_classes, strict=True):
+        c, p, e, g = env.class_composite[classes], law.probability, law.score_energy, law.gradient
+        gradient = c @ g
+        projection.append(float(((c - p @ c) ** 2) @ e - gradient @ gradient))
+        cross = e[:, None] * p + p[:, None] * e - 2 * g @ g.T
+        kernel.append(float(((c[:, None] - c) ** 2 * cross).sum() / 4 - gradient @ gradient))
+    numbers = {s.variance: per_prompt, s.trace_projection: np.array(projection), s.trace_kernel: np.array(kernel), s.G: scheme.group_size}
+    return Measured(numbers, {"center": True}, scale=env.total_weight**2)
+
+
+def _single_three_arm() -> Instance:
+    from tamdp_theory import families
+
+    env = families.bandit([["0"], ["1/3"], ["1"]], name="three-arms")
+    return Instance(env, TabularSoftmax(env), Scheme(2, "sum_then_normalize"))
+
+
+PROVED, LITERATURE, CONJECTURED = Standing.PROVED, Standing.LITERATURE, Standing.CONJECTURED
+_CENTER = (Scheme(2, "center"), Scheme(8, "center"), Scheme(32, "center"))
+
+CLAIMS = (
+    Claim(
+        "L1", "Chain rule of the divergence", PROVED, "identity", sp.Eq(s.kl, s.kl_chain), _chain_rule, "theory.md section 4", (LISTABLE,),
+        "The tool kernel cancels in the ratio of trajectory laws; sum the log ratio over decisions and condition on the node.",
+    ),
+    Claim(
+        "L1.bound", "Divergence at most H times the largest per node", PROVED, "inequality", sp.Le(s.kl, s.H * s.kl_max), _chain_bound,
+        "theory.md section 4", (), "A trajectory has at most H decisions, so the occupancies sum to at most H.", ("L1",),
+    ),
+    Claim(
+        "L2", "Score energy, node by node", PROVED, "identity", sp.Eq(s.energy, s.energy_nodes), _score_energy, "theory.md section 4", (TABULAR,),
+        "Scores at distinct nodes are orthogonal; at one node E||e_a - pi||^2 = 1 - sum pi^2.",
+    ),
+    Claim(
+        "L2.bound", "Score energy bound", PROVED, "inequality", sp.Le(s.energy, s.H * (1 - 1 / s.A_max)), _score_energy, "theory.md section 4",
+        (TABULAR,), "sum pi^2 >= 1/A at every node, and occupancies sum to at most H.", ("L2",),
+    ),
+    Claim(
+        "L3", "Smoothness of the objective", PROVED, "inequality", sp.Le(s.hessian, s.osc / 2), _hessian, "theory.md section 4", (TABULAR,),
+        "Centre c; the Hessian is E[(c - W/2)(s s^T + grad s)]; both terms are block diagonal with blocks of norm at most d(x)/2.",
+    ),
+    Claim(
+        "L3.bandit", "Smoothness with one decision", PROVED, "inequality", sp.Le(s.hessian, s.osc / (3 * sp.sqrt(3))),
+        lambda i: _hessian(i, one_decision=True), "theory.md section 4", (TABULAR, ONE_DECISION),
+        "The quadratic form is Cov(c, (v - mean v)^2), linear in c; reduce to two values of c and two actions; maximize the cubic.", ("L3",),
+    ),
+    Claim(
+        "L3.tree", "Smoothness of trees and DAGs, sharp constant", CONJECTURED, "inequality", sp.Le(s.hessian, sp.Rational(27, 128) * s.osc), _hessian,
+        "theory.md section 4", (TABULAR,), "No proof; 27/128 = max 2 p^3 (1 - p) is attained by a chain of two nodes with p = 3/4.", ("L3",),
+    ),
+    Claim(
+        "L4", "Gradient domination", PROVED, "inequality", sp.Le(s.J_star - s.J, s.C_theta * s.grad_J), _domination, "theory.md section 4", (TABULAR,),
+        "Performance difference lemma for the comparator, then Cauchy-Schwarz with grad_xa = d pi A.",
+    ),
+    Claim(
+        "L5", "Effective reward", PROVED, "identity", sp.Eq(s.mean_direct, s.mean_law), _effective_reward, "theory.md section 3", (LISTABLE,),
+        "Members are exchangeable; condition on the class of member 1.", (), _ALL_SCHEMES,
+    ),
+    Claim(
+        "L6", "Second moment", PROVED, "identity", sp.Eq(s.second_direct, s.second_law), _second_moment, "theory.md section 3", (LISTABLE,),
+        "Split the double sum over members into equal and distinct ones; condition on their classes. Prompts add in variance.", ("L5",), _ALL_SCHEMES,
+    ),
+    Claim(
+        "L7", "The expected update is a gradient", PROVED, "identity", sp.Eq(s.slope_potential, s.mean_law), _potential,
+        "theory.md section 4; compare Davis & Recht 2025, arXiv 2510.13651", (POTENTIAL,),
+        "With two values h takes two values, so m = (h_1 - h_0) grad p and the difference depends on p alone.", ("L5",), (Scheme(4, "center"), *_SCALED),
+    ),
+    Claim(
+        "L7.upper", "Slope of the potential, upper end", PROVED, "inequality", sp.Le(s.psi, sp.sqrt(s.G - 1)), _slope_range,
+        "theory.md section 4", (TWO_VALUED, PLAIN), "psi is convex and symmetric, so largest at the ends, where one success stands alone.", ("L7",), _SCALED,
+    ),
+    Claim(
+        "L7.lower", "Slope of the potential, lower end", PROVED, "inequality", sp.Le(s.psi_half, s.psi), _slope_range,
+        "theory.md section 4", (TWO_VALUED, PLAIN), "psi is convex and symmetric about one half.", ("L7",), _SCALED,
+    ),
+    Claim(
+        "L8", "No potential beyond two values", PROVED, "equivalence", sp.Eq(s.closed, s.two_valued), _closed, "theory.md section 4", (JOINT,),
+        "The curl is a polynomial in P; at a vertex of the face of three values it is an explicit non-zero number.", ("L5",),
+        (Scheme(3, "sum_then_normalize"), Scheme(4, "sum_then_normalize", 1e-2, 1)), _single_three_arm,
+    ),
+    Claim(
+        "L8.pair", "Curl of pairs", PROVED, "identity", sp.Eq(s.curl_pair, 2), _curl_pair, "theory.md section 4",
+        (Assumption("pairs", "G = 2, eps = 0, ddof = 0"), JOINT, THREE_VALUES),
+        "With G = 2 advantages are signs, h is linear in P, and the derivative is sign(c_m - c_l).", ("L8",), (Scheme(2, "sum_then_normalize"),), _single_three_arm,
+    ),
+    Claim(
+        "L9", "Variance of centred advantages", PROVED, "inequality",
+        sp.Le(s.variance, s.kappa**2 * s.W**2 * s.energy_squared_rho / s.G), _variance, "theory.md section 4; Hoeffding 1948", (CENTER,),
+        "The estimator over kappa is a U-statistic with kernel (c_i - c_j)(s_i - s_j)/2; Var <= (2/G) E||kernel||^2 and |c_i - c_j| <= W.", (), _CENTER,
+    ),
+    Claim(
+        "L9.components", "Variance and the number of components", PROVED, "inequality",
+        sp.Le(s.variance, s.kappa**2 * s.K * s.w_squares * s.energy_squared_rho / s.G), _variance, "theory.md section 4", (CENTER,),
+        "W^2 <= K sum w_k^2 by Cauchy-Schwarz.", ("L9",), _CENTER,
+    ),
+    Claim(
+        "L9.two-valued", "Variance of one standardized two-valued reward", PROVED, "inequality",
+        sp.Le(s.variance_k, (s.energy_high * (1 - (1 - s.p) ** (s.G - 1)) + s.energy_low * (1 - s.p ** (s.G - 1))) / s.G), _variance_component,
+        "theory.md section 4; Efron & Stein 1981", (TABULAR, TWO_VALUED, PLAIN), "Efron-Stein: replace one member at a time.", (), _SCALED,
+    ),
+    Claim(
+        "L9.decomposed", "Variance of decomposed advantages", PROVED, "inequality", sp.Le(s.variance, 4 * s.H * s.W**2 / s.G), _variance_decomposed,
+        "theory.md section 4", (TABULAR, TWO_VALUED, PLAIN), "Minkowski over components and E||s||^2 given a reward at most 2H.", ("L9.two-valued",), _SCALED,
+    ),
+    Claim(
+        "L9x", "Exact variance of the leave-one-out form", LITERATURE, "identity",
+        sp.Eq(s.variance, (s.G - 2) / (s.G - 1) * s.trace_projection / s.G + 2 * s.trace_kernel / (s.G * (s.G - 1))), _leave_one_out,
+        "Zhou et al. 2026, arXiv 2603.01162", (CENTER,), "Variance of a U-statistic of order two by its Hoeffding decomposition.", ("L9",), _CENTER,
+    ),
+)  # fmt: skip

@@ -1,0 +1,50 @@
+"""GRPO's update by brute force: every multiset of trajectories, its advantages, its gradient. The engine's independent check."""
+
+from itertools import combinations_with_replacement
+from math import comb
+
+import numpy as np
+from scipy.special import gammaln
+
+from tamdp_theory.errors import CapacityError
+from tamdp_theory.exact.group import Scheme
+from tamdp_theory.exact.trajectories import count_trajectories, enumerate_trajectories
+from tamdp_theory.exact.update import UpdateMoments
+from tamdp_theory.exact.values import score_weight
+from tamdp_theory.grpo.advantages import advantages
+from tamdp_theory.model import TAMDP, check_same_process
+from tamdp_theory.policies.base import Policy
+
+MAX_GROUPS = 200_000
+
+
+def count_groups(env: TAMDP, group_size: int) -> int:
+    """At most how many multisets of trajectories ``enumerate_update`` visits for one prompt."""
+    return comb(count_trajectories(env) + group_size - 1, group_size)
+
+
+def enumerate_update(env: TAMDP, policy: Policy, scheme: Scheme, think_weight: float = 1.0) -> UpdateMoments:
+    """m, E||g||^2 and V as ``exact.update_moments`` has them, by listing groups. CapacityError where they are too many."""
+    check_same_process(env, policy.env)
+    if (groups := count_groups(env, scheme.group_size)) > MAX_GROUPS:
+        raise CapacityError(f"{env.name}: {groups:,} groups exceed the limit of {MAX_GROUPS:,}; use a smaller instance or group")
+    paths = enumerate_trajectories(env)
+    law = paths.probability(policy.pair_log_probability[:, None])[:, 0]
+    weight = score_weight(env, think_weight)
+    scores = policy.scores() if weight is None else policy.scores() * weight[:, None]
+    mean, variance = np.zeros(policy.n_parameters), np.zeros(env.n_prompts)
+    for prompt in range(env.n_prompts):
+        own = np.flatnonzero(paths.prompt == prompt)
+        groups_of = np.array(list(combinations_with_replacement(range(len(own)), scheme.group_size)))
+        members = own[groups_of]
+        repeats = (groups_of[:, :, None] == np.arange(len(own))).sum(axis=1)
+        ways = np.exp(gammaln(scheme.group_size + 1) - gammaln(repeats + 1).sum(axis=1))
+        probability = np.rint(ways) * law[members].prod(axis=1)
+        rewards = env.class_rewards[paths.reward_class[members]]
+        gain = advantages(rewards, env.weights, scheme.normalization, scheme.eps, scheme.ddof)
+        estimate = np.einsum("gi,gid->gd", gain, (paths.visits[own] @ scores)[groups_of]) / scheme.group_size
+        first = probability @ estimate
+        mean += env.prompt_probability[prompt] * first
+        variance[prompt] = probability @ ((estimate - first) ** 2).sum(axis=1)
+    total = float(env.prompt_probability**2 @ variance)
+    return UpdateMoments(mean, float(mean @ mean) + total, total, variance)
