@@ -117,7 +117,7 @@ class Check:
         """Plain content for JSON."""
         return {
             "claim": self.claim_id, "instance": self.instance, "lhs": self.lhs, "rhs": self.rhs, "slack": self.slack,
-            "verdict": str(self.verdict), "evidence": str(self.evidence), "assumptions": dict(self.assumptions),
+            "verdict": str(self.verdict), "evidence": str(self.evidence), "assumptions": {name: bool(met) for name, met in self.assumptions.items()},
             "error": self.error, "note": self.note,
         }  # fmt: skip
 

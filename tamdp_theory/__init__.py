@@ -7,8 +7,7 @@ what can be summed; ``grpo`` trains, exactly or by sampling; ``families`` makes 
 from tamdp_theory.errors import CapacityError, InputError, TamdpError
 from tamdp_theory.model import TAMDP
 from tamdp_theory.policies import LogLinear, Network, Policy, TabularSoftmax, load_policy, save_policy
-
-__version__ = "0.1.0"
+from tamdp_theory.version import __version__
 
 __all__ = [
     "TAMDP",

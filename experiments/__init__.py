@@ -1,0 +1,1 @@
+"""What to run: the standard verification, and the command line."""

@@ -1,0 +1,54 @@
+"""The ``tamdp`` command. Each subcommand is a dataclass in ``experiments.commands``."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import tyro
+
+from experiments.commands.claims import Claims
+from experiments.commands.exact import Exact
+from experiments.commands.show import Show
+from experiments.commands.train import Train
+from experiments.commands.verify import Verify
+from experiments.console import fail
+from tamdp_theory import TamdpError, __version__
+
+Command = (
+    Annotated[Verify, tyro.conf.subcommand("verify")]
+    | Annotated[Show, tyro.conf.subcommand("show")]
+    | Annotated[Exact, tyro.conf.subcommand("exact")]
+    | Annotated[Claims, tyro.conf.subcommand("claims")]
+    | Annotated[Train, tyro.conf.subcommand("train")]
+)
+
+DESCRIPTION = """Exact numbers for the theory of reinforcement fine-tuning with tools.
+
+Examples:
+  tamdp verify                                        check every claim on the reference suite
+  tamdp show examples/search-small.json               what a process looks like
+  tamdp exact examples/search-small.json --group-size 8 --normalization center
+  tamdp claims T1.stationary                          statement, assumptions, standing, reference
+  tamdp train examples/search-small.json --mode sampled --seeds 16"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit: 0 fine, 1 a claim fails, 2 bad input."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given == ["--version"]:
+        print(__version__)
+        sys.exit(0)
+    command = tyro.cli(
+        Command,  # type: ignore[arg-type]
+        prog="tamdp", description=DESCRIPTION, args=given or ["--help"], config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
+    )  # fmt: skip
+    try:
+        code = command.run()
+    except TamdpError as error:
+        code = fail(str(error))
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of a pipe left; nothing to report
+        code = 0
+    except KeyboardInterrupt:
+        code = fail("interrupted", 130)
+    sys.exit(code)

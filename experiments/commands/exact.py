@@ -1,0 +1,67 @@
+"""``tamdp exact``: objective, gradient and update moments of one file."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import numpy as np
+import tyro
+from rich.markup import escape
+from rich.table import Table
+
+from experiments.console import console, number, write_json
+from tamdp_theory import TAMDP, TabularSoftmax, exact, load_policy
+from tamdp_theory.exact import Normalization
+
+
+@dataclass(frozen=True)
+class Exact:
+    """Compute J, grad J, and the exact mean and variance of GRPO's update.
+
+    Example: tamdp exact examples/search-small.json --group-size 8 --normalization sum_then_normalize --json -
+    """
+
+    file: Annotated[str, tyro.conf.Positional]
+    """A tamdp/1 file."""
+    group_size: int = 8
+    """G, at least 2."""
+    normalization: Normalization = "sum_then_normalize"
+    """How groups become advantages."""
+    eps: float = 0.0
+    """Added to deviations."""
+    ddof: int = 0
+    """Degrees of freedom removed in deviations, 0 or 1."""
+    think_weight: float = 1.0
+    """Weight of think actions in the score, in [0, 1]."""
+    policy: str | None = None
+    """A tamdp-policy/1 file; default: the uniform policy."""
+    json: str | None = None
+    """Write the numbers as JSON to this file, or to the terminal with "-"."""
+
+    def run(self) -> int:
+        """Print and return 0."""
+        env = TAMDP.load(self.file)
+        policy = TabularSoftmax(env) if self.policy is None else load_policy(env, self.policy)
+        values = exact.values(env, policy)
+        gradient = exact.policy_gradient(env, policy)
+        update = exact.update_moments(env, policy, self.group_size, self.normalization, self.eps, self.ddof, self.think_weight)
+        if self.json is not None:
+            write_json(
+                self.json,
+                {
+                    "total": values.total, "components": values.components.tolist(), "gradient": gradient.tolist(),
+                    "mean": update.mean.tolist(), "second_moment": update.second_moment, "variance": update.variance,
+                },  # fmt: skip
+            )
+            if self.json == "-":
+                return 0
+        table = Table(box=None, padding=(0, 2), show_header=False)
+        table.add_row("J", number(values.total))
+        for k, name in enumerate(env.component_names):
+            table.add_row(f"J of {escape(name)}", number(float(values.components[k])))
+        table.add_row("norm of grad J", number(float(np.sqrt((gradient**2).sum()))))
+        table.add_row("norm of the expected update m", number(float(np.sqrt((update.mean**2).sum()))))
+        table.add_row("<grad J, m>", number(float((gradient * update.mean).sum())))
+        table.add_row("E||g||^2", number(update.second_moment))
+        table.add_row("variance V", number(update.variance))
+        console().print(table)
+        return 0

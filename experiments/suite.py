@@ -1,0 +1,93 @@
+"""The reference suite: the processes and policies that every claim is checked on."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from bounds import CLAIMS, Claim, Instance, Standing
+from bounds.theorem1 import component_bandit
+from tamdp_theory import TAMDP, LogLinear, Network, Policy, TabularSoftmax, families
+from tamdp_theory.exact import Scheme
+
+Level = Literal["quick", "standard", "full"]
+_TRAINING = {"quick": (100, 16), "standard": (200, 32), "full": (1000, 128)}  # steps and runs of claims about training
+_SCHEMES = (Scheme(8, "center"), Scheme(4, "sum_then_normalize"), Scheme(4, "normalize_then_sum"))
+
+
+def processes(level: Level) -> dict[str, TAMDP]:
+    """The processes by name: bandits, trees, tools, and RL4VLM's games."""
+    found = [
+        families.drift_bandit(),
+        families.bandit([["0"], ["1/3"], ["1"]], name="three-arms"),
+        families.random_tree(seed=1, prompts=2, tools=1, answers=2, max_tool_depth=1, components=3, name="small-tree"),
+        families.search(prompts=2, max_tool_depth=1, name="search"),
+        families.number_line(size=3, max_steps=3, name="number-line"),
+    ]
+    if level != "quick":
+        found += [
+            families.random_tree(seed=2, prompts=4, tools=2, answers=3, max_tool_depth=2, components=3, name="tree"),
+            families.random_tree(seed=3, prompts=3, tools=1, answers=3, max_tool_depth=2, components=2, levels=5, name="graded-tree"),
+            families.coding(prompts=3, max_tool_depth=2, name="coding"),
+            families.number_line(size=3, max_steps=3, think=True, name="number-line-think"),
+            families.blackjack(dealer_cards=(6, 10), hands=((12, False), (16, False), (18, True)), name="blackjack"),
+        ]
+    if level == "full":
+        found += [
+            families.number_line(name="number-line-full"),
+            families.search(prompts=6, max_tool_depth=3, name="search-deep"),
+            *(families.random_tree(seed=seed, prompts=3, tools=2, answers=2, max_tool_depth=2, components=4, name=f"tree-{seed}") for seed in range(10, 16)),
+        ]
+    return {env.name: env for env in found}
+
+
+def policies(env: TAMDP, level: Level) -> dict[str, Policy]:
+    """Policies by name: soft, nearly deterministic, and with shared parameters; drawn with fixed seeds."""
+    found: dict[str, Policy] = {"soft": TabularSoftmax.random(env, np.random.default_rng(1), 0.7)}
+    if level == "quick":
+        return found
+    found["sharp"] = TabularSoftmax.random(env, np.random.default_rng(2), 3.0)
+    if env.n_pairs <= 400:
+        linear = LogLinear(env)
+        found["log-linear"] = linear.with_parameters(np.random.default_rng(3).standard_normal(linear.n_parameters))
+        found["network"] = Network(env, hidden=4, generator=np.random.default_rng(4))
+    return found
+
+
+def instances(claim: Claim, level: Level) -> Iterable[Instance]:
+    """What one claim is checked on at a level; printed claims and examples also on their stored example."""
+    steps, runs = _TRAINING[level]
+    if claim.example is not None:
+        yield replace(claim.example(), label=claim.example().env.name + " (stored)")
+    if claim.standing is Standing.PRINTED:
+        for shape in ("independent", "comonotone"):
+            env = component_bandit(3, shape == "comonotone", f"{shape}-components")
+            for scheme in _SCHEMES:
+                yield Instance(env, TabularSoftmax(env), replace(scheme, group_size=4), label=f"{env.name} {scheme.normalization}")
+        return
+    if claim.kind == "example":
+        return
+    training = claim.id.startswith("T1.")
+    for env in processes(level).values():
+        if training and env.n_pairs > 600:
+            continue
+        for name, policy in policies(env, level).items():
+            if training and name != "soft":
+                continue
+            for scheme in claim.schemes or _SCHEMES[:1]:
+                yield Instance(env, policy, scheme, seed=7, steps=steps, runs=runs, label=_label(env, name, scheme, bool(claim.schemes)))
+
+
+def plan(claim_ids: Iterable[str], level: Level) -> list[tuple[Claim, Instance]]:
+    """Every check of a verification run, in order."""
+    return [(CLAIMS[claim_id], instance) for claim_id in claim_ids for instance in instances(CLAIMS[claim_id], level)]
+
+
+def _label(env: TAMDP, policy: str, scheme: Scheme, speaks_of_groups: bool) -> str:
+    text = f"{env.name} {policy}"
+    if speaks_of_groups:
+        text += f" {scheme.normalization} G={scheme.group_size}"
+    if scheme.eps or scheme.ddof:
+        text += f" eps={scheme.eps:g} ddof={scheme.ddof}"
+    return text

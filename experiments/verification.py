@@ -1,0 +1,85 @@
+"""Running the checks of a verification, and judging them together."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bounds import CLAIMS, Check, Claim, Instance, Standing, Verdict
+
+MUST_HOLD = (Standing.PROVED, Standing.LITERATURE)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All checks of one claim, and whether they add up to what its standing demands.
+
+    success: proved and literature: at least one check holds, none is violated or undecided (vacuous and inapplicable ones are no
+    pass); printed: at least one check violates it; conjectured: None, it is reported only.
+    """
+
+    claim: Claim
+    checks: tuple[Check, ...]
+    success: bool | None
+
+    def count(self, verdict: Verdict) -> int:
+        """Checks with this verdict."""
+        return sum(check.verdict is verdict for check in self.checks)
+
+    @property
+    def telling(self) -> Check:
+        """The check to show: a violation, else an undecided one, else the one that holds with the least relative slack."""
+        for verdict in (Verdict.VIOLATED, Verdict.UNDECIDED, Verdict.HOLDS, Verdict.VACUOUS):
+            found = [check for check in self.checks if check.verdict is verdict]
+            if found:
+                return min(found, key=relative_slack)
+        return self.checks[0]
+
+
+def relative_slack(check: Check) -> float:
+    """slack over the larger side."""
+    if check.slack is None or check.lhs is None or check.rhs is None:
+        return float("inf")
+    return check.slack / (max(abs(check.lhs), abs(check.rhs)) or 1.0)
+
+
+def judge(checks: Sequence[Check]) -> dict[str, Outcome]:
+    """Outcomes by claim id, in the order of the checks."""
+    by_claim: dict[str, list[Check]] = {}
+    for check in checks:
+        by_claim.setdefault(check.claim_id, []).append(check)
+    return {claim_id: Outcome(CLAIMS[claim_id], tuple(found), _success(CLAIMS[claim_id], found)) for claim_id, found in by_claim.items()}
+
+
+def _success(claim: Claim, checks: Sequence[Check]) -> bool | None:
+    verdicts = {check.verdict for check in checks}
+    if claim.standing in MUST_HOLD:
+        return Verdict.HOLDS in verdicts and not verdicts & {Verdict.VIOLATED, Verdict.UNDECIDED}
+    if claim.standing is Standing.PRINTED:
+        return Verdict.VIOLATED in verdicts
+    return None
+
+
+def run(plan: Sequence[tuple[Claim, Instance]], progress: Callable[[int, str], None]) -> list[Check]:
+    """Make every check in order; progress(done, what comes next)."""
+    checks = []
+    for done, (claim, instance) in enumerate(plan):
+        progress(done, f"{claim.id} {instance.name}")
+        checks.append(claim.check(instance))
+    progress(len(plan), "done")
+    return checks
+
+
+def summary(outcomes: Mapping[str, Outcome], seconds: float) -> str:
+    """The line that a run ends with."""
+    must = [o for o in outcomes.values() if o.claim.standing in MUST_HOLD]
+    printed = [o for o in outcomes.values() if o.claim.standing is Standing.PRINTED]
+    holds = sum(bool(o.success) for o in must)
+    total = {v: sum(o.count(v) for o in outcomes.values()) for v in Verdict}
+    failing = [o.claim.id for o in outcomes.values() if o.success is False]
+    parts = []
+    if must:
+        parts.append(f"{holds} of {len(must)} proved and literature claims hold on {sum(o.count(Verdict.HOLDS) for o in must)} checks")
+    if printed:
+        parts.append(f"{sum(bool(o.success) for o in printed)} of {len(printed)} printed claims refuted")
+    parts.append(f"{total[Verdict.VACUOUS]} vacuous and {total[Verdict.ASSUMPTION_UNMET]} inapplicable checks count as no pass")
+    text = "; ".join(parts) + f"; {seconds:.0f} s"
+    return f"FAILED ({', '.join(failing)}): {text}" if failing else text

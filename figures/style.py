@@ -1,0 +1,36 @@
+"""One look for every figure: column widths, a palette that survives colour blindness and grey print, embedded fonts."""
+
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from tamdp_theory import storage
+
+SINGLE, DOUBLE = 3.5, 7.2  # inches
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")  # Okabe and Ito
+_RC = {
+    "font.size": 8, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7, "legend.fontsize": 7, "pdf.fonttype": 42,
+    "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 100, "savefig.dpi": 200,
+}  # fmt: skip
+
+
+def subplots(width: float = DOUBLE, height: float = 3.0) -> tuple[Figure, Axes]:
+    """A figure with one axes in the house style; no global state is touched."""
+    with matplotlib.rc_context(_RC):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        FigureCanvasAgg(figure)
+        return figure, figure.add_subplot()
+
+
+def save(figure: Figure, stem: Path, caption: str) -> list[Path]:
+    """Write PDF, PNG and the caption; returns the paths. Byte-identical for equal input."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    paths = [stem.with_suffix(".pdf"), stem.with_suffix(".png")]
+    with matplotlib.rc_context(_RC):
+        figure.savefig(paths[0], metadata={"CreationDate": None})
+        figure.savefig(paths[1], metadata={"Software": None})
+    storage.write_atomically(stem.with_suffix(".txt"), caption + "\n")
+    return paths
