@@ -1,12 +1,14 @@
 """Lemmas L1 to L9x of theory.md section 4: statements, assumptions, proofs in a sentence, and how each is measured."""
 
+from fractions import Fraction
+
 import numpy as np
 import sympy as sp
 
 from bounds import symbols as s
 from bounds.claim import Assumption, Claim, Instance, Measured, Standing, unmet
 from bounds.potentials import Potential, find_potential
-from tamdp_theory import TabularSoftmax, exact
+from tamdp_theory import Policy, TabularSoftmax, exact, families
 from tamdp_theory.exact import Scheme, UpdatePlan
 from tamdp_theory.exact.group import GroupPlan
 from tamdp_theory.exact.law import ClassLaw
@@ -40,7 +42,7 @@ def _direction(instance: Instance) -> Floats:
     return direction / np.linalg.norm(direction)
 
 
-def _reference(instance: Instance):  # type: ignore[no-untyped-def]
+def _reference(instance: Instance) -> Policy:
     if instance.reference is not None:
         return instance.reference
     noise = np.random.default_rng(instance.seed).standard_normal(instance.policy.n_parameters)
@@ -221,7 +223,7 @@ def _variance_component(instance: Instance) -> Measured:
     for q, j in zip(*np.nonzero(potential.coefficient), strict=True):
         classes = env.prompt_classes[q]
         probability, high = law.probability[classes, 0], potential.high[classes, j]
-        plan = GroupPlan(tuple((int(x),) for x in high), (1,), Scheme(scheme.group_size, "sum_then_normalize"))  # type: ignore[arg-type]
+        plan = GroupPlan(tuple((Fraction(int(x)),) for x in high), (Fraction(1),), Scheme(scheme.group_size, "sum_then_normalize"))
         moments = plan.moments(probability)
         h, energy, gram = moments.first, law.energy(policy)[classes, 0], law.tabular_gram(int(q))[..., 0]
         v = float(moments.second @ energy / scheme.group_size + ((scheme.kappa * moments.cross - np.outer(h, h)) * gram).sum())
@@ -263,8 +265,6 @@ def _leave_one_out(instance: Instance) -> Measured:
 
 
 def _single_three_arm() -> Instance:
-    from tamdp_theory import families
-
     env = families.bandit([["0"], ["1/3"], ["1"]], name="three-arms")
     return Instance(env, TabularSoftmax(env), Scheme(2, "sum_then_normalize"))
 
@@ -335,7 +335,8 @@ CLAIMS = (
     Claim(
         "L8.pair", "Curl of pairs", PROVED, "identity", sp.Eq(s.curl_pair, 2), _curl_pair, "theory.md section 4",
         (Assumption("pairs", "G = 2, eps = 0, ddof = 0"), JOINT, THREE_VALUES),
-        "With G = 2 advantages are signs, h is linear in P, and the derivative is sign(c_m - c_l).", ("L8",), (Scheme(2, "sum_then_normalize"),), _single_three_arm,
+        "With G = 2 advantages are signs, h is linear in P, and the derivative is sign(c_m - c_l).", ("L8",),
+        (Scheme(2, "sum_then_normalize"),), _single_three_arm,
     ),
     Claim(
         "L9", "Variance of centred advantages", PROVED, "inequality",

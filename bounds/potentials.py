@@ -1,5 +1,6 @@
 """The potential F with m = grad F, where there is one (L7), and its constants for Theorem 1."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from tamdp_theory import TAMDP, Policy, exact
 from tamdp_theory.exact import Scheme
 from tamdp_theory.exact.passes import best
-from tamdp_theory.model import Floats
+from tamdp_theory.model import Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +59,7 @@ class Potential:
         total = env.total_weight if self.scheme.normalization == "normalize_then_sum" else 1.0
         return 4 * env.horizon * total**2 * squares / size
 
-    def _laws(self, policy: Policy):  # type: ignore[no-untyped-def]
+    def _laws(self, policy: Policy) -> Iterable[tuple[exact.PromptLaw, Ints]]:
         return zip(exact.reward_law(self.env, policy), self.env.prompt_classes, strict=True)
 
     def _at(self, probability: Floats) -> float:

@@ -83,13 +83,17 @@ psi = _define(r"\psi_G(p)", "slope of the potential at p", positive=True)
 psi_half = _define(r"\psi_G(\tfrac12)", "slope of the potential at one half", positive=True)
 closed = _define(r"[\operatorname{curl}\equiv 0]", "1 if the update's one-form is closed, else 0", integer=True)
 two_valued = _define(r"[\#\{c\}\le 2]", "1 if the composite takes at most two values, else 0", integer=True)
-curl_pair = _define(r"\operatorname{curl}(e_{\mathrm{mid}}-e_{\mathrm{low}},\,e_{\mathrm{top}}-e_{\mathrm{low}})", "curl in the plane of three values", real=True)
+curl_pair = _define(
+    r"\operatorname{curl}(e_{\mathrm{mid}}-e_{\mathrm{low}},\,e_{\mathrm{top}}-e_{\mathrm{low}})", "curl in the plane of three values", real=True
+)
 F_0 = _define(r"F(\theta_0)", "potential at the start", real=True)
 F_T = _define(r"F(\theta_T)", "potential at the end", real=True)
 F_star = _define(r"F^{\star}", "upper bound of the potential over policies", real=True)
 
 # training
-mean_grad_F = _define(r"\textstyle\frac{1}{T}\sum_{t<T}\mathbb{E}\|\nabla F(\theta_t)\|^2", "running mean of the squared gradient of the potential", nonnegative=True)
+mean_grad_F = _define(
+    r"\textstyle\frac{1}{T}\sum_{t<T}\mathbb{E}\|\nabla F(\theta_t)\|^2", "running mean of the squared gradient of the potential", nonnegative=True
+)
 min_grad_F = _define(r"\min_{0\le t\le T}\|\nabla F(\theta_t)\|^2", "smallest squared gradient of the potential on the path, end included", nonnegative=True)
 mean_grad_J = _define(r"\textstyle\frac{1}{T}\sum_{t<T}\mathbb{E}\|\nabla J(\theta_t)\|^2", "running mean of the squared policy gradient", nonnegative=True)
 alpha = _define(r"\alpha", "drift constant: sum of <grad J, m> over sum of ||grad J||^2 along the path", real=True)

@@ -3,13 +3,16 @@
 import json
 from pathlib import Path
 
+from matplotlib.lines import Line2D
+
+from bounds import CLAIMS
 from figures.style import PALETTE, save, subplots
 from tamdp_theory import InputError, storage
 
 CAPTION = (
     "Tightness of every inequality on the reference suite: left over right side of each check, log scale; the dashed line is equality. "
     "Filled circles hold, open diamonds are vacuous (the bound says nothing beyond the trivial one), crosses violate. "
-    "Number of checks per claim at the right. Identities and statements about signs have no ratio and are left out."
+    "The number of checks stands at the right. Identities and statements about signs have no ratio and are left out."
 )
 _MARKS = {"holds": ("o", PALETTE[0], PALETTE[0]), "vacuous": ("D", "none", PALETTE[1]), "violated": ("x", PALETTE[3], PALETTE[3])}
 
@@ -23,7 +26,8 @@ def draw(folder: Path) -> list[Path]:
         raise InputError(f"{source}: not a result of `tamdp verify`; run it again") from error
     rows: dict[str, list[tuple[float, str]]] = {}
     for check in checks:
-        if check["verdict"] in _MARKS and check["slack"] is not None and check["lhs"] > 0 and check["rhs"] > 0 and not _identity(check):
+        inequality = check["claim"] in CLAIMS and CLAIMS[check["claim"]].kind == "inequality"
+        if inequality and check["verdict"] in _MARKS and check["lhs"] > 0 and check["rhs"] > 0:
             rows.setdefault(check["claim"], []).append((check["lhs"] / check["rhs"], check["verdict"]))
     if not rows:
         return []
@@ -33,17 +37,16 @@ def draw(folder: Path) -> list[Path]:
         for verdict, (marker, face, edge) in _MARKS.items():
             ratios = [ratio for ratio, found in rows[name] if found == verdict]
             colour = {"color": edge} if marker == "x" else {"facecolor": face, "edgecolor": edge}
-            axes.scatter(ratios, [y] * len(ratios), s=16, marker=marker, linewidths=0.8, alpha=0.75, zorder=3, label=verdict if y == 0 else None, **colour)
+            axes.scatter(ratios, [y] * len(ratios), s=16, marker=marker, linewidths=0.8, alpha=0.75, zorder=3, **colour)
         axes.annotate(f"{len(rows[name])}", (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=7)
     axes.axvline(1.0, color="black", linestyle="--", linewidth=0.8)
     axes.set_xscale("log")
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(-0.7, len(names) - 0.3)
     axes.set_xlabel("left side / right side")
+    axes.annotate("checks", (1.01, len(names) - 0.45), xycoords=("axes fraction", "data"), va="center", fontsize=7)
     axes.grid(axis="x", linewidth=0.4, alpha=0.5)
+    handles = [Line2D([], [], linestyle="none", marker=m, markersize=4, markerfacecolor=face, markeredgecolor=edge) for m, face, edge in _MARKS.values()]
+    axes.legend(handles, ["holds", "vacuous", "violated"], loc="lower left", frameon=True, framealpha=1.0, fontsize=7)
     return save(figure, folder / "verdicts", CAPTION)
 
-
-def _identity(check: dict[str, float]) -> bool:
-    """Identities report minus the distance as slack, so slack is never positive."""
-    return abs(check["slack"] + abs(check["rhs"] - check["lhs"])) <= 1e-15 and check["rhs"] >= check["lhs"] and check["slack"] <= 0

@@ -336,21 +336,21 @@ def _places(document: Document, pair_node: Ints, edge_pair: Ints) -> Callable[[i
 def _check_depths(
     depth: Ints, bound: int, start: Ints, pair_node: Ints, pair_kind: Ints, edge_pair: Ints, target: Ints, where: Callable[[int], str]
 ) -> None:
-    for x in np.flatnonzero((depth < 0) | (depth > bound)):
+    for x in np.flatnonzero((depth < 0) | (depth > bound)).tolist():
         raise InputError(f"nodes[{x}].depth: {depth[x]} is not between 0 and max_tool_depth = {bound}")
     for i in np.flatnonzero(depth[start] != 0):
         raise InputError(f"prompts[{i}].start: the start node has depth {depth[start[i]]}; no tool was called yet, so it must be 0")
     is_tool = pair_kind == KINDS.index("tool")
-    for pair in np.flatnonzero(is_tool & (depth[pair_node] >= bound)):
+    for pair in np.flatnonzero(is_tool & (depth[pair_node] >= bound)).tolist():
         x = int(pair_node[pair])
         j = pair - int(np.searchsorted(pair_node, x))
         raise InputError(f"nodes[{x}].actions[{j}]: a tool call at depth {depth[x]} goes over max_tool_depth = {bound}")
     inner = np.flatnonzero(target >= 0)
     expected = (depth[pair_node] + is_tool)[edge_pair[inner]]
-    for e in inner[depth[target[inner]] != expected]:
+    for e in inner[depth[target[inner]] != expected].tolist():
         x, pair = int(target[e]), int(edge_pair[e])
         need = int(depth[pair_node[pair]] + is_tool[pair])
-        raise InputError(f"{where(int(e))}.node: nodes[{x}] has depth {depth[x]}, but {need} tool calls lead to it here")
+        raise InputError(f"{where(e)}.node: nodes[{x}] has depth {depth[x]}, but {need} tool calls lead to it here")
 
 
 def _classes(

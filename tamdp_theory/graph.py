@@ -38,12 +38,12 @@ def analyse(
         sources, targets = sources[fresh], targets[fresh]
         prompt[targets] = prompt[sources]
         frontier = np.unique(targets)
-    for x in np.flatnonzero(prompt < 0):
+    for x in np.flatnonzero(prompt < 0).tolist():
         raise InputError(f"nodes[{x}] ({node_ids[x]!r}): unreachable from every prompt; remove it or lead to it")
-    for e in inner[prompt[source] != prompt[target]]:
+    for e in inner[prompt[source] != prompt[target]].tolist():
         a, b = prompt[edge_source[e]], prompt[edge_target[e]]
         raise InputError(
-            f"{where(int(e))}.node: {node_ids[edge_target[e]]!r} belongs to prompts[{b}] and is reached from prompts[{a}]; "
+            f"{where(e)}.node: {node_ids[int(edge_target[e])]!r} belongs to prompts[{b}] and is reached from prompts[{a}]; "
             "give each prompt its own copy"
         )
     return Structure(prompt, _ranks(node_ids, successors, np.bincount(target, minlength=n), source, target))

@@ -159,7 +159,8 @@ class TAMDP:
     @cached_property
     def weights(self) -> Floats:
         """Component weights w (K,), >= 0."""
-        return _frozen([float(w) for w in self.exact_weights])
+        result: Floats = _frozen([float(w) for w in self.exact_weights])
+        return result
 
     @cached_property
     def total_weight(self) -> float:
@@ -169,17 +170,20 @@ class TAMDP:
     @cached_property
     def prompt_probability(self) -> Floats:
         """rho (N,), > 0, sums to one."""
-        return _frozen([float(p) for p in self.exact_prompt_probability])
+        result: Floats = _frozen([float(p) for p in self.exact_prompt_probability])
+        return result
 
     @cached_property
     def edge_probability(self) -> Floats:
         """p(successor | x, a) of each edge (E,), in (0, 1]."""
-        return _frozen(np.array([float(p) for p in self.numbers])[self.edge_number])
+        result: Floats = _frozen(np.array([float(p) for p in self.numbers])[self.edge_number])
+        return result
 
     @cached_property
     def class_rewards(self) -> Floats:
         """R of each class (C, K), in [0, 1]."""
-        return _frozen([[float(r) for r in rewards] for rewards in self.exact_class_rewards])
+        result: Floats = _frozen([[float(r) for r in rewards] for rewards in self.exact_class_rewards])
+        return result
 
     @cached_property
     def exact_class_composite(self) -> tuple[Fraction, ...]:
@@ -192,34 +196,40 @@ class TAMDP:
     @cached_property
     def class_composite(self) -> Floats:
         """c of each class (C,), in [0, W]."""
-        return _frozen([float(c) for c in self.exact_class_composite])
+        result: Floats = _frozen([float(c) for c in self.exact_class_composite])
+        return result
 
     # -- index arrays -------------------------------------------------------------------------------------------
 
     @cached_property
     def pair_start(self) -> Ints:
         """First pair of each node (X,)."""
-        return _frozen(np.searchsorted(self.pair_node, np.arange(self.n_nodes)))
+        result: Ints = _frozen(np.searchsorted(self.pair_node, np.arange(self.n_nodes)))
+        return result
 
     @cached_property
     def pair_count(self) -> Ints:
         """Legal actions of each node (X,)."""
-        return _frozen(np.bincount(self.pair_node, minlength=self.n_nodes))
+        result: Ints = _frozen(np.bincount(self.pair_node, minlength=self.n_nodes))
+        return result
 
     @cached_property
     def pair_action(self) -> Ints:
         """Action slot of each pair (P,): its place among the actions of its node."""
-        return _frozen(np.arange(self.n_pairs) - self.pair_start[self.pair_node])
+        result: Ints = _frozen(np.arange(self.n_pairs) - self.pair_start[self.pair_node])
+        return result
 
     @cached_property
     def pair_parameter(self) -> Ints:
         """Place of each pair in the flat tabular parameter vector (P,): node * n_actions + slot."""
-        return _frozen(self.pair_node * self.n_actions + self.pair_action)
+        result: Ints = _frozen(self.pair_node * self.n_actions + self.pair_action)
+        return result
 
     @cached_property
     def pair_prompt(self) -> Ints:
         """Prompt of each pair (P,)."""
-        return _frozen(self.node_prompt[self.pair_node])
+        result: Ints = _frozen(self.node_prompt[self.pair_node])
+        return result
 
     @cached_property
     def prompt_pairs(self) -> tuple[Ints, ...]:
@@ -235,7 +245,8 @@ class TAMDP:
     def class_slot(self) -> Ints:
         """Place of each class among the classes of its prompt (C,)."""
         first = np.searchsorted(self.class_prompt, np.arange(self.n_prompts))
-        return _frozen(np.arange(self.n_classes) - first[self.class_prompt])
+        result: Ints = _frozen(np.arange(self.n_classes) - first[self.class_prompt])
+        return result
 
     @cached_property
     def n_slots(self) -> int:
@@ -268,7 +279,8 @@ class TAMDP:
 
     def node_sum(self, values: Floats) -> Floats:
         """Sum an array over pairs (P, ...) within each node: (X, ...)."""
-        return (self._owned @ values.reshape(self.n_pairs, -1)).reshape(-1, *values.shape[1:])
+        result: Floats = (self._owned @ values.reshape(self.n_pairs, -1)).reshape(-1, *values.shape[1:])
+        return result
 
     def node_max(self, values: Floats) -> Floats:
         """Largest entry of an array over pairs (P, S) within each node: (X, S)."""

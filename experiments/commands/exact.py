@@ -50,7 +50,7 @@ class Exact:
                 {
                     "total": values.total, "components": values.components.tolist(), "gradient": gradient.tolist(),
                     "mean": update.mean.tolist(), "second_moment": update.second_moment, "variance": update.variance,
-                },  # fmt: skip
+                },
             )
             if self.json == "-":
                 return 0

@@ -58,7 +58,8 @@ class Train:
             column.justify = "right"
         for r in np.unique(np.linspace(0, len(history.step) - 1, ROWS).round().astype(int)):
             mean = history.components[:, r].mean(axis=0)
-            table.add_row(str(history.step[r]), _spread(history.total[:, r]), *(number(float(x)) for x in mean), number(float(history.gradient_norm2[:, r].mean())))
+            squares = number(float(history.gradient_norm2[:, r].mean()))
+            table.add_row(str(history.step[r]), _spread(history.total[:, r]), *(number(float(x)) for x in mean), squares)
         console().print(table)
         if len(history.total) > 1:
             console().print(f"means over {len(history.total)} runs; ± is the standard deviation between runs")

@@ -84,12 +84,14 @@ def _table(outcomes: dict[str, verification.Outcome]) -> Table:
         table.columns[[str(c.header) for c in table.columns].index(name)].justify = "right"
     for outcome in outcomes.values():
         check = outcome.telling
-        table.add_row(outcome.claim.id, str(outcome.claim.standing), check.instance, *_sides(check), _verdict(outcome, check), str(check.evidence), _counts(outcome))
+        verdict, counts = _verdict(outcome, check), _counts(outcome)
+        table.add_row(outcome.claim.id, str(outcome.claim.standing), check.instance, *_sides(check), verdict, str(check.evidence), counts)
     return table
 
 
 def _all_checks(checks: list[Check]) -> Table:
-    table = Table("claim", "instance", "left", "", "right", "slack", "verdict", "evidence", "note", box=None, padding=(0, 1), title="every check", title_justify="left")
+    headers = ("claim", "instance", "left", "", "right", "slack", "verdict", "evidence", "note")
+    table = Table(*headers, box=None, padding=(0, 1), title="every check", title_justify="left")
     for check in checks:
         table.add_row(check.claim_id, check.instance, *_sides(check), f"[{_COLOURS[check.verdict]}]{check.verdict}[/]", str(check.evidence), check.note)
     return table

@@ -118,7 +118,7 @@ def gradient_domination(env: TAMDP, policy: Policy, class_reward: ArrayLike | No
     reward = env.class_composite if class_reward is None else class_rewards_of(env, class_reward)
     pi = policy.pair_probability[:, None]
     value, pair_value = (array[:, 0] for array in best(env, reward[:, None]))
-    occupancy, taken = (array[:, 0] for array in forward(env, pi))
+    taken = forward(env, pi)[1][:, 0]
     tolerance = 1e-12 * max(1.0, float(np.abs(reward).max()))
     optimal = pair_value >= env.spread_to_pairs(value) - tolerance
     squared = env.kernel.copy()

@@ -8,7 +8,7 @@ where "| m, l" fixes the classes of members 1 and 2. ``center`` has closed forms
 members' statistics (states.py), exactly. Everything is a polynomial in P; P may be a batch.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -125,10 +125,13 @@ class GroupPlan:
         total, spread = states.totals(size - len(extra), extra, variable)
         unit = states.unit[variable]
         centred = size * states.values[variable][of] - total
+        result: Floats
         if self.scheme.normalization == "center":
-            return centred * unit / size
+            result = centred * unit / size
+            return result
         scale = spread * np.sqrt(size / (size - self.scheme.ddof)) + size * self.scheme.eps / unit
-        return np.divide(centred, scale, out=np.zeros_like(centred), where=spread > 0)
+        result = np.divide(centred, scale, out=np.zeros_like(centred), where=spread > 0)
+        return result
 
 
 class GroupMoments:
@@ -237,8 +240,8 @@ class GroupMoments:
 
 def group_moments(
     probability: ArrayLike,
-    rewards: ArrayLike | Sequence[Sequence[Any]],
-    weights: ArrayLike | Sequence[Any],
+    rewards: Iterable[Iterable[Any]],
+    weights: Iterable[Any],
     group_size: int,
     normalization: Normalization,
     eps: float = 0.0,
@@ -250,10 +253,10 @@ def group_moments(
     Fractions or "a/b". Raises InputError for bad input, CapacityError where the group statistics have too many states.
     """
     scheme = Scheme(group_size, normalization, eps, ddof)
-    exact_weights = tuple(exact(_plain(w), f"weights[{k}]") for k, w in enumerate(weights))  # type: ignore[arg-type]
+    exact_weights = tuple(exact(_plain(w), f"weights[{k}]") for k, w in enumerate(weights))
     table = tuple(
         tuple(exact(_plain(r), f"rewards[{m}][{k}]") for k, r in enumerate(row))
-        for m, row in enumerate(rewards)  # type: ignore[arg-type]
+        for m, row in enumerate(rewards)
     )
     p = np.asarray(probability, dtype=np.float64)
     if p.ndim < 1 or p.shape[-1] != len(table) or any(len(row) != len(exact_weights) for row in table):

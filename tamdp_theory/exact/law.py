@@ -50,7 +50,8 @@ class ClassLaw:
     def tabular_gram(self, prompt: int) -> Floats:
         """<E[s; m], E[s; l]> (M, M, S) of one prompt's classes, in logit coordinates."""
         rows = self.sensitivity[self.env.prompt_pairs[prompt], : len(self.env.prompt_classes[prompt])]
-        return np.einsum("pms,pls->mls", rows, rows)
+        result: Floats = np.einsum("pms,pls->mls", rows, rows)
+        return result
 
     def gradients(self, policy: Policy, prompt: int) -> Floats:
         """E[s; m] in parameter coordinates (M, d) of one prompt; S = 1."""

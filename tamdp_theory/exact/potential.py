@@ -1,6 +1,6 @@
 """Potentials of the expected update (L7) and the curl that shows where there is none (L8)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ def potential(p: ArrayLike, group_size: int, eps: float = 0.0, ddof: int = 0, sp
     For eps = 0, ddof = 0 it is sum_s I_p(s, G - s) / sqrt(s (G - s)) and tends to 2 arcsin sqrt(p).
     """
     probability, s, scale = _terms(p, group_size, eps, ddof, spread)
-    return (special.betainc(s, group_size - s, probability[..., None]) / (group_size * scale)).sum(-1)
+    result: Floats = (special.betainc(s, group_size - s, probability[..., None]) / (group_size * scale)).sum(-1)
+    return result
 
 
 def potential_slope(p: ArrayLike, group_size: int, eps: float = 0.0, ddof: int = 0, spread: float = 1.0) -> Floats:
@@ -26,13 +27,15 @@ def potential_slope(p: ArrayLike, group_size: int, eps: float = 0.0, ddof: int =
     probability, s, scale = _terms(p, group_size, eps, ddof, spread)
     # C(G, s) p^(s-1) (1-p)^(G-s-1) s (G-s) / G^2 = (G-1)/G times a binomial law of s - 1 among G - 2
     law = _binomial(s - 1, group_size - 2, probability[..., None])
-    return (law * (group_size - 1) / group_size / scale).sum(-1)
+    result: Floats = (law * (group_size - 1) / group_size / scale).sum(-1)
+    return result
 
 
 def _binomial(k: Floats, n: int, p: Floats) -> Floats:
     """Binomial probabilities; scipy.stats would slow down the import of the package."""
     log_count = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
-    return np.exp(log_count + special.xlogy(k, p) + special.xlog1py(n - k, -p))
+    result: Floats = np.exp(log_count + special.xlogy(k, p) + special.xlog1py(n - k, -p))
+    return result
 
 
 def _terms(p: ArrayLike, group_size: int, eps: float, ddof: int, spread: float) -> tuple[Floats, Floats, Floats]:
@@ -49,8 +52,8 @@ def _terms(p: ArrayLike, group_size: int, eps: float, ddof: int, spread: float) 
 
 def curl(
     probability: ArrayLike,
-    rewards: ArrayLike | Sequence[Sequence[Any]],
-    weights: ArrayLike | Sequence[Any],
+    rewards: Iterable[Iterable[Any]],
+    weights: Iterable[Any],
     group_size: int,
     normalization: Normalization,
     eps: float = 0.0,
@@ -64,4 +67,5 @@ def curl(
     derivative = (group_size - 1) * np.swapaxes(given, -1, -2)
     skew = derivative - given * (group_size - 1)
     centred = skew - skew.mean(-1, keepdims=True)
-    return centred - centred.mean(-2, keepdims=True)
+    result: Floats = centred - centred.mean(-2, keepdims=True)
+    return result

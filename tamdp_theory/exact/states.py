@@ -104,7 +104,8 @@ class GridStates(GroupStates):
 
     def _sum(self, members: int, column: int, extra: Sequence[int]) -> Ints:
         place = prod(self.radix[:column])
-        return self.keys[members] // place % self.radix[column] + self.increments[list(extra), column].sum()
+        result: Ints = self.keys[members] // place % self.radix[column] + self.increments[list(extra), column].sum()
+        return result
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from tamdp_theory.exact.group import Normalization, Scheme
 from tamdp_theory.exact.trajectories import Trajectories, enumerate_trajectories
 from tamdp_theory.exact.update import UpdatePlan
 from tamdp_theory.exact.values import divergence, score_weight
-from tamdp_theory.model import TAMDP, Floats, check_same_process
+from tamdp_theory.model import TAMDP, Floats, Ints, check_same_process
 from tamdp_theory.policies.base import Policy
 
 
@@ -51,12 +51,12 @@ def surrogate(
     paths = enumerate_trajectories(env)
     plan = UpdatePlan(env, Scheme(group_size, normalization, eps, ddof), think_weight)
     old = paths.probability(old_policy.pair_log_probability[:, None])[:, 0]
-    law = np.bincount(paths.reward_class, weights=old, minlength=env.n_classes)[:, None]
+    law = _total(paths.reward_class, old, env.n_classes)[:, None]
     positive, negative = (h[paths.reward_class, 0] for h in plan.signed_rewards(law))
     ratio = np.exp(paths.log_policy((policy.pair_log_probability - old_policy.pair_log_probability)[:, None]))[:, 0]
     low, high = 1 - clip[0], 1 + clip[1]
     gain = old * (np.minimum(ratio, high) * positive - np.maximum(ratio, low) * negative)
-    per_prompt = np.bincount(paths.prompt, weights=gain, minlength=env.n_prompts)
+    per_prompt = _total(paths.prompt, gain, env.n_prompts)
     slope = old * ratio * (positive * (ratio <= high) - negative * (ratio >= low)) * env.prompt_probability[paths.prompt]
     gradient = path_gradient(paths, slope[:, None], policy, think_weight)[:, 0]
     value, kl = float((env.prompt_probability * per_prompt).sum()), 0.0
@@ -76,6 +76,10 @@ def path_gradient(paths: Trajectories, coefficient: Floats, policy: Policy, thin
         flow = flow * weight[:, None]
     flow = flow - policy.pair_probability[:, None] * env.spread_to_pairs(env.node_sum(flow))
     return policy.pull_back_each(flow)
+
+
+def _total(labels: Ints, values: Floats, count: int) -> Floats:
+    return np.bincount(labels, weights=values, minlength=count).astype(np.float64, copy=False)
 
 
 def check_clip(clip: tuple[float, float], kl_coef: float, reference: Policy | None) -> None:

@@ -40,7 +40,8 @@ class Trajectories:
 
     def log_policy(self, log_pi: Floats) -> Floats:
         """Sum of log pi along each trajectory (T, S); log_pi (P, S)."""
-        return self.visits @ log_pi
+        result: Floats = self.visits @ log_pi
+        return result
 
     def probability(self, log_pi: Floats) -> Floats:
         """Law of the trajectory given its prompt (T, S)."""

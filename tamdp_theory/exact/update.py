@@ -1,6 +1,7 @@
 """Mean and variance of GRPO's update direction, exactly (L5, L6): all prompts in the step, independent groups."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -33,12 +34,12 @@ class UpdatePlan:
     @cached_property
     def groups(self) -> tuple[tuple[GroupPlan, Ints], ...]:
         """Prompts with equal reward tables share a plan: (plan, classes (n, M) of these prompts)."""
-        tables: dict[tuple[tuple[object, ...], ...], list[Ints]] = {}
+        tables: dict[tuple[tuple[Fraction, ...], ...], list[Ints]] = {}
         for classes in self.env.prompt_classes:
             table = tuple(self.env.exact_class_rewards[c] for c in classes)
             tables.setdefault(table, []).append(classes)
         return tuple(
-            (GroupPlan(table, self.env.exact_weights, self.scheme), np.stack(members))  # type: ignore[arg-type]
+            (GroupPlan(table, self.env.exact_weights, self.scheme), np.stack(members))
             for table, members in tables.items()
         )
 
@@ -67,7 +68,8 @@ class UpdatePlan:
     def tabular_variance(self, pi: Floats) -> Floats:
         """V (S,) of tabular policies pi (P, S)."""
         law = ClassLaw.of(self.env, pi, self.think_weight)
-        return (self.env.prompt_probability[:, None] ** 2 * self._prompt_variance(law, law.tabular_energy, None)).sum(axis=0)
+        result: Floats = (self.env.prompt_probability[:, None] ** 2 * self._prompt_variance(law, law.tabular_energy, None)).sum(axis=0)
+        return result
 
     def moments(self, policy: Policy) -> UpdateMoments:
         """m, V and E||g||^2 of any policy."""

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from tamdp_theory.errors import InputError
 from tamdp_theory.exact.passes import backward, best, forward
-from tamdp_theory.model import THINK, TAMDP, Floats, check_same_process
+from tamdp_theory.model import TAMDP, THINK, Floats, check_same_process
 from tamdp_theory.policies.base import Policy
 
 

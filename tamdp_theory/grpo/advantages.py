@@ -23,11 +23,14 @@ def advantages(
     if not (np.isfinite(r).all() and np.isfinite(w).all()):
         raise InputError("rewards and weights must be finite")
     scheme = Scheme(r.shape[-2], normalization, eps, ddof)
+    result: Floats
     if normalization == "normalize_then_sum":
-        return (standardize(r, scheme, axis=-2) * w).sum(-1)
+        result = (standardize(r, scheme, axis=-2) * w).sum(-1)
+        return result
     composite = (r * w).sum(-1)
     if normalization == "center":
-        return composite - composite.mean(-1, keepdims=True)
+        result = composite - composite.mean(-1, keepdims=True)
+        return result
     return standardize(composite, scheme, axis=-1)
 
 
@@ -38,4 +41,5 @@ def standardize(values: Floats, scheme: Scheme, axis: int) -> Floats:
     scale = np.sqrt((centred**2).sum(axis, keepdims=True) / (size - scheme.ddof)) + scheme.eps
     high, low = values.max(axis, keepdims=True), values.min(axis, keepdims=True)
     active = high - low > _TIE * np.maximum(np.abs(high), np.abs(low))
-    return centred * np.divide(1.0, scale, out=np.zeros_like(scale), where=active)
+    result: Floats = centred * np.divide(1.0, scale, out=np.zeros_like(scale), where=active)
+    return result

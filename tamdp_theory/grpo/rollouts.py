@@ -18,9 +18,12 @@ from tamdp_theory.model import TAMDP, Floats, Ints
 
 
 class Rollouts(ABC):
-    """Groups drawn in one step: G members, n prompts, S seeds. reward_class (G, n, S)."""
+    """Groups drawn in one step: G members, n prompts, S seeds."""
 
-    reward_class: Ints
+    @property
+    @abstractmethod
+    def reward_class(self) -> Ints:
+        """Class of each rollout's outcome (G, n, S)."""
 
     @abstractmethod
     def flow(self, coefficient: Floats) -> Floats:
@@ -57,7 +60,7 @@ class ListedRollouts(Rollouts):
     index: Ints
 
     @cached_property
-    def reward_class(self) -> Ints:  # type: ignore[override]
+    def reward_class(self) -> Ints:
         return self.paths.reward_class[self.index]
 
     def flow(self, coefficient: Floats) -> Floats:
@@ -65,7 +68,8 @@ class ListedRollouts(Rollouts):
         cell = self.index * seeds
         cell += np.arange(seeds)
         sums = np.bincount(cell.ravel(), coefficient.ravel(), minlength=count * seeds)
-        return self.paths.visits_transposed @ sums.reshape(count, seeds)
+        result: Floats = self.paths.visits_transposed @ sums.reshape(count, seeds)
+        return result
 
     def along(self, pair_values: Floats) -> Floats:
         return np.take_along_axis(self.paths.visits @ pair_values, self.index.reshape(-1, self.index.shape[-1]), axis=0).reshape(
@@ -123,18 +127,23 @@ class WalkedRollouts(Rollouts):
 
     env: TAMDP
     pairs: Ints
-    reward_class: Ints
+    outcome: Ints
+
+    @property
+    def reward_class(self) -> Ints:
+        return self.outcome
 
     def flow(self, coefficient: Floats) -> Floats:
         seeds = coefficient.shape[-1]
         cell = self.pairs * seeds + np.arange(seeds)
         repeated = np.broadcast_to(coefficient, cell.shape)
         sums = np.bincount(cell.ravel(), repeated.ravel(), minlength=(self.env.n_pairs + 1) * seeds)
-        return sums.reshape(-1, seeds)[:-1]
+        return sums.reshape(-1, seeds)[:-1].astype(np.float64, copy=False)
 
     def along(self, pair_values: Floats) -> Floats:
         extended = np.concatenate([pair_values, np.zeros((1, pair_values.shape[1]))])
-        return extended[self.pairs, np.arange(pair_values.shape[1])].sum(axis=0)
+        result: Floats = extended[self.pairs, np.arange(pair_values.shape[1])].sum(axis=0)
+        return result
 
 
 class WalkingSampler(Sampler):

@@ -30,7 +30,7 @@ from tamdp_theory.exact.values import gradient_from_values, score_weight
 from tamdp_theory.grpo.advantages import standardize
 from tamdp_theory.grpo.config import Config, History
 from tamdp_theory.grpo.rollouts import Rollouts, Sampler, make_sampler
-from tamdp_theory.model import TAMDP, Floats, Ints, check_same_process
+from tamdp_theory.model import TAMDP, Floats, check_same_process
 from tamdp_theory.policies.base import Policy, log_softmax, softmax
 
 BLOCK = 64  # seeds per thread task: small enough for the cache, large enough to hide the cost of a call
@@ -171,9 +171,10 @@ class _Batch:
         if config.normalization != "normalize_then_sum":
             composite = env.class_composite[rollouts.reward_class]
             if config.normalization == "center":
-                return composite - composite.sum(0) / config.group_size
+                result: Floats = composite - composite.sum(0) / config.group_size
+                return result
             return standardize(composite, config.scheme, axis=0)
-        total = np.zeros(rollouts.reward_class.shape)
+        total: Floats = np.zeros(rollouts.reward_class.shape)
         for k, weight in enumerate(env.weights):
             total += weight * standardize(env.class_rewards[:, k][rollouts.reward_class], config.scheme, axis=0)
         if not config.whiten:
@@ -207,7 +208,8 @@ class _Uniforms:
             self._table, self._next = np.ascontiguousarray(np.moveaxis(raw, 0, -1)), 0
             self._left -= steps
         self._next += 1
-        return self._table[self._next - 1]
+        result: Floats = self._table[self._next - 1]
+        return result
 
 
 class _Recorder:

@@ -68,7 +68,7 @@ class Network(Policy):
     def pull_back_each(self, sensitivities: Floats) -> Floats:
         import torch
 
-        _, pull = torch.func.vjp(self._forward, torch.tensor(self.parameters))
+        pull = torch.func.vjp(self._forward, torch.tensor(self.parameters))[1]
         result = torch.func.vmap(lambda v: pull(v)[0])(torch.tensor(sensitivities.T))
         return np.ascontiguousarray(result.detach().numpy().T)
 
