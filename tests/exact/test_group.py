@@ -1,0 +1,147 @@
+"""Group moments: against enumeration, closed forms, identities, and their limits."""
+
+import itertools
+from fractions import Fraction
+from math import comb
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tamdp_theory import CapacityError, InputError, exact
+from tamdp_theory.exact import Scheme, group_moments
+from tamdp_theory.exact.states import GridStates, MultisetStates, group_states
+from tests import oracle
+from tests.strategies import rewards_graded, schemes
+
+BITS = [list(bits) for bits in itertools.product((0, 1), repeat=3)]
+
+
+def brute(probability: np.ndarray, rewards: list[list[Fraction]], weights: list[Fraction], scheme: Scheme) -> dict[str, np.ndarray]:
+    """Sums over all ordered groups."""
+    data = {"components": [{"weight": w} for w in weights]}
+    m = len(probability)
+    out = {name: np.zeros(m) for name in ("first", "positive", "negative", "second")} | {name: np.zeros((m, m)) for name in ("cross", "given_pair")}
+    for group in itertools.product(range(m), repeat=scheme.group_size):
+        p = np.prod(probability[list(group)])
+        a = oracle.advantages(data, [tuple(rewards[i]) for i in group], scheme.normalization, scheme.eps, scheme.ddof)
+        one, two = group[:2]
+        out["first"][one] += p / probability[one] * a[0]
+        out["positive"][one] += p / probability[one] * max(a[0], 0)
+        out["negative"][one] += p / probability[one] * max(-a[0], 0)
+        out["second"][one] += p / probability[one] * a[0] ** 2
+        out["cross"][one, two] += p / (probability[one] * probability[two]) * a[0] * a[1]
+        out["given_pair"][one, two] += p / (probability[one] * probability[two]) * a[0]
+    return out
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data(), schemes(4), st.integers(1, 3), st.integers(1, 4))
+def test_moments_equal_enumeration(data: st.DataObject, scheme: Scheme, components: int, classes: int) -> None:
+    rows = data.draw(st.lists(st.lists(rewards_graded, min_size=components, max_size=components), min_size=classes, max_size=classes))
+    weights = data.draw(st.lists(st.sampled_from([Fraction(1), Fraction(1, 5), Fraction(2, 7)]), min_size=components, max_size=components))
+    parts = np.array(data.draw(st.lists(st.integers(1, 9), min_size=classes, max_size=classes)), dtype=float)
+    probability = parts / parts.sum()
+    found = group_moments(probability, rows, weights, scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof)
+    for name, expected in brute(probability, rows, weights, scheme).items():
+        np.testing.assert_allclose(getattr(found, name), expected, rtol=0, atol=1e-13, err_msg=name)
+
+
+def test_grid_and_multisets_agree() -> None:
+    """The two ways to keep a group's statistics, on the same values."""
+    values = [[Fraction(v, 10) for v in (0, 2, 3, 7)], [Fraction(v, 4) for v in (1, 0, 4, 1)]]
+    grid = group_states(values, 5)
+    assert isinstance(grid, GridStates)
+    multiset = MultisetStates(grid.label, tuple(v * u for v, u in zip(grid.values, grid.unit, strict=True)), (1.0, 1.0), 5)
+    probability = np.random.default_rng(0).dirichlet(np.ones(4), size=3).T
+    for members, which in ((5, 1), (4, 0)):
+        for variable in (0, 1):
+            moments = []
+            for states in (grid, multiset):
+                total, spread = states.totals(members, (0, 2), variable)
+                law = states.laws(probability)[which]
+                np.testing.assert_allclose(law.sum(axis=0), 1, rtol=1e-13)
+                unit = states.unit[variable]
+                moments.append([law.T @ f for f in (total * unit, (total * unit) ** 2, spread * unit, (spread == 0) * 1.0)])
+            np.testing.assert_allclose(moments[0], moments[1], rtol=1e-12)
+
+
+def test_grid_states_merge_and_multisets_do_not() -> None:
+    grid = group_states([[Fraction(v, 5) for v in range(6)]], 20)
+    assert isinstance(grid, GridStates)
+    assert len(grid.keys[20]) < comb(25, 5) / 10
+    loose = group_states([[Fraction(v) + Fraction(v * v, 10**9 + 7) for v in range(6)]], 4)
+    assert isinstance(loose, MultisetStates)
+    assert [len(s) for s in loose.sequences] == [comb(n + 5, 5) for n in range(5)]
+
+
+@pytest.mark.parametrize("normalization", exact.NORMALIZATIONS)
+@pytest.mark.parametrize("group_size", [2, 7, 64])
+def test_identities_of_centred_groups(normalization: exact.Normalization, group_size: int) -> None:
+    """Advantages of a group sum to zero: sum_m P_m h_m = 0, h + (G-1) E[A_2|m] = 0, and a + (G-1) E[A_1 A_2|m] = 0."""
+    probability = np.random.default_rng(1).dirichlet(np.ones(8), size=2)
+    found = group_moments(probability, BITS, ["1/5", "3/5", "1/5"], group_size, normalization)
+    np.testing.assert_allclose((probability * found.first).sum(-1), 0, atol=1e-13)
+    others = np.einsum("sml,sm->sl", found.given_pair, probability)
+    np.testing.assert_allclose(found.first + (group_size - 1) * others, 0, atol=1e-11)
+    np.testing.assert_allclose(found.first, np.einsum("sml,sl->sm", found.given_pair, probability), atol=1e-12)
+    np.testing.assert_allclose(found.second + (group_size - 1) * np.einsum("sml,sl->sm", found.cross, probability), 0, atol=1e-10)
+    np.testing.assert_allclose(found.cross, np.swapaxes(found.cross, -1, -2), atol=1e-15)
+
+
+def test_no_grid_at_group_size_16_works() -> None:
+    """Eight composite values without a common grid: 170,544 multisets of 15, against the same numbers by simulation."""
+    weights = [0.2137, 0.6171311, 0.212345678901]
+    probability = np.random.default_rng(2).dirichlet(np.ones(8))
+    found = group_moments(probability, BITS, weights, 16, "sum_then_normalize")
+    assert isinstance(found.plan.states((0,)), MultisetStates)
+    generator = np.random.default_rng(3)
+    others = generator.choice(8, p=probability, size=(200_000, 15))
+    group = np.concatenate([np.full((200_000, 1), 5), others], axis=1)
+    c = np.array(BITS) @ weights
+    values = c[group]
+    a = (values[:, 0] - values.mean(1)) / values.std(1)
+    assert abs(a.mean() - found.first[5]) < 5 * a.std() / np.sqrt(len(a))
+    assert abs((a**2).mean() - found.second[5]) < 5 * (a**2).std() / np.sqrt(len(a))
+
+
+def test_too_many_states_is_an_error_that_says_what_would_fit() -> None:
+    found = group_moments(np.full(8, 1 / 8), BITS, [0.2137, 0.6171311, 0.212345678901], 64, "sum_then_normalize")
+    with pytest.raises(CapacityError, match=r"1,198,774,720 states.*limit of 3,000,000; use a smaller group, or weights .* common coarse grid"):
+        _ = found.first
+    with pytest.raises(CapacityError, match="more than"):
+        group_states([[Fraction(v, 1000) for v in (0, 1, 17, 230, 411, 677, 802, 999)]], 200).laws(np.full((8, 1), 1 / 8))
+
+
+def test_silent_groups_contribute_nothing_exactly() -> None:
+    """0.1 + 0.2 and 0.3 are one composite value: their groups are silent although floats differ."""
+    rewards, weights = [[1, 1, 0], [0, 0, 1]], ["1/10", "2/10", "3/10"]
+    found = group_moments([0.5, 0.5], rewards, weights, 4, "sum_then_normalize")
+    assert np.array_equal(found.first, [0, 0])
+    assert np.array_equal(found.second, [0, 0])
+    assert np.array_equal(found.cross, np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"group_size": 1}, "group_size: must be an integer of at least 2"),
+        ({"group_size": 2.5}, "group_size: must be an integer of at least 2"),
+        ({"normalization": "both"}, "normalization: must be one of center"),
+        ({"eps": -1.0}, "eps: must be finite and not negative"),
+        ({"eps": float("nan")}, "eps: must be finite and not negative"),
+        ({"ddof": 2}, "ddof: must be 0 or 1"),
+        ({"probability": [0.5, 0.6]}, "sum to 1"),
+        ({"probability": [1.5, -0.5]}, "must be >= 0"),
+        ({"probability": [1.0]}, "do not fit"),
+        ({"rewards": [[0, 1], [1]]}, "do not fit"),
+        ({"weights": [-1]}, "weights: must not be negative"),
+        ({"rewards": [[float("inf")], [0]]}, r"rewards\[0\]\[0\]: expected a finite number"),
+    ],
+)
+def test_bad_settings(change: dict[str, object], message: str) -> None:
+    good: dict[str, object] = {"probability": [0.5, 0.5], "rewards": [[0], [1]], "weights": [1], "group_size": 3, "normalization": "center"}
+    group_moments(**good)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=message):
+        group_moments(**(good | change))  # type: ignore[arg-type]
