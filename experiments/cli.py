@@ -1,7 +1,9 @@
 """The ``tamdp`` command. Each subcommand is a dataclass in ``experiments.commands``."""
 
+import os
 import sys
 from collections.abc import Sequence
+from io import TextIOWrapper
 from typing import Annotated
 
 import tyro
@@ -33,22 +35,33 @@ Examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit: 0 fine, 1 a claim fails, 2 bad input."""
+    """Run a command and exit: 0 fine, 1 a claim fails, 2 bad input; as shells do, 130 interrupted, 141 the reader of a pipe left."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            code = _run(arguments)
+        except KeyboardInterrupt:
+            code = fail("interrupted", 130)
+        finally:
+            sys.stdout.flush()  # a broken pipe shows here, not while Python shuts down
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 141
+    sys.exit(code)
+
+
+def _run(arguments: Sequence[str] | None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given == ["--version"]:
         print(__version__)
-        sys.exit(0)
+        return 0
     command = tyro.cli(
         Command,  # type: ignore[arg-type]
         prog="tamdp", description=DESCRIPTION, args=given or ["--help"], config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
     )  # fmt: skip
     try:
-        code = command.run()
+        return command.run()
     except TamdpError as error:
-        code = fail(str(error))
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of a pipe left; nothing to report
-        code = 0
-    except KeyboardInterrupt:
-        code = fail("interrupted", 130)
-    sys.exit(code)
+        return fail(str(error))

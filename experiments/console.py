@@ -7,18 +7,34 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
-from tamdp_theory import storage
+from tamdp_theory import InputError, storage
+from tamdp_theory.errors import printable
+
+
+class _Terminal(Console):
+    """Markup only where it is meant; a reader of a pipe who left is the command line's business."""
+
+    def __init__(self, stderr: bool, width: int | None = None) -> None:
+        super().__init__(stderr=stderr, highlight=False, emoji=False, width=width)
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 def console(stderr: bool = False) -> Console:
     """A console that does not squeeze tables when its output goes to a file."""
-    out = Console(stderr=stderr, highlight=False)
-    return out if out.is_terminal else Console(stderr=stderr, highlight=False, width=160)
+    out = _Terminal(stderr)
+    return out if out.is_terminal else _Terminal(stderr, width=160)
+
+
+def plain(text: str) -> str:
+    """A text from outside as markup that prints as it is: no tags, no terminal escapes."""
+    return escape(printable(text))
 
 
 def fail(message: str, code: int = 2) -> int:
     """Print a one-line error and return the exit code."""
-    console(stderr=True).print(f"[bold red]error:[/] {escape(' '.join(message.split()))}", soft_wrap=True)
+    console(stderr=True).print(f"[bold red]error:[/] {plain(' '.join(message.split()))}", soft_wrap=True)
     return code
 
 
@@ -33,7 +49,10 @@ def number(value: float | None) -> str:
 
 def write_json(target: str, content: Any) -> None:
     """Write JSON to a file atomically, or to the terminal for "-"."""
-    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    try:
+        text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    except ValueError as error:
+        raise InputError(f"{target}: a number is not finite, and JSON has no infinities; use a smaller learning rate or weights") from error
     if target == "-":
         sys.stdout.write(text)
     else:

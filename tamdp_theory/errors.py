@@ -1,4 +1,4 @@
-"""One error tree. Every message says what is wrong, where, and what to do about it."""
+"""One error tree. Every message says what is wrong, where, and what to do about it, on one line."""
 
 
 class TamdpError(Exception):
@@ -11,3 +11,13 @@ class InputError(TamdpError, ValueError):
 
 class CapacityError(TamdpError):
     """An exact computation that would not fit. The message names its size, the limit and what would fit."""
+
+
+def printable(text: str) -> str:
+    """Return a text with control characters (line breaks, terminal escapes) as backslash escapes."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)
+
+
+def quote(name: str) -> str:
+    """Return a name from a file as it goes into a message: quoted, printable, at most 80 characters of it."""
+    return repr(name if len(name) <= 80 else name[:77] + "...")

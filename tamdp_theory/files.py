@@ -7,18 +7,22 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
 
 from tamdp_theory import graph, storage
-from tamdp_theory.errors import InputError
+from tamdp_theory.errors import InputError, printable, quote
 from tamdp_theory.model import KINDS, TAMDP, Ints
-from tamdp_theory.numbers import Decimal, exact, show, to_json
+from tamdp_theory.numbers import MAX_DIGITS, Decimal, exact, is_short, kind, show, to_json
 
 SCHEMA = "tamdp/1"
 SUM_TOLERANCE = Fraction(1, 10**9)  # probabilities this close to one are rescaled to sum to one exactly
+SMALLEST_PROBABILITY = Fraction(1, 10**300)  # float64 holds it
+WEIGHT_RANGE = (Fraction(1, 10**100), Fraction(10**100))  # of the sum of the weights: float64 holds its squares
+
+Depth = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 
 class Component(msgspec.Struct, forbid_unknown_fields=True):
@@ -56,7 +60,7 @@ class Node(msgspec.Struct, forbid_unknown_fields=True):
     """A decision point."""
 
     id: str
-    depth: int
+    depth: Depth
     actions: Sequence[Action]
     observation: str = ""
 
@@ -65,7 +69,7 @@ class Document(msgspec.Struct, forbid_unknown_fields=True):
     """A whole tamdp/1 file. Families build this too, so every process passes the same checks."""
 
     name: str
-    max_tool_depth: int
+    max_tool_depth: Depth
     components: Sequence[Component]
     prompts: Sequence[Prompt]
     nodes: Sequence[Node]
@@ -79,6 +83,8 @@ def decode_json(content: bytes, place: str, schema: str, decode: Callable[[bytes
     try:
         return decode(content)
     except msgspec.ValidationError as error:
+        if "out of range" in str(error):
+            raise InputError(f"{place}: an integer has too many digits; numbers have at most {MAX_DIGITS}") from error
         raise InputError(f"{place}: {readable(error)}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{place}: not JSON: {error} (NaN and Infinity are not JSON numbers)") from error
@@ -113,15 +119,19 @@ def from_dict(data: Mapping[str, Any]) -> TAMDP:
 
 def check_schema(data: Mapping[str, Any], schema: str) -> None:
     """Raise InputError unless ``data`` names the expected schema."""
-    if data.get("schema") != schema:
-        found = repr(data["schema"])[:60] if "schema" in data else "none"
-        raise InputError(f"schema: expected {schema!r}, found {found}")
+    found = data.get("schema")
+    if not isinstance(found, str):
+        raise InputError(f"schema: expected {schema!r}, found {kind(found) if 'schema' in data else 'none'}")
+    if found != schema:
+        raise InputError(f"schema: expected {schema!r}, found {quote(found)}")
 
 
 def compile_document(document: Document) -> TAMDP:
     """Check everything that types cannot say and compile to flat arrays."""
     if not 0 <= document.max_tool_depth < 2**31:
         raise InputError(f"max_tool_depth: must be 0 or more, got {document.max_tool_depth}")
+    if not document.components:
+        raise InputError("components: empty; a process needs at least one reward component")
     names = tuple(c.name for c in document.components)
     _require_unique(names, "components", "name")
     weights = read_weights([c.weight for c in document.components], names)
@@ -186,8 +196,11 @@ def read_weights(weights: Iterable[Any], names: Sequence[str]) -> tuple[Fraction
     for k, weight in enumerate(result):
         if weight < 0:
             raise InputError(f"components[{k}].weight: must not be negative, got {show(weight)}")
-    if not sum(result) > 0:
+    total = sum(result, Fraction(0))
+    if total == 0:
         raise InputError("components: the weights sum to 0; at least one must be positive")
+    if not WEIGHT_RANGE[0] <= total <= WEIGHT_RANGE[1]:
+        raise InputError(f"components: the weights sum to {show(total)}, beyond float64; rescale them")
     return result
 
 
@@ -250,11 +263,11 @@ class _Reader:
 
     def node(self, x: int, node: Node) -> None:
         if not node.actions:
-            raise InputError(f"nodes[{x}] ({node.id!r}): no actions; a decision point needs at least one")
+            raise InputError(f"nodes[{x}] ({quote(node.id)}): no actions; a decision point needs at least one")
         names: set[str] = set()
         for j, action in enumerate(node.actions):
             if action.name in names:
-                raise InputError(f"nodes[{x}].actions[{j}]: duplicate action name {action.name!r}; names are unique within a node")
+                raise InputError(f"nodes[{x}].actions[{j}]: duplicate action name {quote(action.name)}; names are unique within a node")
             names.add(action.name)
             self._action(x, j, action)
 
@@ -314,10 +327,17 @@ def _distribution(values: Sequence[Any], place: str, places: Sequence[str]) -> t
     for number, where in zip(numbers, places, strict=True):
         if not 0 < number <= 1:
             raise InputError(f"{where}: {show(number)} is not in (0, 1]; leave out what cannot happen")
+        if number < SMALLEST_PROBABILITY:
+            raise InputError(f"{where}: smaller than 1e-300, beyond float64; leave out what practically cannot happen")
     total = sum(numbers, Fraction(0))
     if abs(total - 1) > SUM_TOLERANCE:
         raise InputError(f"{place}: probabilities sum to {show(total)}, not 1")
-    return numbers if total == 1 else tuple(number / total for number in numbers)
+    if total == 1:
+        return numbers
+    numbers = tuple(number / total for number in numbers)
+    if not all(is_short(number) for number in numbers):
+        raise InputError(f"{place}: rescaled to sum to 1, the probabilities need more than {MAX_DIGITS} digits; round them")
+    return numbers
 
 
 def _places(document: Document, pair_node: Ints, edge_pair: Ints) -> Callable[[int], str]:
@@ -373,7 +393,7 @@ def _node_index(index: dict[str, int], node_id: str, place: str) -> int:
     try:
         return index[node_id]
     except KeyError:
-        raise InputError(f"{place}: unknown node {node_id!r}; add it to \"nodes\" or correct the name") from None
+        raise InputError(f"{place}: unknown node {quote(node_id)}; add it to \"nodes\" or correct the name") from None
 
 
 def _require_unique(values: Sequence[Any], place: str, what: str, names: Sequence[str] | None = None) -> None:
@@ -381,7 +401,7 @@ def _require_unique(values: Sequence[Any], place: str, what: str, names: Sequenc
     for i, value in enumerate(values):
         if value in seen:
             shown = names[value] if names is not None else value
-            raise InputError(f"{place}[{i}]: duplicate {what} {shown!r}, already used by {place}[{seen[value]}]")
+            raise InputError(f"{place}[{i}]: duplicate {what} {quote(shown)}, already used by {place}[{seen[value]}]; give each its own")
         seen[value] = i
 
 
@@ -389,5 +409,7 @@ def readable(error: msgspec.ValidationError) -> str:
     """Return a msgspec message as "place: what"."""
     message, _, path = str(error).partition(" - at `")
     message = message.replace("Expected", "expected").replace("Object", "object").replace("Invalid", "invalid")
+    message = printable(message.replace("`Decimal`", "`float`"))
+    message = message if len(message) <= 200 else message[:197] + "..."
     place = path.rstrip("`").removeprefix("$").removeprefix(".")
     return f"{place}: {message}" if place else message

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from tamdp_theory.errors import InputError
+from tamdp_theory.errors import InputError, quote
 from tamdp_theory.model import Ints
 
 
@@ -39,11 +39,11 @@ def analyse(
         prompt[targets] = prompt[sources]
         frontier = np.unique(targets)
     for x in np.flatnonzero(prompt < 0).tolist():
-        raise InputError(f"nodes[{x}] ({node_ids[x]!r}): unreachable from every prompt; remove it or lead to it")
+        raise InputError(f"nodes[{x}] ({quote(node_ids[x])}): unreachable from every prompt; remove it or lead to it")
     for e in inner[prompt[source] != prompt[target]].tolist():
         a, b = prompt[edge_source[e]], prompt[edge_target[e]]
         raise InputError(
-            f"{where(e)}.node: {node_ids[int(edge_target[e])]!r} belongs to prompts[{b}] and is reached from prompts[{a}]; "
+            f"{where(e)}.node: {quote(node_ids[int(edge_target[e])])} belongs to prompts[{b}] and is reached from prompts[{a}]; "
             "give each prompt its own copy"
         )
     return Structure(prompt, _ranks(node_ids, successors, np.bincount(target, minlength=n), source, target))
@@ -75,7 +75,7 @@ def _cycle(node_ids: Sequence[str], rank: Ints, source: Ints, target: Ints) -> l
     while (before := predecessor[path[-1]]) not in path:
         path.append(before)
     loop = [before, *reversed(path[path.index(before) :])]
-    names = [repr(node_ids[x]) for x in loop]
+    names = [quote(node_ids[x]) for x in loop]
     return names if len(names) <= 8 else [*names[:4], "...", *names[-3:]]
 
 

@@ -13,8 +13,10 @@ from typing import Any
 
 from tamdp_theory.errors import InputError
 
-_RATIONAL = re.compile(r"[+-]?\d{1,400}(/\d{1,400})?")
-_DECIMAL = re.compile(r"[+-]?\d{0,400}(\.\d{0,400})?([eE][+-]?\d{1,3})?")
+MAX_DIGITS = 400  # of a numerator and of a denominator
+_LIMIT = 10**MAX_DIGITS
+_RATIONAL = re.compile(r"[+-]?[0-9]{1,400}(/[0-9]{1,400})?")
+_DECIMAL = re.compile(r"[+-]?[0-9]{0,400}(\.[0-9]{0,400})?([eE][+-]?[0-9]{1,3})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +39,21 @@ def _parse(text: str, pattern: re.Pattern[str]) -> Fraction | None:
 def exact(value: Any, place: str) -> Fraction:
     """Return ``value`` (int, float, Fraction, "a/b" or a JSON decimal) as an exact rational.
 
-    Raises InputError, naming ``place``, for booleans, NaN, infinities, malformed text and anything else.
+    Raises InputError, naming ``place``, for booleans, NaN, infinities, malformed text, more than MAX_DIGITS digits above or below
+    the fraction bar, and anything else.
     """
+    number = _read(value, place)
+    if not is_short(number):
+        raise InputError(f"{place}: needs more than {MAX_DIGITS} digits above or below the fraction bar; round it")
+    return number
+
+
+def is_short(number: Fraction) -> bool:
+    """Whether a file can hold this rational: at most MAX_DIGITS digits above and below the fraction bar."""
+    return abs(number.numerator) < _LIMIT and number.denominator < _LIMIT
+
+
+def _read(value: Any, place: str) -> Fraction:
     if isinstance(value, bool):
         raise InputError(f"{place}: expected a number, got the boolean {str(value).lower()}")
     if isinstance(value, Decimal):
@@ -47,8 +62,6 @@ def exact(value: Any, place: str) -> Fraction:
             return number
         raise InputError(f"{place}: {_short(value.text)} is out of range; write it as \"a/b\"")
     if isinstance(value, int):
-        if value.bit_length() > 1400:
-            raise InputError(f"{place}: integer with {value.bit_length()} bits; numbers have at most 400 digits")
         return Fraction(value)
     if isinstance(value, Fraction):
         return value
@@ -61,7 +74,7 @@ def exact(value: Any, place: str) -> Fraction:
         if number is not None:
             return number
         raise InputError(f"{place}: {_short(value)!r} is not a number; write 0.25 or \"1/4\"")
-    raise InputError(f"{place}: expected a number or a string \"a/b\", got {_kind(value)}")
+    raise InputError(f"{place}: expected a number or a string \"a/b\", got {kind(value)}")
 
 
 def to_json(value: Fraction) -> int | float | str:
@@ -79,14 +92,19 @@ def to_json(value: Fraction) -> int | float | str:
 
 def show(value: Fraction) -> str:
     """Return a rational as a short text for messages: an exact short decimal, else a rounded one."""
-    approximation = float(value)
-    return str(int(value)) if value.denominator == 1 else f"{approximation:.12g}"
+    if value.denominator == 1 and abs(value) < _LIMIT:
+        return _short(str(value.numerator))
+    try:
+        return f"{float(value):.12g}"
+    except OverflowError:
+        return "over 1e308" if value > 0 else "under -1e308"
 
 
 def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 
 
-def _kind(value: Any) -> str:
+def kind(value: Any) -> str:
+    """Return what a JSON value is, in words."""
     names = {dict: "an object", list: "a list", tuple: "a list", type(None): "null"}
     return names.get(type(value), type(value).__name__)

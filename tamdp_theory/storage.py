@@ -20,8 +20,12 @@ def read_bytes(path: str | Path) -> bytes:
 def write_atomically(path: str | Path, content: bytes | str) -> None:
     """Write a file so that a reader sees the old content or the new, never a part; InputError if it cannot be written."""
     target = Path(path)
-    data = content.encode() if isinstance(content, str) else content
     try:
+        data = content.encode() if isinstance(content, str) else content
+        if target.exists() and not (target.is_file() or target.is_dir()):  # a pipe or a device: nothing to replace
+            target.write_bytes(data)
+            return
+        target = Path(os.path.realpath(target))  # a link stays, what it names is replaced
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
@@ -35,7 +39,9 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise InputError(f"{target}: cannot write ({error.strerror or error}); nothing was changed") from error
+        raise InputError(f"{path}: cannot write ({error.strerror or error}); nothing was changed") from error
+    except ValueError as error:  # a file name with a NUL, text with lone surrogates
+        raise InputError(f"{str(path)!r}: cannot write ({error}); nothing was changed") from error
 
 
 def _umask() -> int:

@@ -5,10 +5,9 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from rich.markup import escape
 from rich.table import Table
 
-from experiments.console import console, number, write_json
+from experiments.console import console, number, plain, write_json
 from tamdp_theory import TAMDP, TabularSoftmax, exact, load_policy
 from tamdp_theory.exact import Normalization
 
@@ -57,7 +56,7 @@ class Exact:
         table = Table(box=None, padding=(0, 2), show_header=False)
         table.add_row("J", number(values.total))
         for k, name in enumerate(env.component_names):
-            table.add_row(f"J of {escape(name)}", number(float(values.components[k])))
+            table.add_row(f"J of {plain(name)}", number(float(values.components[k])))
         table.add_row("norm of grad J", number(float(np.sqrt((gradient**2).sum()))))
         table.add_row("norm of the expected update m", number(float(np.sqrt((update.mean**2).sum()))))
         table.add_row("<grad J, m>", number(float((gradient * update.mean).sum())))

@@ -4,11 +4,10 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import tyro
-from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
-from experiments.console import console, number
+from experiments.console import console, number, plain
 from tamdp_theory import TAMDP, exact
 from tamdp_theory.model import KINDS
 from tamdp_theory.numbers import show as rational
@@ -31,7 +30,7 @@ class Show:
     def run(self) -> int:
         """Print and return 0."""
         env, out = TAMDP.load(self.file), console()
-        out.print(f"[bold]{escape(env.name)}[/]")
+        out.print(f"[bold]{plain(env.name)}[/]")
         sizes = Table(box=None, show_header=False, padding=(0, 2))
         for label, value in (
             ("prompts", env.n_prompts), ("nodes", env.n_nodes), ("legal actions", env.n_pairs), ("edges", env.n_edges),
@@ -42,18 +41,19 @@ class Show:
         best = exact.optimal_values(env)
         components = Table("component", "weight", "largest J_k", box=None, padding=(0, 2))
         for k, name in enumerate(env.component_names):
-            components.add_row(escape(name), rational(env.exact_weights[k]), number(float(best.components[k])))
+            components.add_row(plain(name), rational(env.exact_weights[k]), number(float(best.components[k])))
         out.print(components)
         out.print(f"optimal composite value J* = {number(best.total)}")
         self._print_tree(env)
         return 0
 
     def _print_tree(self, env: TAMDP) -> None:
-        out, left = console(), env.n_nodes if self.all else MAX_NODES
+        out, limit = console(), env.n_nodes if self.all else MAX_NODES
+        left = limit
         shown: set[int] = set()
         for q in range(env.n_prompts):
             x = int(env.prompt_start[q])
-            root = Tree(f"[bold]{escape(env.prompt_names[q])}[/] probability {rational(env.exact_prompt_probability[q])}")
+            root = Tree(f"[bold]{plain(env.prompt_names[q])}[/] probability {rational(env.exact_prompt_probability[q])}")
             stack = [(root, x)]
             while stack and left > 0:
                 tree, x = stack.pop()
@@ -61,15 +61,15 @@ class Show:
                 shown.add(x)
                 stack.extend(reversed(self._add_node(env, tree, x, shown)))
             out.print(root)
-            if left <= 0:
+            if left <= 0 and limit < env.n_nodes:
                 out.print(f"... {MAX_NODES} of {env.n_nodes:,} nodes shown; --all shows the rest")
                 return
 
     def _add_node(self, env: TAMDP, tree: Tree, x: int, shown: set[int]) -> list[tuple[Tree, int]]:
         found = []
-        node = tree.add(f"[cyan]{escape(env.node_ids[x])}[/] depth {env.node_depth[x]} [dim]{escape(env.observations[x])}[/]")
+        node = tree.add(f"[cyan]{plain(env.node_ids[x])}[/] depth {env.node_depth[x]} [dim]{plain(env.observations[x])}[/]")
         for pair in range(env.pair_start[x], env.pair_start[x] + env.pair_count[x]):
-            action = node.add(f"{escape(env.action_names[pair])} [dim]{KINDS[env.pair_kind[pair]]}[/]")
+            action = node.add(f"{plain(env.action_names[pair])} [dim]{KINDS[env.pair_kind[pair]]}[/]")
             for edge in range(*env.edge_pair.searchsorted([pair, pair + 1])):
                 p = rational(env.numbers[env.edge_number[edge]])
                 target = int(env.edge_target[edge])
@@ -77,7 +77,7 @@ class Show:
                     rewards = ", ".join(rational(r) for r in env.exact_class_rewards[target - env.n_nodes])
                     action.add(f"{p}: rewards ({rewards})")
                 elif target in shown:
-                    action.add(f"{p}: to [cyan]{escape(env.node_ids[target])}[/]")
+                    action.add(f"{p}: to [cyan]{plain(env.node_ids[target])}[/]")
                 else:
                     shown.add(target)
                     found.append((action.add(f"{p}:"), target))

@@ -5,14 +5,21 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from experiments.console import console, number, write_json
+from experiments.console import console, number, plain, write_json
 from tamdp_theory import TAMDP, InputError, TabularSoftmax, grpo, load_policy, save_policy
 
 ROWS = 12
+
+
+@dataclass(frozen=True)
+class Settings(grpo.Config):
+    """``grpo.Config`` as the parser fills it in; checked by ``run``, whose errors fit on one line."""
+
+    def __post_init__(self) -> None:
+        pass
 
 
 @dataclass(frozen=True)
@@ -24,7 +31,7 @@ class Train:
 
     file: Annotated[str, tyro.conf.Positional]
     """A tamdp/1 file."""
-    config: grpo.Config = field(default_factory=grpo.Config)
+    config: Settings = field(default_factory=Settings)
     seeds: int = 8
     """Number of independent runs, seeds 0, 1, ... (sampled mode)."""
     policy: str | None = None
@@ -38,12 +45,14 @@ class Train:
         """Train, print and return 0."""
         if self.seeds < 1:
             raise InputError(f"seeds: must be at least 1, got {self.seeds}")
+        config = grpo.Config(**vars(self.config))
         env = TAMDP.load(self.file)
         policy = TabularSoftmax(env) if self.policy is None else load_policy(env, self.policy)
         columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        with Progress(*columns, console=console(stderr=True), transient=True) as progress:
-            task = progress.add_task("", total=self.config.steps)
-            history = grpo.train(env, policy, self.config, range(self.seeds), progress=lambda done: progress.update(task, completed=done))
+        terminal = console(stderr=True)
+        with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
+            task = progress.add_task("", total=config.steps)
+            history = grpo.train(env, policy, config, range(self.seeds), progress=lambda done: progress.update(task, completed=done))
         if self.save_policy is not None:
             save_policy(policy.with_parameters(history.parameters[0]), self.save_policy)
         if self.json is not None:
@@ -53,7 +62,7 @@ class Train:
         return 0
 
     def _print(self, env: TAMDP, history: grpo.History) -> None:
-        table = Table("step", "J", *(f"J {escape(name)}" for name in env.component_names), "||grad J||²", box=None, padding=(0, 2))
+        table = Table("step", "J", *(f"J {plain(name)}" for name in env.component_names), "||grad J||²", box=None, padding=(0, 2))
         for column in table.columns:
             column.justify = "right"
         for r in np.unique(np.linspace(0, len(history.step) - 1, ROWS).round().astype(int)):

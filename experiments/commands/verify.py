@@ -69,7 +69,8 @@ class Verify:
     def _check(self, chosen: list[str], level: Level) -> list[Check]:
         todo = plan(chosen, level)
         columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
-        with Progress(*columns, console=console(stderr=True), transient=True) as progress:
+        terminal = console(stderr=True)
+        with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
             task = progress.add_task("", total=len(todo))
             return verification.run(todo, lambda done, what: progress.update(task, completed=done, description=what))
 

@@ -84,7 +84,7 @@ def train(
 
 def _train_exact(env: TAMDP, policy: Policy, config: Config, reference: Policy, progress: Progress | None) -> History:
     plan = UpdatePlan(env, config.scheme, config.think_weight)
-    record = _Recorder(env, policy, config, plan, 1)
+    record = _Recorder(env, policy, config, plan)
     for step in range(config.steps):
         record.at(step, policy.parameters[:, None])
         old = policy
@@ -100,7 +100,7 @@ def _train_exact(env: TAMDP, policy: Policy, config: Config, reference: Policy, 
         if progress is not None:
             progress(step + 1)
     record.at(config.steps, policy.parameters[:, None])
-    return record.history(policy.parameters[:, None])
+    return record.history(policy.parameters[:, None], 1)
 
 
 @dataclass(eq=False)
@@ -117,17 +117,19 @@ class _Batch:
     def run(self, progress: Progress) -> History:
         env, config, policy = self.env, self.config, self.policy
         generators = [np.random.default_rng(seed) for seed in self.seeds]
-        theta = np.repeat(policy.parameters[:, None], len(self.seeds), axis=1)
+        # numpy adds up a single column in another order than several, so a lone seed runs twice
+        columns = max(2, len(self.seeds))
+        theta = np.repeat(policy.parameters[:, None], columns, axis=1)
         if policy.is_tabular:  # one row per legal action: parameters and logits are the same thing
             theta = np.ascontiguousarray(theta[env.pair_parameter])
-        record = _Recorder(env, policy, config, UpdatePlan(env, config.scheme, config.think_weight), len(self.seeds))
+        record = _Recorder(env, policy, config, UpdatePlan(env, config.scheme, config.think_weight))
         numbers = _Uniforms(generators, self._numbers_per_step(), config.steps)
         for step in range(config.steps):
             record.at(step, theta)
             theta = self._step(theta, next(numbers))
             progress(step + 1)
         record.at(config.steps, theta)
-        return record.history(theta)
+        return record.history(theta, len(self.seeds))
 
     def _numbers_per_step(self) -> int:
         rows = self.config.prompts_per_step or self.env.n_prompts
@@ -192,7 +194,7 @@ class _Batch:
 
 
 class _Uniforms:
-    """Uniform numbers of each step (count, S); each seed's generator fills its own column, whatever the block size."""
+    """Uniform numbers of each step (count, S), S >= 2; each seed's generator fills its own column, whatever the block size."""
 
     def __init__(self, generators: Sequence[np.random.Generator], count: int, steps: int) -> None:
         self._generators, self._count, self._left = generators, count, steps
@@ -205,7 +207,8 @@ class _Uniforms:
             raw = np.empty((len(self._generators), steps, self._count))
             for row, generator in zip(raw, self._generators, strict=True):
                 generator.random(out=row)
-            self._table, self._next = np.ascontiguousarray(np.moveaxis(raw, 0, -1)), 0
+            table = np.moveaxis(raw, 0, -1)
+            self._table, self._next = np.repeat(table, 2, axis=-1) if len(raw) == 1 else np.ascontiguousarray(table), 0
             self._left -= steps
         self._next += 1
         result: Floats = self._table[self._next - 1]
@@ -215,7 +218,7 @@ class _Uniforms:
 class _Recorder:
     """Exact numbers along the path, for all seeds of a block."""
 
-    def __init__(self, env: TAMDP, policy: Policy, config: Config, plan: UpdatePlan, seeds: int) -> None:
+    def __init__(self, env: TAMDP, policy: Policy, config: Config, plan: UpdatePlan) -> None:
         self.env, self.policy, self.config, self.plan = env, policy, config, plan
         self.steps: list[int] = []
         self.rows: list[dict[str, Floats]] = []
@@ -252,14 +255,14 @@ class _Recorder:
             return self.plan.tabular_variance(pi)
         return np.array([self.plan.moments(self.policy.with_parameters(column)).variance for column in theta.T])
 
-    def history(self, theta: Floats) -> History:
-        """Everything recorded, with the seed axis first."""
-        columns = {name: np.moveaxis(np.stack([row[name] for row in self.rows]), -1, 0) for name in self.rows[0]}
+    def history(self, theta: Floats, seeds: int) -> History:
+        """Everything recorded for the first ``seeds`` columns, with the seed axis first."""
+        columns = {name: np.moveaxis(np.stack([row[name] for row in self.rows]), -1, 0)[:seeds] for name in self.rows[0]}
         if len(theta) != self.policy.n_parameters:
             full = np.zeros((self.policy.n_parameters, theta.shape[1]))
             full[self.env.pair_parameter] = theta
             theta = full
-        return History(self.config, np.array(self.steps), parameters=np.ascontiguousarray(theta.T), **columns)
+        return History(self.config, np.array(self.steps), parameters=np.ascontiguousarray(theta.T[:seeds]), **columns)
 
 
 def _logits(policy: Policy, theta: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """The tamdp-policy/1 file: logits of a tabular policy, node by node, actions in file order."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,20 +9,21 @@ import msgspec
 import numpy as np
 
 from tamdp_theory import storage
-from tamdp_theory.errors import InputError
+from tamdp_theory.errors import InputError, quote
 from tamdp_theory.files import check_schema, decode_json, readable
 from tamdp_theory.model import TAMDP
-from tamdp_theory.numbers import Decimal, exact
+from tamdp_theory.numbers import Decimal, exact, kind, show
 from tamdp_theory.policies.tabular import TabularSoftmax
 
 SCHEMA = "tamdp-policy/1"
+MAX_LOGIT = 1e300
 
 
 class PolicyDocument(msgspec.Struct, forbid_unknown_fields=True):
     """A whole tamdp-policy/1 file."""
 
     kind: Literal["tabular"]
-    logits: Mapping[str, Sequence[Any]]
+    logits: Mapping[str, Any]
     schema: str = SCHEMA
 
 
@@ -49,15 +50,25 @@ def save_policy(policy: TabularSoftmax, path: str | Path) -> None:
 
 
 def _policy(env: TAMDP, document: PolicyDocument) -> TabularSoftmax:
-    unknown = [node_id for node_id in document.logits if node_id not in set(env.node_ids)]
-    if unknown:
-        raise InputError(f"logits: unknown node {unknown[0]!r}; {env.name!r} has no such node")
+    known = set(env.node_ids)
+    for node_id in document.logits:
+        if node_id not in known:
+            raise InputError(f"logits: unknown node {quote(node_id)}; {quote(env.name)} has no such node")
     table = np.zeros((env.n_nodes, env.n_actions))
     for x, node_id in enumerate(env.node_ids):
         if node_id not in document.logits:
-            raise InputError(f"logits: node {node_id!r} is missing; give its {env.pair_count[x]} logits")
-        values = document.logits[node_id]
+            raise InputError(f"logits: node {quote(node_id)} is missing; give its {env.pair_count[x]} logits")
+        values, place = document.logits[node_id], f"logits[{quote(node_id)}]"
+        if not isinstance(values, list):
+            raise InputError(f"{place}: expected a list of {env.pair_count[x]} numbers, got {kind(values)}")
         if len(values) != env.pair_count[x]:
-            raise InputError(f"logits[{node_id!r}]: {len(values)} logits for {env.pair_count[x]} actions")
-        table[x, : len(values)] = [float(exact(v, f"logits[{node_id!r}][{j}]")) for j, v in enumerate(values)]
+            raise InputError(f"{place}: {len(values)} logits for {env.pair_count[x]} actions")
+        table[x, : len(values)] = [_logit(v, f"{place}[{j}]") for j, v in enumerate(values)]
     return TabularSoftmax(env, table)
+
+
+def _logit(value: Any, place: str) -> float:
+    number = exact(value, place)
+    if abs(number) > MAX_LOGIT:
+        raise InputError(f"{place}: {show(number)} is beyond {MAX_LOGIT:g}; a policy has full support on legal actions")
+    return float(number)
