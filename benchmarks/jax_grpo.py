@@ -13,6 +13,7 @@ For trees only: each node has one parent, and a pair at most two successors, as 
 
 import os
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -65,8 +66,7 @@ def make_program(
     Normalization: sum_then_normalize with eps = 0, ddof = 0. Cores beyond the number of seeds are left out. Raises
     ImportError without JAX.
     """
-    import jax
-
+    jax: Any = import_module("jax")
     cores = min(cores or os.cpu_count() or 1, seeds)
     while seeds % cores:
         cores -= 1
@@ -98,9 +98,8 @@ def make_program(
 
 def _step(env: TAMDP, tables: Tables, group_size: int, learning_rate: float) -> Callable[[Any, Any], Any]:
     """One step of one seed: theta (Q, N, A), key -> theta."""
-    import jax
-    import jax.numpy as jnp
-
+    jax: Any = import_module("jax")
+    jnp = jax.numpy
     (prompts, places, actions), depth = tables.shape, env.horizon
     legal = tables.legal.reshape(tables.shape)
     mask = jnp.array(np.where(legal | ~legal.any(-1, keepdims=True), 0.0, -np.inf))  # places without a node: anything finite

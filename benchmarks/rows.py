@@ -91,7 +91,10 @@ def passes(edges: int, repeats: int) -> list[Row]:
     if check:
         difference = float(np.abs(values().per_prompt @ env.weights - storm.per_prompt(env, check())).max())
         require(difference < 1e-9, f"values differ from Storm's by {difference:.1e}")
-        note = f"Storm: J alone, without the {show_seconds(peer_build)} to build its model; largest difference {difference:.0e}"
+        note = (
+            f"ours: K + 1 objectives; Storm: J alone, without the {show_seconds(peer_build)} to build its model; "
+            f"largest difference {difference:.0e}"
+        )
         rows = [Row(what, f"{value}", f"Storm {rest[0]}", rest[0].best / value.best, note)]
     return [
         *rows,

@@ -13,6 +13,7 @@ from typing import Literal
 
 import tyro
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from benchmarks import rows
@@ -64,7 +65,8 @@ def _table(lines: list[Row]) -> Table:
     for column in ("what", "ours", "peer", "peer / ours", "note"):
         table.add_column(column, justify="right" if column == "peer / ours" else "left")
     for line in lines:
-        table.add_row(line.what, line.ours, line.peer, "" if line.ratio is None else f"{line.ratio:.3g}", line.note)
+        ratio = "" if line.ratio is None else f"{line.ratio:.3g}"
+        table.add_row(*(escape(cell) for cell in (line.what, line.ours, line.peer, ratio, line.note)))
     return table
 
 

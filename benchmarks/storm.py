@@ -1,5 +1,7 @@
 """The same Markov chain in Storm: a sparse DTMC from ``env.kernel`` and a policy, and its expected reward."""
 
+from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -24,30 +26,27 @@ def chain(env: TAMDP, policy: Policy) -> sparse.csr_array:
 
 def build(env: TAMDP, matrix: sparse.csr_array) -> Any:
     """A stormpy SparseDtmc: state reward c on entering a class, label "done" at the end. Raises ImportError without stormpy."""
-    from stormpy.datastructures import SparseMatrixBuilder
-    from stormpy.models import SparseDtmc, SparseModelComponents, SparseRewardModel, StateLabeling
-
+    storage, models = import_module("stormpy.datastructures"), import_module("stormpy.models")
     states = matrix.shape[0]
-    builder = SparseMatrixBuilder[float](rows=states, columns=states, entries=matrix.nnz)
+    builder = storage.SparseMatrixBuilder[float](rows=states, columns=states, entries=matrix.nnz)
     rows = np.repeat(np.arange(states), np.diff(matrix.indptr))
     builder.add_next_values(rows.tolist(), matrix.indices.tolist(), matrix.data.tolist())
-    labels = StateLabeling(states)
+    labels = models.StateLabeling(states)
     for label, state in (("init", int(env.prompt_start[0])), ("done", states - 1)):
         labels.add_label(label)
         labels.add_label_to_state(label, state)
     reward = np.concatenate([np.zeros(env.n_nodes), env.class_composite, [0.0]])
-    rewards = {"c": SparseRewardModel[float](optional_state_reward_vector=reward.tolist())}
-    return SparseDtmc[float](SparseModelComponents[float](builder.build(), labels, rewards))
+    rewards = {"c": models.SparseRewardModel[float](optional_state_reward_vector=reward.tolist())}
+    return models.SparseDtmc[float](models.SparseModelComponents[float](builder.build(), labels, rewards))
 
 
-def checker(model: Any) -> Any:
-    """A function that returns Storm's result for the expected reward, sound, to 1e-12, with the solver that is fastest here."""
-    import stormpy
-    from stormpy.environments import EquationSolverType, Rational, sound
-
-    environment, formula = sound(), stormpy.parse_property('R{"c"}=? [F "done"]')
-    environment.solver().set_linear_equation_solver_type(EquationSolverType.NATIVE)
-    environment.solver().native().precision = Rational("1/1000000000000")
+def checker(model: Any) -> Callable[[], Any]:
+    """A function that returns Storm's result for the expected reward, sound, to 1e-12, with the fastest of the solvers tried."""
+    stormpy: Any = import_module("stormpy")
+    settings: Any = import_module("stormpy.environments")
+    environment, formula = settings.sound(), stormpy.parse_property('R{"c"}=? [F "done"]')
+    environment.solver().set_linear_equation_solver_type(settings.EquationSolverType.NATIVE)
+    environment.solver().native().precision = settings.Rational("1/1000000000000")
     return lambda: stormpy.model_checking(model, formula, only_initial_states=False, environment=environment)
 
 

@@ -4,7 +4,7 @@ Numbers come from the statement itself: ``measure`` returns a number (or an arra
 statement's own expressions, made numeric by lambdify. So nothing is written twice.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -58,6 +58,7 @@ class Instance:
 
     seed drives everything random in a check (directions, training runs); steps, runs and learning_rate are for claims about
     training (learning_rate None: the step size that the claim recommends); level is the confidence of statistical evidence.
+    without: names of assumptions to drop, for negative controls; the check still says that they are not met.
     """
 
     env: TAMDP
@@ -70,6 +71,7 @@ class Instance:
     learning_rate: float | None = None
     level: float = 0.999
     label: str = ""
+    without: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -192,9 +194,9 @@ class Claim:
     def judge(self, instance: Instance) -> Check:
         """Measure and compare."""
         measured = self.measure(instance)
-        unmet = [name for name, met in measured.assumptions.items() if not met]
-        if unmet or not measured.numbers:
-            note = measured.note or f"not met: {', '.join(unmet)}"
+        missing = [name for name, met in measured.assumptions.items() if not met and name not in instance.without]
+        if missing or not measured.numbers:
+            note = measured.note or f"not met: {', '.join(missing)}"
             return Check(self.id, instance.name, None, None, None, Verdict.ASSUMPTION_UNMET, measured.evidence, measured.assumptions, 0.0, note)
         lhs, rhs, slack, error, verdict = self._compare(measured)
         evidence = Evidence.STATISTICAL if measured.half_width is not None else measured.evidence
@@ -238,7 +240,6 @@ class Claim:
         return Verdict.UNDECIDED
 
 
-def unmet(names: Sequence[Assumption], conditions: Mapping[str, bool]) -> Measured | None:
-    """``Measured`` without numbers if a condition fails, else None: lets a measure stop before costly work."""
-    assert set(conditions) <= {a.name for a in names}
-    return None if all(conditions.values()) else Measured({}, conditions)
+def unmet(instance: Instance, conditions: Mapping[str, bool]) -> Measured | None:
+    """``Measured`` without numbers if a condition fails that was not dropped: lets a measure stop before costly work."""
+    return None if all(met or name in instance.without for name, met in conditions.items()) else Measured({}, conditions)

@@ -51,7 +51,7 @@ def _reference(instance: Instance) -> Policy:
 
 def _chain_rule(instance: Instance) -> Measured:
     env, policy, reference = instance.env, instance.policy, _reference(instance)
-    if failed := unmet((LISTABLE,), {"listable": exact.count_trajectories(env) <= 100_000}):
+    if failed := unmet(instance, {"listable": exact.count_trajectories(env) <= 100_000}):
         return failed
     paths = exact.enumerate_trajectories(env)
     log = np.stack([policy.pair_log_probability, reference.pair_log_probability], axis=1)
@@ -71,13 +71,14 @@ def _chain_bound(instance: Instance) -> Measured:
 
 def _score_energy(instance: Instance) -> Measured:
     env, policy = instance.env, instance.policy
-    if failed := unmet((TABULAR,), {"tabular": policy.is_tabular}):
+    conditions = {"tabular": policy.is_tabular}
+    if failed := unmet(instance, conditions):
         return failed
     visits = exact.occupancy(env, policy)
     spread = 1 - env.node_sum(policy.pair_probability[:, None] ** 2)[:, 0]
     law = sum(rho * one.score_energy.sum() for rho, one in zip(env.prompt_probability, exact.reward_law(env, policy), strict=True))
     numbers = {s.energy: float(law), s.energy_nodes: float(visits @ spread), s.H: env.horizon, s.A_max: env.n_actions}
-    return Measured(numbers, {"tabular": True})
+    return Measured(numbers, conditions)
 
 
 def _hessian(instance: Instance, one_decision: bool = False) -> Measured:
@@ -87,7 +88,7 @@ def _hessian(instance: Instance, one_decision: bool = False) -> Measured:
         conditions["one decision"] = env.horizon == 1
     if env.n_pairs > 1000:
         return Measured({}, {**conditions}, note="the dense Hessian of more than 1000 actions is not formed")
-    if failed := unmet((TABULAR, ONE_DECISION), conditions):
+    if failed := unmet(instance, conditions):
         return failed
     norm = np.linalg.norm(exact.hessian(env, policy), 2)
     return Measured({s.hessian: float(norm), s.osc: 2 * exact.smoothness(env)}, conditions)
@@ -95,7 +96,8 @@ def _hessian(instance: Instance, one_decision: bool = False) -> Measured:
 
 def _domination(instance: Instance) -> Measured:
     env, policy = instance.env, instance.policy
-    if failed := unmet((TABULAR,), {"tabular": policy.is_tabular}):
+    conditions = {"tabular": policy.is_tabular}
+    if failed := unmet(instance, conditions):
         return failed
     result = exact.gradient_domination(env, policy)
     gradient = exact.policy_gradient(env, policy)
@@ -103,12 +105,12 @@ def _domination(instance: Instance) -> Measured:
         s.J_star: exact.optimal_values(env).total, s.J: exact.values(env, policy).total, s.C_theta: result.constant,
         s.grad_J: float(np.sqrt((gradient**2).sum())),
     }  # fmt: skip
-    return Measured(numbers, {"tabular": True}, trivial=env.total_weight * (1 - 1e-12), scale=env.total_weight)
+    return Measured(numbers, conditions, trivial=env.total_weight * (1 - 1e-12), scale=env.total_weight)
 
 
 def _effective_reward(instance: Instance) -> Measured:
     env, policy, scheme = instance.env, instance.policy, instance.scheme
-    if failed := unmet((LISTABLE,), {"listable": count_groups(env, scheme.group_size) <= MAX_GROUPS // 4}):
+    if failed := unmet(instance, {"listable": count_groups(env, scheme.group_size) <= MAX_GROUPS // 4}):
         return failed
     direction = _direction(instance)
     plan = UpdatePlan(env, scheme)
@@ -125,7 +127,7 @@ def _effective_reward(instance: Instance) -> Measured:
 
 def _second_moment(instance: Instance) -> Measured:
     env, policy, scheme = instance.env, instance.policy, instance.scheme
-    if failed := unmet((LISTABLE,), {"listable": count_groups(env, scheme.group_size) <= MAX_GROUPS // 4}):
+    if failed := unmet(instance, {"listable": count_groups(env, scheme.group_size) <= MAX_GROUPS // 4}):
         return failed
     direct = enumerate_update(env, policy, scheme).second_moment
     law = UpdatePlan(env, scheme).moments(policy).second_moment
@@ -150,7 +152,7 @@ def _slope_range(instance: Instance) -> Measured:
     env, scheme = instance.env, instance.scheme
     potential = find_potential(env, scheme) if scheme.normalization != "center" else None
     conditions = {"two-valued": potential is not None, "plain scaling": is_plain(scheme)}
-    if potential is None or not all(conditions.values()):
+    if potential is None or unmet(instance, conditions):
         return Measured({}, conditions)
     active = potential.coefficient > 0
     if not active.any():
@@ -163,7 +165,8 @@ def _slope_range(instance: Instance) -> Measured:
 
 def _closed(instance: Instance) -> Measured:
     env, scheme = instance.env, instance.scheme
-    if failed := unmet((JOINT,), {"joint": scheme.normalization == "sum_then_normalize"}):
+    conditions = {"joint": scheme.normalization == "sum_then_normalize"}
+    if failed := unmet(instance, conditions):
         return failed
     closed, two = [], []
     generator = np.random.default_rng(instance.seed)
@@ -171,29 +174,30 @@ def _closed(instance: Instance) -> Measured:
         values = sorted({env.exact_class_composite[c] for c in classes})
         # distinct composites are enough: classes with equal composite share h
         p = generator.dirichlet(np.ones(len(values)), size=4)
-        twist = np.abs(exact.curl(p, [[v] for v in values], [1], scheme.group_size, "sum_then_normalize", scheme.eps, scheme.ddof)).max()
+        twist = np.abs(exact.curl(p, [[v] for v in values], [1], scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof)).max()
         closed.append(float(twist < 1e-9))
         two.append(float(len(values) <= 2))
-    return Measured({s.closed: np.array(closed), s.two_valued: np.array(two)}, {"joint": True})
+    return Measured({s.closed: np.array(closed), s.two_valued: np.array(two)}, conditions)
 
 
 def _curl_pair(instance: Instance) -> Measured:
-    env = instance.env
-    conditions = {"pairs": instance.scheme.group_size == 2 and is_plain(instance.scheme), "joint": instance.scheme.normalization == "sum_then_normalize"}
+    env, scheme = instance.env, instance.scheme
+    conditions = {"pairs": scheme.group_size == 2 and is_plain(scheme), "joint": scheme.normalization == "sum_then_normalize"}
     values = next((v for v in (sorted({env.exact_class_composite[c] for c in cs}) for cs in env.prompt_classes) if len(v) >= 3), None)
     conditions["three values"] = values is not None
-    if values is None or not all(conditions.values()):
+    if values is None or unmet(instance, conditions):
         return Measured({}, conditions)
     chosen = [values[0], values[len(values) // 2], values[-1]]
     p = np.random.default_rng(instance.seed).dirichlet(np.ones(3), size=8)
-    twist = exact.curl(p, [[v] for v in chosen], [1], 2, "sum_then_normalize")
+    twist = exact.curl(p, [[v] for v in chosen], [1], scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof)
     low, mid, top = np.eye(3)
     return Measured({s.curl_pair: np.einsum("i,pij,j->p", mid - low, twist, top - low)}, conditions)
 
 
 def _variance(instance: Instance) -> Measured:
     env, policy, scheme = instance.env, instance.policy, instance.scheme
-    if failed := unmet((CENTER,), {"center": scheme.normalization == "center"}):
+    conditions = {"center": scheme.normalization == "center"}
+    if failed := unmet(instance, conditions):
         return failed
     moments = UpdatePlan(env, scheme).moments(policy)
     energy = float((env.prompt_probability**2 * exact.score_energy(env, policy)).sum())
@@ -201,22 +205,29 @@ def _variance(instance: Instance) -> Measured:
         s.variance: moments.variance, s.kappa: scheme.kappa, s.W: env.total_weight, s.G: scheme.group_size, s.K: env.n_components,
         s.w_squares: float((env.weights**2).sum()), s.energy_squared_rho: energy,
     }  # fmt: skip
-    return Measured(numbers, {"center": True}, scale=env.total_weight**2)
+    return Measured(numbers, conditions, scale=env.total_weight**2)
 
 
-def _component_schemes(instance: Instance) -> Measured | Potential:
+def _standardized(instance: Instance) -> tuple[Potential, dict[str, bool]] | Measured:
+    """The two-valued terms that are standardized and the conditions of L9.two-valued, or why it does not speak of the instance."""
     scheme = instance.scheme
     potential = find_potential(instance.env, scheme) if scheme.normalization != "center" else None
     conditions = {"tabular": instance.policy.is_tabular, "two-valued": potential is not None, "plain scaling": is_plain(scheme)}
-    if potential is None or not all(conditions.values()):
+    if potential is None or unmet(instance, conditions):
         return Measured({}, conditions)
-    return potential
+    return potential, conditions
+
+
+def _gram(law: ClassLaw, policy: Policy, prompt: int) -> Floats:
+    gradient = law.gradients(policy, prompt)
+    return gradient @ gradient.T
 
 
 def _variance_component(instance: Instance) -> Measured:
-    potential = _component_schemes(instance)
-    if isinstance(potential, Measured):
-        return potential
+    started = _standardized(instance)
+    if isinstance(started, Measured):
+        return started
+    potential, conditions = started
     env, policy, scheme = instance.env, instance.policy, instance.scheme
     law = ClassLaw.of(env, policy.pair_probability[:, None])
     rows = []
@@ -225,7 +236,7 @@ def _variance_component(instance: Instance) -> Measured:
         probability, high = law.probability[classes, 0], potential.high[classes, j]
         plan = GroupPlan(tuple((Fraction(int(x)),) for x in high), (Fraction(1),), Scheme(scheme.group_size, "sum_then_normalize"))
         moments = plan.moments(probability)
-        h, energy, gram = moments.first, law.energy(policy)[classes, 0], law.tabular_gram(int(q))[..., 0]
+        h, energy, gram = moments.first, law.energy(policy)[classes, 0], _gram(law, policy, int(q))
         v = float(moments.second @ energy / scheme.group_size + ((scheme.kappa * moments.cross - np.outer(h, h)) * gram).sum())
         p = float(probability @ high)
         if 0 < p < 1:
@@ -234,23 +245,25 @@ def _variance_component(instance: Instance) -> Measured:
         return Measured({}, {"two-valued": False}, note="no reward varies")
     v, p, up, down = np.array(rows).T
     numbers = {s.variance_k: v, s.p: p, s.energy_high: up, s.energy_low: down, s.G: scheme.group_size}
-    return Measured(numbers, {"tabular": True, "two-valued": True, "plain scaling": True})
+    return Measured(numbers, conditions)
 
 
 def _variance_decomposed(instance: Instance) -> Measured:
-    potential = _component_schemes(instance)
-    if isinstance(potential, Measured):
-        return potential
+    started = _standardized(instance)
+    if isinstance(started, Measured):
+        return started
+    _, conditions = started
     env, scheme = instance.env, instance.scheme
     per_prompt = UpdatePlan(env, scheme).moments(instance.policy).prompt_variance
     total = env.total_weight if scheme.normalization == "normalize_then_sum" else 1.0
     numbers = {s.variance: per_prompt, s.H: env.horizon, s.W: total, s.G: scheme.group_size}
-    return Measured(numbers, {"tabular": True, "two-valued": True, "plain scaling": True})
+    return Measured(numbers, conditions)
 
 
 def _leave_one_out(instance: Instance) -> Measured:
     env, policy, scheme = instance.env, instance.policy, instance.scheme
-    if failed := unmet((CENTER,), {"center": scheme.normalization == "center"}):
+    conditions = {"center": scheme.normalization == "center"}
+    if failed := unmet(instance, conditions):
         return failed
     per_prompt = UpdatePlan(env, scheme).moments(policy).prompt_variance / scheme.kappa**2
     projection, kernel = [], []
@@ -261,7 +274,7 @@ def _leave_one_out(instance: Instance) -> Measured:
         cross = e[:, None] * p + p[:, None] * e - 2 * g @ g.T
         kernel.append(float(((c[:, None] - c) ** 2 * cross).sum() / 4 - gradient @ gradient))
     numbers = {s.variance: per_prompt, s.trace_projection: np.array(projection), s.trace_kernel: np.array(kernel), s.G: scheme.group_size}
-    return Measured(numbers, {"center": True}, scale=env.total_weight**2)
+    return Measured(numbers, conditions, scale=env.total_weight**2)
 
 
 def _single_three_arm() -> Instance:

@@ -22,15 +22,15 @@ WITNESS = Assumption("witness", "the instance shows it; other instances say noth
 UNIT = Assumption("unit weights", "all weights are 1 and K >= 2, so that one component can be compared with all")
 
 
-def _start(instance: Instance) -> Potential | Measured:
-    """The potential, or why Theorem 1 does not speak of the instance."""
+def _start(instance: Instance) -> tuple[Potential, dict[str, bool]] | Measured:
+    """The potential and the conditions met so far, or why Theorem 1 does not speak of the instance."""
     scheme = instance.scheme
     potential = find_potential(instance.env, scheme)
     plain = scheme.normalization == "center" or is_plain(scheme)
     conditions = {"tabular": instance.policy.is_tabular, "potential": potential is not None, "plain scaling": plain}
-    if potential is None or not all(conditions.values()):
+    if potential is None or unmet(instance, conditions):
         return Measured({}, conditions)
-    return potential
+    return potential, conditions
 
 
 def _step_size(potential: Potential, gap: float, instance: Instance) -> float:
@@ -70,14 +70,15 @@ def _gradient_ceiling(instance: Instance, potential: Potential) -> float:
 
 
 def _stationary(instance: Instance, along_path: bool) -> Measured:
-    potential = _start(instance)
-    if isinstance(potential, Measured):
-        return potential
+    started = _start(instance)
+    if isinstance(started, Measured):
+        return started
+    potential, conditions = started
     start, ceiling = potential.value(instance.policy), potential.upper
     smooth = potential.smoothness
     eta = instance.learning_rate or _step_size(potential, ceiling - start, instance)
-    conditions = {"tabular": True, "potential": True, "plain scaling": True, "step size": eta <= 1 / smooth * (1 + 1e-12)}
-    if failed := unmet((TABULAR, POTENTIAL, PLAIN, STEP), conditions):
+    conditions["step size"] = eta <= 1 / smooth * (1 + 1e-12)
+    if failed := unmet(instance, conditions):
         return failed
     history = _sample(instance, eta, along_path)
     assert history.update_norm2 is not None
@@ -95,9 +96,10 @@ def _stationary(instance: Instance, along_path: bool) -> Measured:
 
 
 def _exact_path(instance: Instance) -> Measured:
-    potential = _start(instance)
-    if isinstance(potential, Measured):
-        return potential
+    started = _start(instance)
+    if isinstance(started, Measured):
+        return started
+    potential, conditions = started
     env, scheme, smooth = instance.env, instance.scheme, potential.smoothness
     config = grpo.Config(
         mode="exact", steps=instance.steps, learning_rate=1 / smooth, group_size=scheme.group_size, normalization=scheme.normalization,
@@ -110,13 +112,12 @@ def _exact_path(instance: Instance) -> Measured:
         s.min_grad_F: float(history.update_norm2.min()), s.L: smooth, s.T: instance.steps, s.F_0: potential.value(instance.policy),
         s.F_T: potential.value(end), s.F_star: potential.upper,
     }  # fmt: skip
-    conditions = {"tabular": True, "potential": True, "plain scaling": True}
     return Measured(numbers, conditions, trivial=_gradient_ceiling(instance, potential), scale=1e-3, note=f"{instance.steps} exact steps, eta = 1/L")
 
 
 def _biased(instance: Instance) -> Measured:
     env, scheme = instance.env, instance.scheme
-    if failed := unmet((TABULAR,), {"tabular": instance.policy.is_tabular}):
+    if failed := unmet(instance, {"tabular": instance.policy.is_tabular}):
         return failed
     smooth = exact.smoothness(env)
     eta = instance.learning_rate or 0.2
@@ -124,8 +125,8 @@ def _biased(instance: Instance) -> Measured:
     assert history.drift is not None and history.update_norm2 is not None and history.variance is not None
     squares, drift = history.gradient_norm2[:, :-1].sum(axis=1), history.drift[:, :-1].sum(axis=1)
     alpha = float(drift.sum() / squares.sum())
-    conditions = {"tabular": True, "drift": alpha > 0}
-    if failed := unmet((TABULAR, DRIFT), conditions):
+    conditions = {"tabular": instance.policy.is_tabular, "drift": alpha > 0}
+    if failed := unmet(instance, conditions):
         return failed
     mean, half = _interval(squares / instance.steps, instance.level)
     # alpha comes from the same runs; its error moves the right side by at most rhs * (relative error of alpha)
@@ -149,7 +150,7 @@ def _enclosed(instance: Instance, weights: tuple[Fraction, ...] | None = None) -
 
 
 def _drift(instance: Instance) -> Measured:
-    if failed := unmet((TABULAR,), {"tabular": instance.policy.is_tabular}):
+    if failed := unmet(instance, {"tabular": instance.policy.is_tabular}):
         return failed
     try:
         enclosure = _enclosed(instance).drift
@@ -178,7 +179,7 @@ def _variance_in_components(instance: Instance) -> Measured:
     env = instance.env
     count = env.n_components
     conditions = {"tabular": instance.policy.is_tabular, "unit weights": count >= 2 and all(w == 1 for w in env.exact_weights)}
-    if failed := unmet((TABULAR, UNIT), conditions):
+    if failed := unmet(instance, conditions):
         return failed
     everything = _enclosed(instance).variance
     alone = _enclosed(instance, (Fraction(1), *[Fraction(0)] * (count - 1))).variance

@@ -37,7 +37,7 @@ def action_rows(env: TAMDP) -> list[list[Row]]:
     index = {node: x for x, node in enumerate(env.node_ids)}
     known = zip(env.class_prompt.tolist(), env.exact_class_rewards, strict=True)
     classes = {key: env.n_nodes + c for c, key in enumerate(known)}
-    rows = []
+    rows: list[list[Row]] = []
     for x, node in enumerate(env.to_dict()["nodes"]):
         rows.append([])
         for action in node["actions"]:

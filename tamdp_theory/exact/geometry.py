@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import sparse
 
 from tamdp_theory.errors import CapacityError, InputError
 from tamdp_theory.exact.passes import backward, best, forward
@@ -22,7 +23,9 @@ def fisher_information(env: TAMDP, policy: Policy) -> Floats:
     _check_dense(policy.n_parameters, "parameters")
     taken = forward(env, policy.pair_probability[:, None])[1][:, 0] * env.prompt_probability[env.pair_prompt]
     scores = policy.scores()
-    return scores.T @ (taken[:, None] * scores)
+    # a sparse product adds up in one order whatever the library's threads
+    result: Floats = sparse.csr_array(scores.T) @ (taken[:, None] * scores)
+    return result
 
 
 def score_energy(env: TAMDP, policy: Policy) -> Floats:
@@ -49,7 +52,7 @@ def hessian(env: TAMDP, policy: Policy, class_reward: ArrayLike | None = None) -
     _check_dense(policy.n_parameters, "parameters")
     pairs = _logit_hessian(env, policy.pair_probability[:, None], reward)
     if isinstance(policy, LogLinear):
-        return policy.features.T @ pairs @ policy.features
+        return policy.pull_back_each(policy.pull_back_each(pairs).T)
     if isinstance(policy, TabularSoftmax):
         result = np.zeros((policy.n_parameters, policy.n_parameters))
         result[np.ix_(env.pair_parameter, env.pair_parameter)] = pairs

@@ -8,7 +8,7 @@ where "| m, l" fixes the classes of members 1 and 2. ``center`` has closed forms
 members' statistics (states.py), exactly. Everything is a polynomial in P; P may be a batch.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import sparse
 
 from tamdp_theory.errors import InputError
 from tamdp_theory.exact.states import GroupStates, group_states
@@ -63,7 +64,7 @@ class GroupPlan:
     weights: tuple[Fraction, ...]
     scheme: Scheme
     _states: dict[tuple[int, ...], GroupStates] = field(default_factory=dict, init=False, repr=False)
-    _tables: dict[tuple[str, tuple[int, ...]], Floats] = field(default_factory=dict, init=False, repr=False)
+    _tables: dict[tuple[str, tuple[int, ...]], sparse.csr_array] = field(default_factory=dict, init=False, repr=False)
 
     def moments(self, probability: Floats) -> "GroupMoments":
         """Group moments at P (..., M); entries >= 0 that sum to one."""
@@ -88,27 +89,27 @@ class GroupPlan:
             self._states[chosen] = group_states([self.variables[v][1] for v in chosen], self.scheme.group_size - 1)
         return self._states[chosen]
 
-    def one(self, chosen: tuple[int, ...]) -> Floats:
-        """A_1, A_1 A_1' of the first and last chosen variable, in each state of G - 1 others (S, 2 J)."""
+    def one(self, chosen: tuple[int, ...]) -> sparse.csr_array:
+        """A_1, A_1 A_1' of the first and last chosen variable, in each state of G - 1 others (2 J, S)."""
         if ("one", chosen) not in self._tables:
             count = len(self.states(chosen).values[0])
             first = [self._advantages(chosen, (j,), 0, j) for j in range(count)]
             last = first if len(chosen) == 1 else [self._advantages(chosen, (j,), -1, j) for j in range(count)]
-            self._tables["one", chosen] = np.stack([*first, *(x * y for x, y in zip(first, last, strict=True))], axis=1)
+            self._tables["one", chosen] = _table([*first, *(x * y for x, y in zip(first, last, strict=True))])
         return self._tables["one", chosen]
 
-    def two(self, chosen: tuple[int, ...]) -> Floats:
-        """A_1 and A_1 A_2' of the first and last chosen variable, in each state of G - 2 others (S, 2 J J)."""
+    def two(self, chosen: tuple[int, ...]) -> sparse.csr_array:
+        """A_1 and A_1 A_2' of the first and last chosen variable, in each state of G - 2 others (2 J J, S)."""
         if ("two", chosen) not in self._tables:
             count = len(self.states(chosen).values[0])
             pairs = [(m, j) for m in range(count) for j in range(count)]
             first = [self._advantages(chosen, pair, 0, pair[0]) for pair in pairs]
             last = [self._advantages(chosen, pair, -1, pair[1]) for pair in pairs]
-            self._tables["two", chosen] = np.stack([*first, *(x * y for x, y in zip(first, last, strict=True))], axis=1)
+            self._tables["two", chosen] = _table([*first, *(x * y for x, y in zip(first, last, strict=True))])
         return self._tables["two", chosen]
 
-    def summed(self) -> Floats:
-        """max(A_1, 0) with all variables summed, in each state of G - 1 others (S, J)."""
+    def summed(self) -> sparse.csr_array:
+        """max(A_1, 0) with all variables summed, in each state of G - 1 others (J, S)."""
         chosen = tuple(range(len(self.variables)))
         if ("summed", chosen) not in self._tables:
             count = len(self.states(chosen).values[0])
@@ -116,7 +117,7 @@ class GroupPlan:
                 sum((w * self._advantages(chosen, (j,), v, j) for v, (w, _) in enumerate(self.variables)), np.float64(0))
                 for j in range(count)
             ]
-            self._tables["summed", chosen] = np.maximum(np.stack(sums, axis=1), 0.0)
+            self._tables["summed", chosen] = _table([np.maximum(total, 0.0) for total in sums])
         return self._tables["summed", chosen]
 
     def _advantages(self, chosen: tuple[int, ...], extra: tuple[int, ...], place: int, of: int) -> Floats:
@@ -221,18 +222,18 @@ class GroupMoments:
         expected = expected[..., states.label, :][..., states.label]
         return expected[..., 0, :, :], expected[..., 1, :, :]
 
-    def _expect(self, chosen: tuple[int, ...], table: Floats, which: int) -> Floats:
-        """Expectation of functions of the state (S, F) under the law of G - 2 (which = 0) or G - 1 others: (..., F)."""
+    def _expect(self, chosen: tuple[int, ...], table: sparse.csr_array, which: int) -> Floats:
+        """Expectation of functions of the state (F, S) under the law of G - 2 (which = 0) or G - 1 others: (..., F)."""
         states, batch = self.plan.states(chosen), self._columns.shape[1]
-        if len(table) * batch <= _KEEP:
+        if table.shape[1] * batch <= _KEEP:
             if chosen not in self._laws:
                 self._laws[chosen] = states.laws(self._columns)
-            expected = self._laws[chosen][which].T @ table
+            expected = table @ self._laws[chosen][which]
         else:
-            chunk = max(1, _KEEP // len(table))
+            chunk = max(1, _KEEP // table.shape[1])
             starts = range(0, batch, chunk)
-            expected = np.concatenate([states.laws(self._columns[:, i : i + chunk])[which].T @ table for i in starts])
-        return expected.reshape(*self.probability.shape[:-1], -1)
+            expected = np.concatenate([table @ states.laws(self._columns[:, i : i + chunk])[which] for i in starts], axis=1)
+        return np.ascontiguousarray(expected.T).reshape(*self.probability.shape[:-1], -1)
 
     def _sum(self, terms: Iterable[Floats], *more: int) -> Floats:
         return sum(terms, np.zeros((*self.probability.shape, *more)))
@@ -270,3 +271,8 @@ def group_moments(
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
+
+
+def _table(rows: Sequence[Floats]) -> sparse.csr_array:
+    """Functions of the state (F, S), stored so that expectations add up in one order whatever the library's threads."""
+    return sparse.csr_array(np.stack(rows))

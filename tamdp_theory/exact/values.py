@@ -31,7 +31,7 @@ def optimal_values(env: TAMDP) -> Values:
     """Each objective maximized over policies on its own: total is J*, components and per_prompt are suprema of J_k."""
     terminal = np.column_stack([env.class_composite, env.class_rewards])
     start = best(env, terminal)[0][env.prompt_start]
-    return Values(float(env.prompt_probability @ start[:, 0]), env.prompt_probability @ start[:, 1:], start[:, 1:])
+    return Values(float((env.prompt_probability * start[:, 0]).sum()), (env.prompt_probability[:, None] * start[:, 1:]).sum(axis=0), start[:, 1:])
 
 
 def _values(env: TAMDP, per_prompt: Floats) -> Values:

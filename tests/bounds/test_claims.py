@@ -1,0 +1,234 @@
+"""Claims: the registry, statements against numbers, drawn instances, negative controls, verdicts that must not be passes."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import sympy as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import bounds
+from bounds import CLAIMS, Check, Claim, Evidence, Instance, Measured, Standing, Verdict, registry, symbols
+from bounds.theorem1 import component_bandit
+from tamdp_theory import TAMDP, InputError, LogLinear, TabularSoftmax, exact, families
+from tamdp_theory.exact import Scheme
+from tests.exact.test_geometry import chain
+from tests.strategies import policies, processes, schemes
+
+TRAINING = [claim_id for claim_id in CLAIMS if claim_id.startswith("T1.")]
+MUST_HOLD = (Standing.PROVED, Standing.LITERATURE)
+PROVED = [c.id for c in CLAIMS.values() if c.standing in MUST_HOLD and c.id not in TRAINING]
+
+
+def test_registry_speaks_for_theory() -> None:
+    wanted = {"L1", "L2", "L3", "L3.bandit", "L3.tree", "L4", "L5", "L6", "L7", "L8", "L9", "L9.two-valued", "L9x"}
+    wanted |= {"T1.stationary", "T1.exact", "T1.biased", "T1.drift", "T1.assumption2"}
+    assert wanted <= set(CLAIMS)
+    assert CLAIMS["L3.tree"].standing is Standing.CONJECTURED
+    assert CLAIMS["T1.assumption2"].standing is Standing.PRINTED
+    assert CLAIMS["L9x"].standing is Standing.LITERATURE
+
+
+@pytest.mark.parametrize("claim_id", CLAIMS)
+def test_every_claim_is_complete(claim_id: str) -> None:
+    claim = CLAIMS[claim_id]
+    assert claim.id == claim_id
+    assert isinstance(claim.statement, sp.core.relational.Relational)
+    assert claim.latex()
+    assert claim.reference
+    assert claim.proof
+    for symbol in claim.statement.free_symbols:
+        assert symbols.meaning(symbol)
+    names = [a.name for a in claim.assumptions]
+    assert len(names) == len(set(names))
+
+
+def test_registry_refuses_disorder() -> None:
+    claim = CLAIMS["L1"]
+    with pytest.raises(ValueError, match="defined twice"):
+        registry._collect((claim, claim))
+    with pytest.raises(ValueError, match="unknown"):
+        registry._collect((replace(claim, depends_on=("L0",)),))
+    with pytest.raises(ValueError, match="circle"):
+        registry._collect((replace(claim, depends_on=("L2",)), replace(CLAIMS["L2"], depends_on=("L1",))))
+
+
+@pytest.mark.parametrize("claim_id", PROVED)
+def test_no_proved_lemma_is_violated(claim_id: str) -> None:
+    """Drawn processes, policies and schemes: never violated; and the claim speaks of enough of them to mean something."""
+    claim, seen = CLAIMS[claim_id], dict.fromkeys(Verdict, 0)
+
+    @settings(max_examples=40, deadline=None, database=None, derandomize=True)
+    @given(st.data(), processes(two_valued=claim_id in ("L7", "L7.upper", "L7.lower", "L9.two-valued", "L9.decomposed"), one_decision=claim_id == "L3.bandit"))
+    def run(data: st.DataObject, env: TAMDP) -> None:
+        scheme = data.draw(st.sampled_from(claim.schemes)) if claim.schemes else data.draw(schemes())
+        check = claim.check(Instance(env, data.draw(policies(env)), scheme, seed=1))
+        seen[check.verdict] += 1
+        assert check.verdict is not Verdict.VIOLATED, check
+
+    run()
+    assert seen[Verdict.HOLDS] >= 3, seen
+
+
+LINEAR = families.search(prompts=2, max_tool_depth=1)
+THREE = families.bandit([["0"], ["1/3"], ["1"]])
+# a reward of weight 1/100: centred advantages are small, standardized ones are not
+LIGHT = families.bandit([["0"], ["1"]], weights=("1/100",))
+NEGATIVE: dict[tuple[str, str], Instance] = {
+    ("L2", "tabular"): Instance(LINEAR, LogLinear(LINEAR, np.random.default_rng(0).standard_normal((LINEAR.n_pairs, 2)))),
+    ("L3", "tabular"): Instance(LINEAR, LogLinear(LINEAR, 9 * np.random.default_rng(0).standard_normal((LINEAR.n_pairs, 2)))),
+    ("L3.bandit", "one decision"): Instance(chain(), TabularSoftmax(chain(), np.log([[3.0, 1.0], [3.0, 1.0]]))),
+    ("L8", "joint"): Instance(THREE, TabularSoftmax(THREE), Scheme(3, "center")),
+    ("L8.pair", "pairs"): replace(CLAIMS["L8.pair"].example(), scheme=Scheme(3, "sum_then_normalize")),  # type: ignore[misc]
+    ("L8.pair", "joint"): replace(CLAIMS["L8.pair"].example(), scheme=Scheme(2, "center")),  # type: ignore[misc]
+    ("L9", "center"): Instance(LIGHT, TabularSoftmax(LIGHT), Scheme(4, "sum_then_normalize")),
+    ("L9.components", "center"): Instance(LIGHT, TabularSoftmax(LIGHT), Scheme(4, "sum_then_normalize")),
+    ("L9x", "center"): Instance(LINEAR, TabularSoftmax(LINEAR), Scheme(4, "sum_then_normalize")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("claim_id", "assumption"), list(NEGATIVE))
+def test_a_dropped_assumption_shows(claim_id: str, assumption: str) -> None:
+    """Negative control: with the assumption in place the instance is out of scope, without it the claim is violated."""
+    instance = NEGATIVE[claim_id, assumption]
+    kept = CLAIMS[claim_id].check(instance)
+    assert kept.verdict is Verdict.ASSUMPTION_UNMET
+    assert kept.assumptions[assumption] is False
+    dropped = CLAIMS[claim_id].check(replace(instance, without=(assumption,)))
+    assert dropped.verdict is Verdict.VIOLATED
+    assert dropped.assumptions[assumption] is False
+
+
+@pytest.mark.parametrize("claim_id", ["T1.stationary", "T1.stationary.path", "T1.exact", "T1.exact.start", "T1.biased"])
+def test_theorem_1_on_a_small_tree(claim_id: str) -> None:
+    env = families.random_tree(seed=1, prompts=2, tools=1, answers=2, max_tool_depth=1, components=2)
+    claim = CLAIMS[claim_id]
+    for scheme in claim.schemes:
+        check = claim.check(Instance(env, TabularSoftmax(env), scheme, steps=120, runs=16))
+        assert check.verdict in (Verdict.HOLDS, Verdict.ASSUMPTION_UNMET), check
+        assert (check.verdict is Verdict.ASSUMPTION_UNMET) == (claim_id != "T1.biased" and scheme.normalization == "sum_then_normalize"), check
+        if check.verdict is Verdict.HOLDS:
+            assert check.evidence is (Evidence.EXACT if "exact" in claim_id else Evidence.STATISTICAL)
+
+
+def test_stationary_left_side_in_closed_form() -> None:
+    """One step of two arms from the uniform policy: (1/T) sum over t < 1 is ||grad F(theta_0)||^2 = (kappa/4)^2 * 2."""
+    env = families.bandit([["0"], ["1"]])
+    check = CLAIMS["T1.stationary"].check(env, steps=1, runs=4, group_size=4, normalization="center")
+    assert check.lhs == pytest.approx(2 * (0.75 / 4) ** 2, rel=1e-12)
+    smooth, gap = 0.75 / 2, 0.75 * 0.5
+    noise = 0.75**2 * 0.5 / 4
+    eta = min(1 / smooth, np.sqrt(2 * gap / (smooth * noise)))
+    assert check.rhs == pytest.approx(2 * gap / eta + smooth * eta * noise, rel=1e-12)
+
+
+def test_a_step_that_is_too_long() -> None:
+    env = families.bandit([["0"], ["1"]])
+    check = CLAIMS["T1.stationary"].check(env, learning_rate=50.0, steps=5, runs=4)
+    assert check.verdict is Verdict.ASSUMPTION_UNMET
+    assert check.assumptions["step size"] is False
+
+
+def test_drift_examples_are_certified() -> None:
+    for claim_id, value in (("T1.drift", -3 / 800), ("T1.drift.decomposed", None)):
+        check = CLAIMS[claim_id].check()
+        assert check.verdict is Verdict.HOLDS
+        assert check.evidence is Evidence.CERTIFIED
+        assert check.lhs < 0  # type: ignore[operator]
+        if value is not None:
+            assert check.lhs == pytest.approx(value, rel=1e-14)
+    elsewhere = CLAIMS["T1.drift"].check(families.bandit([["0"], ["1"]]), group_size=2, normalization="center")
+    assert elsewhere.verdict is Verdict.ASSUMPTION_UNMET
+
+
+@pytest.mark.parametrize(
+    ("comonotone", "normalization", "exponent"),
+    [(False, "center", 1), (True, "center", 2), (False, "normalize_then_sum", 1), (True, "normalize_then_sum", 2), (True, "sum_then_normalize", 0)],
+)
+def test_variance_against_the_number_of_components(comonotone: bool, normalization: exact.Normalization, exponent: int) -> None:
+    """theory.md T1.assumption2: V G grows as 1, K or K^2; only K^1 is what the paper prints."""
+    check = CLAIMS["T1.assumption2"].check(component_bandit(3, comonotone, "components"), group_size=4, normalization=normalization)
+    assert check.lhs == pytest.approx(exponent, abs=1e-12)
+    assert check.verdict is (Verdict.HOLDS if exponent == 1 else Verdict.VIOLATED)
+    assert check.evidence is Evidence.CERTIFIED
+
+
+def test_joint_variance_hardly_grows_with_independent_components() -> None:
+    """sum_then_normalize, independent fair components: V G is 1 up to the share of silent groups, whatever K."""
+    check = CLAIMS["T1.assumption2"].check(component_bandit(3, False, "components"), group_size=4, normalization="sum_then_normalize")
+    assert 0 < check.lhs < 0.1  # type: ignore[operator]
+    for count in (1, 2, 3):
+        env = component_bandit(count, False, "components")
+        moments = exact.update_moments(env, TabularSoftmax(env), 8, "sum_then_normalize")
+        total = exact.group_moments(*_law(env), [1] * count, 8, "sum_then_normalize")
+        active = float(total.second @ _law(env)[0])
+        # scores are independent of rewards, E||s||^2 = 1/2, so V = (active/G) (1/2) with correlated advantages -1/(G-1)
+        assert moments.variance == pytest.approx(active / 8 / 2, rel=1e-12)
+
+
+def _law(env: TAMDP) -> tuple[np.ndarray, list[Any]]:
+    law = exact.reward_law(env, TabularSoftmax(env))[0]
+    return law.probability, law.rewards.tolist()
+
+
+def toy(lhs: float, rhs: float, statement: type = sp.Le, **more: Any) -> Check:
+    """A claim that compares two given numbers."""
+    x, y = sp.symbols("x y")
+    claim = replace(CLAIMS["L1"], statement=statement(x, y), measure=lambda i: Measured({x: lhs, y: rhs}, **more))
+    return claim.check(families.drift_bandit())
+
+
+def test_verdicts() -> None:
+    assert toy(1, 2).verdict is Verdict.HOLDS
+    assert toy(1, 2).slack == 1
+    assert toy(2, 1).verdict is Verdict.VIOLATED
+    assert toy(1, 1 + 1e-12).verdict is Verdict.UNDECIDED
+    assert toy(1, 1 + 1e-12, attained=True).verdict is Verdict.HOLDS
+    assert toy(0, 0).verdict is Verdict.HOLDS
+    assert toy(0, 0, sp.Lt).verdict is Verdict.UNDECIDED
+    assert toy(1, 5, trivial=4).verdict is Verdict.VACUOUS
+    assert toy(6, 5, trivial=4).verdict is Verdict.VIOLATED
+    assert toy(1, 2, half_width=1.5).verdict is Verdict.UNDECIDED
+    assert toy(1, 2, half_width=0.5).verdict is Verdict.HOLDS
+    assert toy(1, 2, half_width=0.5).evidence is Evidence.STATISTICAL
+    assert toy(3, 2, half_width=1.5).verdict is Verdict.UNDECIDED
+    assert toy(1, 2, assumptions={"a": False}).verdict is Verdict.ASSUMPTION_UNMET
+    assert toy(1, 2, assumptions={"a": False}).slack is None
+    assert toy(float("nan"), 2).verdict is Verdict.UNDECIDED
+    assert toy(1, float("nan")).verdict is Verdict.UNDECIDED
+    assert toy(1, 1 + 1e-6, sp.Eq).verdict is Verdict.VIOLATED
+    assert toy(1, 1 + 1e-12, sp.Eq).verdict is Verdict.HOLDS
+    assert toy(1, 2, sp.Ge).verdict is Verdict.VIOLATED
+    assert toy(2, 1, sp.Gt).verdict is Verdict.HOLDS
+    worst = toy(np.array([1.0, 3.0, 0.0]), np.array([2.0, 2.5, 9.0]))  # type: ignore[arg-type]
+    assert (worst.lhs, worst.rhs, worst.verdict) == (3.0, 2.5, Verdict.VIOLATED)
+
+
+def test_a_missing_number_is_an_error() -> None:
+    with pytest.raises(InputError, match="no number for"):
+        CLAIMS["L9"].sides({symbols.variance: 1.0})
+    with pytest.raises(InputError, match="no stored example"):
+        CLAIMS["L9"].check()
+
+
+def test_numbers_come_from_the_statement() -> None:
+    """Change the statement and the check changes with it: nothing is written twice."""
+    env = families.random_tree(seed=1, prompts=1, tools=1, answers=2, max_tool_depth=1)
+    claim = CLAIMS["L3"]
+    before = claim.check(env)
+    halved: Claim = replace(claim, statement=sp.Le(symbols.hessian, symbols.osc / 4))
+    assert halved.check(env).rhs == pytest.approx(before.rhs / 2)  # type: ignore[operator]
+
+
+def test_checks_are_deterministic() -> None:
+    env = families.random_tree(seed=1, prompts=2, tools=1, answers=2, max_tool_depth=1)
+    for claim_id in ("L5", "T1.stationary.path", "T1.biased"):
+        assert CLAIMS[claim_id].check(env, steps=20, runs=4) == CLAIMS[claim_id].check(env, steps=20, runs=4)
+
+
+def test_package_names() -> None:
+    assert bounds.CLAIMS is CLAIMS
+    with pytest.raises(TypeError):
+        CLAIMS["new"] = CLAIMS["L1"]  # type: ignore[index]
