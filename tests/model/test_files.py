@@ -3,6 +3,7 @@
 import json
 import os
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def error_line(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 
 
 def test_names_in_the_table_are_unique() -> None:
-    assert len({fault.name for fault in FAULTS}) == len(FAULTS) == 95
+    assert len({fault.name for fault in FAULTS}) == len(FAULTS)
 
 
 def test_the_sound_content_is_sound() -> None:
@@ -216,12 +217,19 @@ def reachable(content: dict[str, Any], place: str) -> bool:
         return False
 
 
-def accept_or_refuse(content: dict[str, Any]) -> None:
+def accepted(read: Callable[[], TAMDP]) -> TAMDP | str:
+    """The process, or the message of the refusal; anything else that is raised is a bug."""
     try:
-        env = TAMDP.from_dict(content)
+        return read()
     except InputError as error:
-        assert str(error).isprintable()
-        assert len(str(error)) < 500
+        return str(error)
+
+
+def accept_or_refuse(content: dict[str, Any]) -> None:
+    env = accepted(lambda: TAMDP.from_dict(content))
+    if isinstance(env, str):
+        assert env.isprintable()
+        assert len(env) < 300
         return
     again = env.to_dict()
     assert TAMDP.from_dict(again).to_dict() == again
@@ -259,11 +267,10 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @example(content=json.dumps(sound()).encode())
 def test_any_bytes_are_accepted_or_refused(content: bytes, file: Path) -> None:
     file.write_bytes(content)
-    try:
-        env = TAMDP.load(file)
-    except InputError as error:
-        assert str(error).startswith(f"{file}: ")
-        assert str(error).isprintable()
+    env = accepted(lambda: TAMDP.load(file))
+    if isinstance(env, str):
+        assert env.startswith(f"{file}: ")
+        assert env.isprintable()
     else:
         env.save(file)
         assert TAMDP.load(file).to_dict() == env.to_dict()

@@ -1,0 +1,37 @@
+# The two commands of the README are `make verify` and `make test`; both start from a bare Python.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+WORKERS ?= auto
+
+.PHONY: verify test lint check bench clean
+
+verify: $(VENV)/installed
+	$(BIN)/tamdp verify
+
+test: $(VENV)/tested
+	$(BIN)/python -m pytest -n $(WORKERS) -q
+
+lint: $(VENV)/tested
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+check: lint test
+
+bench: $(VENV)/installed
+	$(INSTALL) --editable ".[bench]"
+	$(BIN)/python -m benchmarks.run
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) --editable .
+	touch $@
+
+$(VENV)/tested: $(VENV)/installed
+	$(INSTALL) --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist results *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
