@@ -22,6 +22,7 @@ from tamdp_theory.model import Floats, Ints
 
 MAX_STATES = 3_000_000
 _MAX_KEY = 2**62
+_COLUMNS = 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,6 +84,12 @@ class GridStates(GroupStates):
         return tuple(keys)
 
     def laws(self, probability: Floats) -> tuple[Floats, Floats]:
+        # a few columns at a time stay in the cache
+        parts = [self._laws(probability[:, i : i + _COLUMNS]) for i in range(0, probability.shape[1], _COLUMNS)]
+        before, law = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
+        return before, law
+
+    def _laws(self, probability: Floats) -> tuple[Floats, Floats]:
         merged = self.merged(probability)
         law = before = np.ones((1, probability.shape[1]))
         for keys, new_keys in pairwise(self.keys):

@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tamdp_theory.exact.group import GroupPlan, Normalization, Scheme
+from tamdp_theory.exact.group import GroupMoments, GroupPlan, Normalization, Scheme
 from tamdp_theory.exact.law import ClassLaw
 from tamdp_theory.exact.values import logit_gradient, score_weight
 from tamdp_theory.model import TAMDP, Floats, Ints, check_same_process
@@ -43,32 +43,40 @@ class UpdatePlan:
             for table, members in tables.items()
         )
 
+    def group_moments(self, probability: Floats) -> list[tuple[GroupMoments, Ints]]:
+        """Group moments of the prompts that share a plan, at class probabilities (C, S): batch shape (n, S)."""
+        return [(plan.moments(_lead(probability[classes])), classes) for plan, classes in self.groups]
+
     def effective_reward(self, probability: Floats) -> Floats:
         """h of each class (C, S) at class probabilities (C, S)."""
-        result = np.empty_like(probability)
-        for plan, classes in self.groups:
-            result[classes] = _back(plan.moments(_lead(probability[classes])).first)
-        return result
+        return self._by_class([(moments.first, classes) for moments, classes in self.group_moments(probability)])
 
     def signed_rewards(self, probability: Floats) -> tuple[Floats, Floats]:
         """h+ and h- of each class (C, S)."""
-        positive, negative = np.empty_like(probability), np.empty_like(probability)
-        for plan, classes in self.groups:
-            moments = plan.moments(_lead(probability[classes]))
-            positive[classes], negative[classes] = _back(moments.positive), _back(moments.negative)
-        return positive, negative
+        found = self.group_moments(probability)
+        positive = self._by_class([(moments.positive, classes) for moments, classes in found])
+        return positive, self._by_class([(moments.negative, classes) for moments, classes in found])
 
-    def mean_sensitivity(self, pi: Floats, probability: Floats | None = None) -> Floats:
+    def _by_class(self, parts: list[tuple[Floats, Ints]]) -> Floats:
+        result = np.empty((self.env.n_classes, parts[0][0].shape[1]))
+        for values, classes in parts:
+            result[classes] = _back(values)
+        return result
+
+    def mean_sensitivity(self, pi: Floats) -> Floats:
         """m with respect to logits (P, S) under policies pi (P, S)."""
-        law = ClassLaw.of(self.env, pi).probability if probability is None else probability
-        terminal = self.effective_reward(law)[:, None]
+        return self._mean(pi, self.effective_reward(ClassLaw.of(self.env, pi).probability))
+
+    def _mean(self, pi: Floats, effective_reward: Floats) -> Floats:
+        terminal = effective_reward[:, None]
         flow = logit_gradient(self.env, pi, terminal, score_weight(self.env, self.think_weight))[:, 0]
         return flow * self.env.prompt_probability[self.env.pair_prompt, None]
 
     def tabular_variance(self, pi: Floats) -> Floats:
         """V (S,) of tabular policies pi (P, S)."""
         law = ClassLaw.of(self.env, pi, self.think_weight)
-        result: Floats = (self.env.prompt_probability[:, None] ** 2 * self._prompt_variance(law, law.tabular_energy, None)).sum(axis=0)
+        per_prompt = self._prompt_variance(law, self.group_moments(law.probability), law.tabular_energy, None)
+        result: Floats = (self.env.prompt_probability[:, None] ** 2 * per_prompt).sum(axis=0)
         return result
 
     def moments(self, policy: Policy) -> UpdateMoments:
@@ -77,17 +85,20 @@ class UpdatePlan:
         check_same_process(env, policy.env)
         pi = policy.pair_probability[:, None]
         law = ClassLaw.of(env, pi, self.think_weight)
-        mean = policy.pull_back(self.mean_sensitivity(pi, law.probability), policy.parameters[:, None])[:, 0]
-        per_prompt = self._prompt_variance(law, law.energy(policy), policy)[:, 0]
+        found = self.group_moments(law.probability)
+        sensitivity = self._mean(pi, self._by_class([(moments.first, classes) for moments, classes in found]))
+        mean = policy.pull_back(sensitivity, policy.parameters[:, None])[:, 0]
+        per_prompt = self._prompt_variance(law, found, law.energy(policy), policy)[:, 0]
         variance = float((env.prompt_probability**2 * per_prompt).sum())
         return UpdateMoments(mean, float((mean**2).sum()) + variance, variance, per_prompt)
 
-    def _prompt_variance(self, law: ClassLaw, energy: Floats, policy: Policy | None) -> Floats:
+    def _prompt_variance(
+        self, law: ClassLaw, found: list[tuple[GroupMoments, Ints]], energy: Floats, policy: Policy | None
+    ) -> Floats:
         """V_q (N, S) = (1/G) sum a e + sum_ml (kappa b_ml - h_m h_l) <grad P_m, grad P_l>."""
         result = np.empty((self.env.n_prompts, law.pi.shape[1]))
         size, kappa = self.scheme.group_size, self.scheme.kappa
-        for plan, classes in self.groups:
-            moments = plan.moments(_lead(law.probability[classes]))
+        for moments, classes in found:
             h = moments.first
             quadratic = kappa * moments.cross - h[..., :, None] * h[..., None, :]
             spread = _back(moments.second)

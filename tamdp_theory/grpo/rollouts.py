@@ -78,47 +78,81 @@ class ListedRollouts(Rollouts):
 
 
 class ListedSampler(Sampler):
-    """Inverts the cumulated law of the trajectories: all prompts of a seed in one row, so a search never leaves its prompt."""
+    """Inverts the cumulated law of the trajectories of each prompt.
+
+    A prompt's trajectories are cut into at most 16 or so blocks of equal length. Row j of the table of blocks holds the j-th
+    trajectory of every block, so cumulating within blocks is a few additions of long rows. A block is found by comparing with every
+    block's end, a trajectory within it by bisection.
+    """
 
     uniforms = 1
 
     def __init__(self, paths: Trajectories) -> None:
         self.env, self.paths = paths.env, paths
         counts = np.bincount(paths.prompt, minlength=self.env.n_prompts)
-        self._first = np.cumsum(counts) - counts
-        self._last = self._first + counts - 1
-        self._span = 1 << int(counts.max() - 1).bit_length()
-        self._pairs = np.where(paths.pairs < 0, self.env.n_pairs, paths.pairs).T.copy()
+        first = np.cumsum(counts) - counts
+        self._block = max(8, 1 << int((counts.max() - 1) // 16).bit_length())
+        blocks = -(-counts // self._block)
+        self._first_block = np.cumsum(blocks) - blocks
+        self._end_block = self._first_block + blocks
+        total = int(blocks.sum())
+        # places past a prompt's last trajectory stand for it with probability zero
+        prompt = np.repeat(np.arange(self.env.n_prompts), blocks)
+        place = (np.arange(total) - self._first_block[prompt]) * self._block + np.arange(self._block)[:, None]
+        inside = (place < counts[prompt]).ravel()
+        self._blocks = total
+        self._trajectory = (first[prompt] + np.minimum(place, counts[prompt] - 1)).ravel()
+        self._kernel = np.where(inside, paths.kernel[self._trajectory], 0.0)
+        self._kernels: dict[int, Floats] = {}
+        pairs = paths.pairs[self._trajectory].T
+        self._pairs = np.where(pairs < 0, self.env.n_pairs, pairs)
+        # for each prompt, the ends of all its blocks but the last; beyond, a row that holds infinity
+        slot = np.arange(1, int(blocks.max()))[:, None]
+        self._ends = np.where(slot < blocks, self._first_block + slot, total + 1)
 
-    def cumulative(self, pi: Floats) -> Floats:
-        """Cumulated law of the trajectories of prompt after prompt (S, 1 + T + span): 0, ..., N, then inf."""
+    def _kernel_columns(self, width: int) -> Floats:
+        """The kernel of each row, repeated: a product of equal shapes is twice as fast as a broadcast one."""
+        if width not in self._kernels:
+            self._kernels[width] = np.repeat(self._kernel, width).reshape(-1, width)
+        return self._kernels[width]
+
+    def cumulative(self, pi: Floats) -> tuple[Floats, Floats]:
+        """Law cumulated within blocks (length * blocks, S), and ends of blocks over all prompts (1 + blocks + 1, S)."""
         extended = np.concatenate([pi, np.ones((1, pi.shape[1]))])
         law = np.take(extended, self._pairs[0], axis=0, mode="clip")
-        law *= self.paths.kernel[:, None]
+        law *= self._kernel_columns(pi.shape[1])
         factor = np.empty_like(law)
         for pairs in self._pairs[1:]:
             law *= np.take(extended, pairs, axis=0, out=factor, mode="clip")
-        count = len(law)
-        table = np.full((pi.shape[1], 1 + count + self._span), np.inf)
-        table[:, 0] = 0.0
-        np.cumsum(law.T, axis=1, out=table[:, 1 : count + 1])
-        return table
+        rows = law.reshape(self._block, self._blocks, pi.shape[1])
+        for row in range(1, self._block):
+            rows[row] += rows[row - 1]
+        ends = np.empty((self._blocks + 2, pi.shape[1]))
+        ends[0], ends[-1] = 0.0, np.inf
+        np.cumsum(rows[-1], axis=0, out=ends[1:-1])
+        return law, ends
 
     def draw(self, pi: Floats, prompt: Ints, uniform: Floats) -> Rollouts:
-        table, u = self.cumulative(pi), uniform[0]
-        flat, row = table.ravel(), np.arange(len(table)) * table.shape[1]
-        start = self._first[prompt] + row
-        before, after = flat[start], flat[self._last[prompt] + 1 + row]
-        target = before + u * (after - before)
-        place = np.broadcast_to(start, u.shape).copy()
-        probe, step = np.empty_like(place), self._span
-        # beyond its prompt a seed's row only grows, so probes there answer no
+        law, ends = self.cumulative(pi)
+        u, width = uniform[0], pi.shape[1]
+        seeds = np.arange(width)
+        before = ends[self._first_block[prompt], seeds]
+        target = u * (ends[self._end_block[prompt], seeds] - before)
+        target += before
+        block, above = np.zeros(u.shape, dtype=np.uint8), np.empty(u.shape, dtype=np.bool_)
+        one_prompt_a_row = prompt.shape[-1] == 1
+        for end in ends[self._ends[:, prompt[:, 0]]] if one_prompt_a_row else ends[self._ends[:, prompt], seeds]:
+            block += np.less_equal(end, target, out=above).view(np.uint8)
+        place = self._first_block[prompt] * width + seeds + np.multiply(block, width, dtype=np.int64)
+        target -= np.take(ends.ravel(), place, mode="clip")
+        flat, probe, stride, step = law.ravel(), np.empty_like(place), self._blocks * width, self._block
         while step > 1:
             step //= 2
-            np.add(place, step, out=probe)
-            place += step * (np.take(flat, probe, mode="clip") <= target)
-        place -= row
-        return ListedRollouts(self.paths, np.minimum(place, self._last[prompt]))
+            np.add(place, (step - 1) * stride, out=probe)
+            np.less_equal(np.take(flat, probe, mode="clip"), target, out=above)
+            place += np.multiply(above, step * stride, dtype=np.int64, out=probe)
+        place //= width
+        return ListedRollouts(self.paths, np.take(self._trajectory, place, mode="clip"))
 
 
 @dataclass(frozen=True, eq=False)

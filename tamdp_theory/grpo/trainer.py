@@ -31,9 +31,9 @@ from tamdp_theory.grpo.advantages import standardize
 from tamdp_theory.grpo.config import Config, History
 from tamdp_theory.grpo.rollouts import Rollouts, Sampler, make_sampler
 from tamdp_theory.model import TAMDP, Floats, check_same_process
-from tamdp_theory.policies.base import Policy, log_softmax, softmax
+from tamdp_theory.policies.base import Policy, log_softmax, softmax, softmax_of_centred
 
-BLOCK = 64  # seeds per thread task: small enough for the cache, large enough to hide the cost of a call
+BLOCK = 128  # seeds per thread task: small enough for the cache, large enough to hide the cost of a call
 _AHEAD = 1 << 21  # uniform numbers drawn at once per block
 Seed = int | np.random.Generator
 Progress = Callable[[int], None]
@@ -120,8 +120,11 @@ class _Batch:
         # numpy adds up a single column in another order than several, so a lone seed runs twice
         columns = max(2, len(self.seeds))
         theta = np.repeat(policy.parameters[:, None], columns, axis=1)
-        if policy.is_tabular:  # one row per legal action: parameters and logits are the same thing
+        if policy.is_tabular:
+            # one row per legal action, less the mean of its node: updates sum to zero at a node, so it stays zero
             theta = np.ascontiguousarray(theta[env.pair_parameter])
+            mean = env.spread_to_pairs(env.node_sum(theta) / env.pair_count[:, None])
+            theta -= mean
         record = _Recorder(env, policy, config, UpdatePlan(env, config.scheme, config.think_weight))
         numbers = _Uniforms(generators, self._numbers_per_step(), config.steps)
         for step in range(config.steps):
@@ -129,7 +132,7 @@ class _Batch:
             theta = self._step(theta, next(numbers))
             progress(step + 1)
         record.at(config.steps, theta)
-        return record.history(theta, len(self.seeds))
+        return record.history(theta + mean if policy.is_tabular else theta, len(self.seeds))
 
     def _numbers_per_step(self) -> int:
         rows = self.config.prompts_per_step or self.env.n_prompts
@@ -144,14 +147,14 @@ class _Batch:
             prompt = np.searchsorted(np.cumsum(env.prompt_probability)[:-1], numbers[:chosen], side="right")
             numbers, share = numbers[chosen:], np.full((chosen, 1), 1 / chosen)
         uniform = numbers.reshape(self.sampler.uniforms, config.group_size, len(share), -1)
-        pi = softmax(env, _logits(self.policy, theta))
+        pi = self._policy(theta)
         rollouts = self.sampler.draw(pi, prompt, uniform)
         gain = self._advantages(rollouts) * (share / config.group_size)
         weight, start = score_weight(env, config.think_weight), theta
         for epoch in range(config.inner_epochs):
             coefficient = gain
             if epoch:
-                pi = softmax(env, _logits(self.policy, theta))
+                pi = self._policy(theta)
                 coefficient = _clipped(gain, np.exp(rollouts.along(self._log_ratio(theta, start))), config.clip)
             flow = rollouts.flow(coefficient)
             if weight is not None:
@@ -161,6 +164,10 @@ class _Batch:
                 flow -= config.kl_coef * self._divergence_flow(theta, pi)
             theta = theta + config.learning_rate * _pull_back(self.policy, flow, theta)
         return theta
+
+    def _policy(self, theta: Floats) -> Floats:
+        logits = _logits(self.policy, theta)
+        return softmax_of_centred(self.env, logits) if self.policy.is_tabular else softmax(self.env, logits)
 
     def _log_ratio(self, theta: Floats, other: Floats) -> Floats:
         """log pi_theta - log pi_other of each pair (P, S)."""

@@ -87,6 +87,13 @@ def softmax(env: TAMDP, logits: Floats) -> Floats:
     return pi
 
 
+def softmax_of_centred(env: TAMDP, logits: Floats) -> Floats:
+    """``softmax`` of logits whose mean is zero at each node: the largest is then not negative, so no shift is needed."""
+    pi = np.exp(np.minimum(logits, 700.0))
+    pi *= env.spread_to_pairs(1.0 / env.node_sum(pi))
+    return pi
+
+
 def to_table(env: TAMDP, values: Floats, fill: float) -> Floats:
     """Lay out an array over pairs (P,) as (n_nodes, n_actions), ``fill`` where illegal."""
     table = np.full(env.n_nodes * env.n_actions, fill)

@@ -96,8 +96,8 @@ FAULTS = (
     Fault("probability-tiny", put(_P, 1e-310), _PLACE, "smaller than 1e-300, beyond float64; leave out"),
     Fault("prompt-probability-zero", put("prompts.1.probability", 0), "prompts[1].probability", "0 is not in (0, 1]"),
     Fault("rescaling-too-long", put("prompts", [
-        {"name": "a", "probability": f"{3 * 10**394}/{4 * 10**394 + 3}", "start": "q0"},
-        {"name": "b", "probability": f"{10**394}/{4 * 10**394 + 1}", "start": "q1"}]),
+        {"name": "a", "probability": "3" * 394 + "/" + "4" * 393 + "7", "start": "q0"},
+        {"name": "b", "probability": "1" * 393 + "3/" + "4" * 393 + "1", "start": "q1"}]),
         "prompts", "rescaled to sum to 1, the probabilities need more than 400 digits; round them"),
     # structure
     Fault("unknown-node", put("nodes.0.actions.1.next.0.node", "nowhere"), "nodes[0].actions[1].next[0].node",
