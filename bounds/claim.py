@@ -150,7 +150,8 @@ class Claim:
 
     def latex(self) -> str:
         """The statement as LaTeX."""
-        return str(sp.latex(self.statement))
+        names = {s: f"{{{s}}}" if str(s).startswith(r"\textstyle") else str(s) for s in self.statement.free_symbols}
+        return str(sp.latex(self.statement, symbol_names=names))
 
     @cached_property
     def _sides(self) -> tuple[list[sp.Symbol], Callable[..., tuple[Any, Any]]]:

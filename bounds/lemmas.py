@@ -287,88 +287,88 @@ _CENTER = (Scheme(2, "center"), Scheme(8, "center"), Scheme(32, "center"))
 
 CLAIMS = (
     Claim(
-        "L1", "Chain rule of the divergence", PROVED, "identity", sp.Eq(s.kl, s.kl_chain), _chain_rule, "theory.md section 4", (LISTABLE,),
+        "L1", "Chain rule of the divergence", PROVED, "identity", sp.Eq(s.kl, s.kl_chain), _chain_rule, "docs/theory.md", (LISTABLE,),
         "The tool kernel cancels in the ratio of trajectory laws; sum the log ratio over decisions and condition on the node.",
     ),
     Claim(
         "L1.bound", "Divergence at most H times the largest per node", PROVED, "inequality", sp.Le(s.kl, s.H * s.kl_max), _chain_bound,
-        "theory.md section 4", (), "A trajectory has at most H decisions, so the occupancies sum to at most H.", ("L1",),
+        "docs/theory.md", (), "A trajectory has at most H decisions, so the occupancies sum to at most H.", ("L1",),
     ),
     Claim(
-        "L2", "Score energy, node by node", PROVED, "identity", sp.Eq(s.energy, s.energy_nodes), _score_energy, "theory.md section 4", (TABULAR,),
+        "L2", "Score energy, node by node", PROVED, "identity", sp.Eq(s.energy, s.energy_nodes), _score_energy, "docs/theory.md", (TABULAR,),
         "Scores at distinct nodes are orthogonal; at one node E||e_a - pi||^2 = 1 - sum pi^2.",
     ),
     Claim(
-        "L2.bound", "Score energy bound", PROVED, "inequality", sp.Le(s.energy, s.H * (1 - 1 / s.A_max)), _score_energy, "theory.md section 4",
+        "L2.bound", "Score energy bound", PROVED, "inequality", sp.Le(s.energy, s.H * (1 - 1 / s.A_max)), _score_energy, "docs/theory.md",
         (TABULAR,), "sum pi^2 >= 1/A at every node, and occupancies sum to at most H.", ("L2",),
     ),
     Claim(
-        "L3", "Smoothness of the objective", PROVED, "inequality", sp.Le(s.hessian, s.osc / 2), _hessian, "theory.md section 4", (TABULAR,),
+        "L3", "Smoothness of the objective", PROVED, "inequality", sp.Le(s.hessian, s.osc / 2), _hessian, "docs/theory.md", (TABULAR,),
         "Centre c; the Hessian is E[(c - W/2)(s s^T + grad s)]; both terms are block diagonal with blocks of norm at most d(x)/2.",
     ),
     Claim(
         "L3.bandit", "Smoothness with one decision", PROVED, "inequality", sp.Le(s.hessian, s.osc / (3 * sp.sqrt(3))),
-        lambda i: _hessian(i, one_decision=True), "theory.md section 4", (TABULAR, ONE_DECISION),
+        lambda i: _hessian(i, one_decision=True), "docs/theory.md", (TABULAR, ONE_DECISION),
         "The quadratic form is Cov(c, (v - mean v)^2), linear in c; reduce to two values of c and two actions; maximize the cubic.", ("L3",),
     ),
     Claim(
         "L3.tree", "Smoothness of trees and DAGs, sharp constant", CONJECTURED, "inequality", sp.Le(s.hessian, sp.Rational(27, 128) * s.osc), _hessian,
-        "theory.md section 4", (TABULAR,), "No proof; 27/128 = max 2 p^3 (1 - p) is attained by a chain of two nodes with p = 3/4.", ("L3",),
+        "docs/theory.md", (TABULAR,), "No proof; 27/128 = max 2 p^3 (1 - p) is attained by a chain of two nodes with p = 3/4.", ("L3",),
     ),
     Claim(
-        "L4", "Gradient domination", PROVED, "inequality", sp.Le(s.J_star - s.J, s.C_theta * s.grad_J), _domination, "theory.md section 4", (TABULAR,),
+        "L4", "Gradient domination", PROVED, "inequality", sp.Le(s.J_star - s.J, s.C_theta * s.grad_J), _domination, "docs/theory.md", (TABULAR,),
         "Performance difference lemma for the comparator, then Cauchy-Schwarz with grad_xa = d pi A.",
     ),
     Claim(
-        "L5", "Effective reward", PROVED, "identity", sp.Eq(s.mean_direct, s.mean_law), _effective_reward, "theory.md section 3", (LISTABLE,),
+        "L5", "Effective reward", PROVED, "identity", sp.Eq(s.mean_direct, s.mean_law), _effective_reward, "docs/theory.md", (LISTABLE,),
         "Members are exchangeable; condition on the class of member 1.", (), _ALL_SCHEMES,
     ),
     Claim(
-        "L6", "Second moment", PROVED, "identity", sp.Eq(s.second_direct, s.second_law), _second_moment, "theory.md section 3", (LISTABLE,),
+        "L6", "Second moment", PROVED, "identity", sp.Eq(s.second_direct, s.second_law), _second_moment, "docs/theory.md", (LISTABLE,),
         "Split the double sum over members into equal and distinct ones; condition on their classes. Prompts add in variance.", ("L5",), _ALL_SCHEMES,
     ),
     Claim(
         "L7", "The expected update is a gradient", PROVED, "identity", sp.Eq(s.slope_potential, s.mean_law), _potential,
-        "theory.md section 4; compare Davis & Recht 2025, arXiv 2510.13651", (POTENTIAL,),
+        "docs/theory.md; compare Davis & Recht 2025, arXiv 2510.13651", (POTENTIAL,),
         "With two values h takes two values, so m = (h_1 - h_0) grad p and the difference depends on p alone.", ("L5",), (Scheme(4, "center"), *_SCALED),
     ),
     Claim(
         "L7.upper", "Slope of the potential, upper end", PROVED, "inequality", sp.Le(s.psi, sp.sqrt(s.G - 1)), _slope_range,
-        "theory.md section 4", (TWO_VALUED, PLAIN), "psi is convex and symmetric, so largest at the ends, where one success stands alone.", ("L7",), _SCALED,
+        "docs/theory.md", (TWO_VALUED, PLAIN), "psi is convex and symmetric, so largest at the ends, where one success stands alone.", ("L7",), _SCALED,
     ),
     Claim(
         "L7.lower", "Slope of the potential, lower end", PROVED, "inequality", sp.Le(s.psi_half, s.psi), _slope_range,
-        "theory.md section 4", (TWO_VALUED, PLAIN), "psi is convex and symmetric about one half.", ("L7",), _SCALED,
+        "docs/theory.md", (TWO_VALUED, PLAIN), "psi is convex and symmetric about one half.", ("L7",), _SCALED,
     ),
     Claim(
-        "L8", "No potential beyond two values", PROVED, "equivalence", sp.Eq(s.closed, s.two_valued), _closed, "theory.md section 4", (JOINT,),
+        "L8", "No potential beyond two values", PROVED, "equivalence", sp.Eq(s.closed, s.two_valued), _closed, "docs/theory.md", (JOINT,),
         "The curl is a polynomial in P; at a vertex of the face of three values it is an explicit non-zero number.", ("L5",),
         (Scheme(3, "sum_then_normalize"), Scheme(4, "sum_then_normalize", 1e-2, 1)), _single_three_arm,
     ),
     Claim(
-        "L8.pair", "Curl of pairs", PROVED, "identity", sp.Eq(s.curl_pair, 2), _curl_pair, "theory.md section 4",
+        "L8.pair", "Curl of pairs", PROVED, "identity", sp.Eq(s.curl_pair, 2), _curl_pair, "docs/theory.md",
         (Assumption("pairs", "G = 2, eps = 0, ddof = 0"), JOINT, THREE_VALUES),
         "With G = 2 advantages are signs, h is linear in P, and the derivative is sign(c_m - c_l).", ("L8",),
         (Scheme(2, "sum_then_normalize"),), _single_three_arm,
     ),
     Claim(
         "L9", "Variance of centred advantages", PROVED, "inequality",
-        sp.Le(s.variance, s.kappa**2 * s.W**2 * s.energy_squared_rho / s.G), _variance, "theory.md section 4; Hoeffding 1948", (CENTER,),
+        sp.Le(s.variance, s.kappa**2 * s.W**2 * s.energy_squared_rho / s.G), _variance, "docs/theory.md; Hoeffding 1948", (CENTER,),
         "The estimator over kappa is a U-statistic with kernel (c_i - c_j)(s_i - s_j)/2; Var <= (2/G) E||kernel||^2 and |c_i - c_j| <= W.", (), _CENTER,
     ),
     Claim(
         "L9.components", "Variance and the number of components", PROVED, "inequality",
-        sp.Le(s.variance, s.kappa**2 * s.K * s.w_squares * s.energy_squared_rho / s.G), _variance, "theory.md section 4", (CENTER,),
+        sp.Le(s.variance, s.kappa**2 * s.K * s.w_squares * s.energy_squared_rho / s.G), _variance, "docs/theory.md", (CENTER,),
         "W^2 <= K sum w_k^2 by Cauchy-Schwarz.", ("L9",), _CENTER,
     ),
     Claim(
         "L9.two-valued", "Variance of one standardized two-valued reward", PROVED, "inequality",
         sp.Le(s.variance_k, (s.energy_high * (1 - (1 - s.p) ** (s.G - 1)) + s.energy_low * (1 - s.p ** (s.G - 1))) / s.G), _variance_component,
-        "theory.md section 4; Efron & Stein 1981", (TABULAR, TWO_VALUED, PLAIN), "Efron-Stein: replace one member at a time.", (), _SCALED,
+        "docs/theory.md; Efron & Stein 1981", (TABULAR, TWO_VALUED, PLAIN), "Efron-Stein: replace one member at a time.", (), _SCALED,
     ),
     Claim(
         "L9.decomposed", "Variance of decomposed advantages", PROVED, "inequality", sp.Le(s.variance, 4 * s.H * s.W**2 / s.G), _variance_decomposed,
-        "theory.md section 4", (TABULAR, TWO_VALUED, PLAIN), "Minkowski over components and E||s||^2 given a reward at most 2H.", ("L9.two-valued",), _SCALED,
+        "docs/theory.md", (TABULAR, TWO_VALUED, PLAIN), "Minkowski over components and E||s||^2 given a reward at most 2H.", ("L9.two-valued",), _SCALED,
     ),
     Claim(
         "L9x", "Exact variance of the leave-one-out form", LITERATURE, "identity",

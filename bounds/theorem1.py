@@ -211,20 +211,20 @@ _GUARANTEE = 2 * (s.F_star - s.F_0) / (s.eta * s.T)
 
 BIASED = Claim(
     "T1.biased", "Convergence without a potential", PROVED, "inequality",
-    sp.Le(s.mean_grad_J, (s.J_star - s.J_0) / (s.alpha * s.eta * s.T) + s.L_J * s.eta * s.M_2 / (2 * s.alpha)), _biased, "theory.md section 5",
+    sp.Le(s.mean_grad_J, (s.J_star - s.J_0) / (s.alpha * s.eta * s.T) + s.L_J * s.eta * s.M_2 / (2 * s.alpha)), _biased, "docs/theory.md",
     (TABULAR, DRIFT), "Descent lemma for J; replace <grad J, m> by alpha ||grad J||^2 in the sum.", ("L3",), (Scheme(8, "sum_then_normalize"),),
 )  # fmt: skip
 
 CLAIMS = (
     Claim(
         "T1.stationary", "Convergence to a stationary point of the potential, a priori", PROVED, "inequality",
-        sp.Le(s.mean_grad_F, _GUARANTEE + s.L * s.eta * s.variance_bound), lambda i: _stationary(i, False), "theory.md section 5",
+        sp.Le(s.mean_grad_F, _GUARANTEE + s.L * s.eta * s.variance_bound), lambda i: _stationary(i, False), "docs/theory.md",
         (TABULAR, POTENTIAL, PLAIN, STEP), "Descent lemma for F with E g = grad F, telescoped; constants from L2, L3, L7 and L9.",
         ("L2.bound", "L3", "L7", "L9", "L9.decomposed"), _POTENTIAL_SCHEMES,
     ),
     Claim(
         "T1.stationary.path", "Convergence to a stationary point of the potential, along the path", PROVED, "inequality",
-        sp.Le(s.mean_grad_F, _GUARANTEE + s.L * s.eta * s.variance_path), lambda i: _stationary(i, True), "theory.md section 5",
+        sp.Le(s.mean_grad_F, _GUARANTEE + s.L * s.eta * s.variance_path), lambda i: _stationary(i, True), "docs/theory.md",
         (TABULAR, POTENTIAL, PLAIN, STEP), "As a priori, with the exact variance at each visited point in place of its bound.",
         ("L3", "L6", "L7"), _POTENTIAL_SCHEMES,
     ),
@@ -240,11 +240,11 @@ CLAIMS = (
     ),
     BIASED,
     Claim(
-        "T1.drift", "The expected update can lower the objective", PROVED, "example", sp.Lt(s.drift, 0), _drift, "theory.md section 5", (TABULAR, WITNESS),
+        "T1.drift", "The expected update can lower the objective", PROVED, "example", sp.Lt(s.drift, 0), _drift, "docs/theory.md", (TABULAR, WITNESS),
         "One prompt, arms 1 with probability 2/5 and 1/4 surely, pi = 1/2, G = 2: <grad J, m> = -3/800.", ("L5",), (), _risky_or_safe,
     ),
     Claim(
-        "T1.drift.decomposed", "So can the decomposed one", PROVED, "example", sp.Lt(s.drift, 0), _drift, "theory.md section 5", (TABULAR, WITNESS),
+        "T1.drift.decomposed", "So can the decomposed one", PROVED, "example", sp.Lt(s.drift, 0), _drift, "docs/theory.md", (TABULAR, WITNESS),
         "psi_G differs between components, and reweights a sum of opposed gradients.", ("L5", "L7"), (), _decomposed_drift,
     ),
     Claim(

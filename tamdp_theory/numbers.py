@@ -50,7 +50,7 @@ def exact(value: Any, place: str) -> Fraction:
 
 def is_short(number: Fraction) -> bool:
     """Whether a file can hold this rational: at most MAX_DIGITS digits above and below the fraction bar."""
-    return abs(number.numerator) < _LIMIT and number.denominator < _LIMIT
+    return bool(abs(number.numerator) < _LIMIT and number.denominator < _LIMIT)
 
 
 def _read(value: Any, place: str) -> Fraction:

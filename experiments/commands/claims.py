@@ -74,14 +74,24 @@ def find_claim(claim_id: str) -> bounds.Claim:
 
 def statement_text(claim: bounds.Claim) -> str:
     """The statement on one line of plain text."""
-    return plain(sp.sstr(claim.statement))
+    names = {symbol: sp.Symbol(_bracketed(plain(str(symbol)))) for symbol in claim.statement.free_symbols}
+    lhs, rhs = (sp.sstr(side.xreplace(names), order="none") for side in (claim.statement.lhs, claim.statement.rhs))
+    return f"{lhs} {RELATIONS[type(claim.statement).__name__]} {rhs}".replace("**2", "²")
+
+
+RELATIONS = {"Equality": "=", "LessThan": "≤", "StrictLessThan": "<", "GreaterThan": "≥", "StrictGreaterThan": ">"}
+
+
+def _bracketed(name: str) -> str:
+    return f"[{name}]" if " " in name and not name.startswith(("[", "<")) else name
 
 
 _PLAIN = (
-    (r"\textstyle", ""), (r"\operatorname", ""), (r"\mathrm", ""), (r"\mathbb", ""), (r"\text", ""), (r"\langle", "<"), (r"\rangle", ">"),
-    (r"\nabla", "∇"), (r"\theta", "θ"), (r"\kappa", "κ"), (r"\alpha", "α"), (r"\eta", "η"), (r"\rho", "ρ"), (r"\pi", "π"), (r"\psi", "ψ"),
-    (r"\Sigma", "Σ"), (r"\sum", "Σ"), (r"\partial", "∂"), (r"\hat g", "ĝ"), (r"\bar V", "V̄"), (r"\star", "*"), (r"\|", "‖"), (r"\max", "max"),
-    (r"\min", "min"), (r"\ln", "ln"), (r"\tfrac12", "1/2"), (r"\frac{1}{T}", "1/T "), (r"\frac{1}{G}", "1/G "), (r"\equiv", "≡"), (r"\le", "≤"),
+    (r"^{\star}", "*"), ("{t<T}", "{t<T} "), (r"\nabla ", "∇"), (r"\nabla", "∇"), (r"\equiv", " ≡"), (r"\le ", " ≤ "), (r"\langle ", "<"), (r"\langle", "<"),
+    (r"\textstyle", ""), (r"\operatorname", ""), (r"\mathrm", ""), (r"\mathbb", ""), (r"\text", ""), (r"\rangle", ">"),
+    (r"\theta", "θ"), (r"\kappa", "κ"), (r"\alpha", "α"), (r"\eta", "η"), (r"\rho", "ρ"), (r"\pi", "π"), (r"\psi", "ψ"),
+    (r"\Sigma", "Σ"), (r"\sum", "Σ"), (r"\partial", "∂"), (r"\hat g", "ĝ"), (r"\bar V", "V̄"), (r"\|", "‖"), (r"\max", "max"),
+    (r"\min", "min"), (r"\ln", "ln"), (r"\tfrac12", "1/2"), (r"\frac{1}{T}", "1/T "), (r"\frac{1}{G}", "1/G "),
     (r"\#", "#"), (r"\{", "("), (r"\}", ")"), (r"\,", " "), ("{", ""), ("}", ""), ("^2", "²"), ("**2", "²"), ("\\", ""),
 )  # fmt: skip
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from bounds import CLAIMS, Check, Verdict
 from experiments import verification
-from experiments.commands.claims import find_claim
+from experiments.commands.claims import RELATIONS, find_claim
 from experiments.console import console, number, write_json
 from experiments.suite import Level, plan
 from tamdp_theory import InputError
@@ -99,8 +99,7 @@ def _all_checks(checks: list[Check]) -> Table:
 
 
 def _sides(check: Check) -> tuple[str, str, str, str]:
-    relation = {"Equality": "=", "LessThan": "≤", "StrictLessThan": "<", "GreaterThan": "≥", "StrictGreaterThan": ">"}
-    return number(check.lhs), relation[type(CLAIMS[check.claim_id].statement).__name__], number(check.rhs), number(check.slack)
+    return number(check.lhs), RELATIONS[type(CLAIMS[check.claim_id].statement).__name__], number(check.rhs), number(check.slack)
 
 
 def _verdict(outcome: verification.Outcome, check: Check) -> str:

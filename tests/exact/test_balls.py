@@ -30,7 +30,8 @@ def test_balls_contain_and_pin_down_the_floats(normalization: exact.Normalizatio
 def test_the_smallest_drift_example() -> None:
     """theory.md T1.drift: grad J = (3/80, -3/80), m = (-1/20, 1/20), product -3/800."""
     found = balls.update(families.drift_bandit(), None, 2, "sum_then_normalize")
-    for ball, value in [*zip(found.gradient, (Fraction(3, 80), Fraction(-3, 80)), strict=True), *zip(found.mean, (Fraction(-1, 20), Fraction(1, 20)), strict=True)]:
+    expected = [Fraction(3, 80), Fraction(-3, 80), Fraction(-1, 20), Fraction(1, 20)]
+    for ball, value in zip((*found.gradient, *found.mean), expected, strict=True):
         assert ball.overlaps(balls.enclose(value))
         assert float(ball.rad()) < 1e-18
     assert found.drift < 0

@@ -1,0 +1,41 @@
+"""The claims on the theory page, built from the registry: ``python -m experiments.reference docs/theory.md``."""
+
+import sys
+
+from bounds import Claim, lemmas, theorem1
+from bounds.symbols import meaning
+from experiments.console import fail
+from tamdp_theory import InputError, TamdpError, storage
+
+MARK = "<!-- claims:"
+_ROOMS = {"4. Lemmas": lemmas.CLAIMS, "5. Theorem 1: convergence": theorem1.CLAIMS}
+
+
+def page(current: str) -> str:
+    """The page with everything after the marked line rebuilt."""
+    head, mark, rest = current.partition(MARK)
+    if not mark:
+        raise InputError(f"the page has no line that begins with {MARK!r}; restore it")
+    parts = [head + mark + rest.split("\n", 1)[0] + "\n"]
+    for title, claims in _ROOMS.items():
+        parts += [f"## {title}\n", *(_section(claim) for claim in claims)]
+    return "\n".join(parts)
+
+
+def _section(claim: Claim) -> str:
+    symbols = "; ".join(f"${symbol}$ {meaning(symbol)}" for symbol in sorted(claim.statement.free_symbols, key=str))
+    assumptions = "; ".join(f"*{a.name}*: {a.text}" for a in claim.assumptions) or "none"
+    lines = [
+        f"### {claim.id}: {claim.title}", "", f"$$ {claim.latex()} $$", "", symbols + ".", "",
+        f"- standing: {claim.standing} ({claim.kind})", f"- assumptions: {assumptions}", f"- why: {claim.proof}", f"- reference: {claim.reference}",
+    ]  # fmt: skip
+    if claim.depends_on:
+        lines.append(f"- builds on: {', '.join(claim.depends_on)}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    try:
+        storage.write_atomically(sys.argv[1], page(storage.read_bytes(sys.argv[1]).decode()))
+    except (TamdpError, IndexError) as error:
+        sys.exit(fail(str(error) if isinstance(error, TamdpError) else "give the file to write, e.g. docs/theory.md"))
