@@ -98,4 +98,5 @@ min_grad_F = _define(r"\min_{0\le t\le T}\|\nabla F(\theta_t)\|^2", "smallest sq
 mean_grad_J = _define(r"\textstyle\frac{1}{T}\sum_{t<T}\mathbb{E}\|\nabla J(\theta_t)\|^2", "running mean of the squared policy gradient", nonnegative=True)
 alpha = _define(r"\alpha", "drift constant: sum of <grad J, m> over sum of ||grad J||^2 along the path", real=True)
 M_2 = _define("M_2", "largest second moment of the estimator on the path", nonnegative=True)
+silent = _define(r"P_{\mathrm{silent}}", "probability that all members of a group have the same composite reward", nonnegative=True)
 exponent_K = _define(r"\partial\ln V/\partial\ln K", "measured exponent of the variance in K", real=True)

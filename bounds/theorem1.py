@@ -19,6 +19,10 @@ from tamdp_theory.model import Floats
 STEP = Assumption("step size", "eta <= 1/L")
 DRIFT = Assumption("drift", "alpha > 0: the expected update points uphill on average along the path")
 WITNESS = Assumption("witness", "the instance shows it; other instances say nothing about existence")
+UNINFORMATIVE = Assumption("uninformative scores", "scores are independent of rewards: actions do not differ in their reward law")
+INDEPENDENT = Assumption("independent", "components are fair, 0 or 1, independent, of weight one; normalize_then_sum, eps = 0, ddof = 0")
+COMONOTONE = Assumption("comonotone", "components are fair, 0 or 1, all equal, of weight one; normalize_then_sum, eps = 0, ddof = 0")
+PLAIN_JOINT = Assumption("plain joint", "sum_then_normalize, eps = 0, ddof = 0")
 UNIT = Assumption("unit weights", "all weights are 1 and K >= 2, so that one component can be compared with all")
 
 
@@ -191,6 +195,31 @@ def _variance_in_components(instance: Instance) -> Measured:
     return Measured({s.exponent_K: float(exponent.mid())}, conditions, error=error, evidence=Evidence.CERTIFIED)
 
 
+def _law_of_variance(instance: Instance, shape: str) -> Measured:
+    """V and what it is made of, on one prompt whose actions all have the same reward law."""
+    env, policy, scheme = instance.env, instance.policy, instance.scheme
+    law = exact.reward_law(env, policy)[0]
+    energy = float(law.score_energy.sum())
+    alike = env.n_prompts == 1 and bool(np.allclose(law.score_energy, law.probability * energy, atol=1e-12)) and not np.abs(law.gradient).max() > 1e-12
+    count, plain = env.n_components, is_plain(scheme)
+    fair = all(w == 1 for w in env.exact_weights) and np.allclose(law.probability @ law.rewards, 0.5) and set(np.unique(law.rewards)) <= {0.0, 1.0}
+    shapes = {
+        "plain joint": plain and scheme.normalization == "sum_then_normalize",
+        "independent": len(law.rewards) == 2**count and np.allclose(law.probability, 0.5**count),
+        "comonotone": len(law.rewards) == 2,
+    }  # fmt: skip
+    decomposed = plain and fair and scheme.normalization == "normalize_then_sum"
+    conditions = {"uninformative scores": alike, shape: bool(shapes[shape] and (shape == "plain joint" or decomposed))}
+    if failed := unmet(instance, conditions):
+        return failed
+    composite: dict[Fraction, float] = {}
+    for c, p in zip(env.exact_class_composite, law.probability.tolist(), strict=True):
+        composite[c] = composite.get(c, 0.0) + p
+    silent = sum(p**scheme.group_size for p in composite.values())
+    variance = exact.update_moments(env, policy, scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof).variance
+    return Measured({s.variance: variance, s.energy: energy, s.silent: silent, s.K: count, s.G: scheme.group_size}, conditions)
+
+
 def component_bandit(count: int, comonotone: bool, name: str) -> TAMDP:
     """Two arms with one reward law: ``count`` fair 0/1 components, all equal or independent; unit weights; scores carry no news."""
     if comonotone:
@@ -248,8 +277,26 @@ CLAIMS = (
         "psi_G differs between components, and reweights a sum of opposed gradients.", ("L5", "L7"), (), _decomposed_drift,
     ),
     Claim(
+        "T1.scaling.joint", "Variance under joint normalization: 1/G, whatever K", PROVED, "scaling", sp.Eq(s.variance, s.energy * (1 - s.silent) / s.G),
+        lambda i: _law_of_variance(i, "plain joint"), "docs/theory.md", (UNINFORMATIVE, PLAIN_JOINT),
+        "Scores of different members are independent and centred, so V = E[A^2] E||s||^2 / G; a group that is not silent has mean A^2 = 1.", ("L6",),
+        (Scheme(8, "sum_then_normalize"),),
+    ),
+    Claim(
+        "T1.scaling.independent", "Variance of independent decomposed components: K/G", PROVED, "scaling",
+        sp.Eq(s.variance, s.energy * s.K * (1 - 2 ** (1 - s.G)) / s.G), lambda i: _law_of_variance(i, "independent"), "docs/theory.md",
+        (UNINFORMATIVE, INDEPENDENT), "As T1.scaling.joint; standardized independent components are uncorrelated, each silent with probability 2^(1-G).",
+        ("L6",), (Scheme(8, "normalize_then_sum"),),
+    ),
+    Claim(
+        "T1.scaling.comonotone", "Variance of equal decomposed components: K^2/G", PROVED, "scaling",
+        sp.Eq(s.variance, s.energy * s.K**2 * (1 - 2 ** (1 - s.G)) / s.G), lambda i: _law_of_variance(i, "comonotone"), "docs/theory.md",
+        (UNINFORMATIVE, COMONOTONE), "The summed advantage is K times one component's.", ("T1.scaling.independent",), (Scheme(8, "normalize_then_sum"),),
+    ),
+    Claim(
         "T1.assumption2", "The variance scales as K/G", PRINTED, "scaling", sp.Eq(s.exponent_K, 1), _variance_in_components,
         "the paper's Assumption 2, as quoted in reviews", (TABULAR, UNIT),
-        "False: with comonotone components the decomposed variance grows as K^2; with joint normalization it does not grow at all.", ("L6",), (), _comonotone,
+        "False: with comonotone components the decomposed variance grows as K^2; with joint normalization it does not grow at all.",
+        ("T1.scaling.joint", "T1.scaling.comonotone"), (), _comonotone,
     ),
 )  # fmt: skip

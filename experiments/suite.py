@@ -68,6 +68,9 @@ def instances(claim: Claim, level: Level) -> Iterable[Instance]:
         return
     if claim.kind == "example":
         return
+    if claim.kind == "scaling":
+        yield from _components(claim, level)
+        return
     training = claim.id.startswith("T1.")
     for env in processes(level).values():
         if training and env.n_pairs > 600:
@@ -77,6 +80,17 @@ def instances(claim: Claim, level: Level) -> Iterable[Instance]:
                 continue
             for scheme in claim.schemes or _SCHEMES[:1]:
                 yield Instance(env, policy, scheme, seed=7, steps=steps, runs=runs, label=_label(env, name, scheme, bool(claim.schemes)))
+
+
+def _components(claim: Claim, level: Level) -> Iterable[Instance]:
+    """The variance over K and G: bandits whose scores carry no news of the reward."""
+    sizes = (2, 8, 32) if level == "quick" else (2, 3, 4, 8, 16, 32, 64)
+    for shape in ("independent", "comonotone"):
+        for count in (1, 2, 3, 4):
+            env = component_bandit(count, shape == "comonotone", f"{shape} K={count}")
+            for size in sizes:
+                scheme = replace(claim.schemes[0], group_size=size)
+                yield Instance(env, TabularSoftmax(env), scheme, label=f"{env.name} {scheme.normalization} G={size}")
 
 
 def plan(claim_ids: Iterable[str], level: Level) -> list[tuple[Claim, Instance]]:

@@ -1,5 +1,6 @@
 """One look for every figure: column widths, a palette that survives colour blindness and grey print, embedded fonts."""
 
+from io import BytesIO
 from pathlib import Path
 
 import matplotlib
@@ -27,10 +28,12 @@ def subplots(width: float = DOUBLE, height: float = 3.0) -> tuple[Figure, Axes]:
 
 def save(figure: Figure, stem: Path, caption: str) -> list[Path]:
     """Write PDF, PNG and the caption; returns the paths. Byte-identical for equal input."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    paths = [stem.with_suffix(".pdf"), stem.with_suffix(".png")]
-    with matplotlib.rc_context(_RC):
-        figure.savefig(paths[0], metadata={"CreationDate": None})
-        figure.savefig(paths[1], metadata={"Software": None})
+    paths = []
+    for kind, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
+        content = BytesIO()
+        with matplotlib.rc_context(_RC):
+            figure.savefig(content, format=kind, metadata=metadata)
+        paths.append(stem.with_suffix(f".{kind}"))
+        storage.write_atomically(paths[-1], content.getvalue())
     storage.write_atomically(stem.with_suffix(".txt"), caption + "\n")
     return paths

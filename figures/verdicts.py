@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from matplotlib.lines import Line2D
 
@@ -21,14 +22,11 @@ def draw(folder: Path) -> list[Path]:
     """Draw from ``folder``/checks.json; returns the files written (none if no check has a ratio)."""
     source = folder / "checks.json"
     try:
-        checks = json.loads(storage.read_bytes(source))["checks"]
-    except (ValueError, KeyError) as error:
+        rows = _ratios(json.loads(storage.read_bytes(source))["checks"])
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{source}: not a result of `tamdp verify`; run it again") from error
-    rows: dict[str, list[tuple[float, str]]] = {}
-    for check in checks:
-        inequality = check["claim"] in CLAIMS and CLAIMS[check["claim"]].kind == "inequality"
-        if inequality and check["verdict"] in _MARKS and check["lhs"] > 0 and check["rhs"] > 0:
-            rows.setdefault(check["claim"], []).append((check["lhs"] / check["rhs"], check["verdict"]))
     if not rows:
         return []
     figure, axes = subplots(height=0.9 + 0.24 * len(rows))
@@ -50,3 +48,12 @@ def draw(folder: Path) -> list[Path]:
     axes.legend(handles, ["holds", "vacuous", "violated"], loc="lower left", frameon=True, framealpha=1.0, fontsize=7)
     return save(figure, folder / "verdicts", CAPTION)
 
+
+def _ratios(checks: Any) -> dict[str, list[tuple[float, str]]]:
+    """Left over right side and verdict of each check of an inequality, by claim."""
+    rows: dict[str, list[tuple[float, str]]] = {}
+    for check in checks:
+        claim, verdict, lhs, rhs = (check[name] for name in ("claim", "verdict", "lhs", "rhs"))
+        if CLAIMS[claim].kind == "inequality" and verdict in _MARKS and lhs > 0 and rhs > 0:
+            rows.setdefault(claim, []).append((lhs / rhs, verdict))
+    return rows

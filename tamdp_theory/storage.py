@@ -17,6 +17,16 @@ def read_bytes(path: str | Path) -> bytes:
         raise InputError(f"{str(path)!r}: not a file name ({error})") from error
 
 
+def check_writable(folder: str | Path) -> None:
+    """Make a folder and see that files can be written in it, before long work; InputError otherwise."""
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder}: cannot write there ({getattr(error, 'strerror', None) or error}); choose another folder") from error
+
+
 def write_atomically(path: str | Path, content: bytes | str) -> None:
     """Write a file so that a reader sees the old content or the new, never a part; InputError if it cannot be written."""
     target = Path(path)

@@ -15,7 +15,7 @@ from experiments import verification
 from experiments.commands.claims import RELATIONS, find_claim
 from experiments.console import console, number, write_json
 from experiments.suite import Level, plan
-from tamdp_theory import InputError
+from tamdp_theory import InputError, storage
 
 _COLOURS = {
     Verdict.HOLDS: "green", Verdict.VIOLATED: "bold red", Verdict.VACUOUS: "yellow", Verdict.ASSUMPTION_UNMET: "dim", Verdict.UNDECIDED: "magenta",
@@ -49,6 +49,7 @@ class Verify:
             raise InputError("--quick and --full: choose one")
         level: Level = "quick" if self.quick else "full" if self.full else "standard"
         chosen = [find_claim(claim_id).id for claim_id in self.claim] or list(CLAIMS)
+        storage.check_writable(self.out)
         started = time.perf_counter()
         checks = self._check(chosen, level)
         outcomes = verification.judge(checks)

@@ -14,6 +14,7 @@ from bounds import CLAIMS, Check, Claim, Evidence, Instance, Measured, Standing,
 from bounds.theorem1 import component_bandit
 from tamdp_theory import TAMDP, InputError, LogLinear, TabularSoftmax, exact, families
 from tamdp_theory.exact import Scheme
+from tamdp_theory.grpo.enumeration import enumerate_update
 from tests.exact.test_geometry import chain
 from tests.strategies import policies, processes, schemes
 
@@ -85,6 +86,7 @@ NEGATIVE: dict[tuple[str, str], Instance] = {
     ("L8.pair", "joint"): replace(CLAIMS["L8.pair"].example(), scheme=Scheme(2, "center")),  # type: ignore[misc]
     ("L9", "center"): Instance(LIGHT, TabularSoftmax(LIGHT), Scheme(4, "sum_then_normalize")),
     ("L9.components", "center"): Instance(LIGHT, TabularSoftmax(LIGHT), Scheme(4, "sum_then_normalize")),
+    ("T1.scaling.joint", "uninformative scores"): Instance(THREE, TabularSoftmax(THREE), Scheme(4, "sum_then_normalize")),
     ("L9x", "center"): Instance(LINEAR, TabularSoftmax(LINEAR), Scheme(4, "sum_then_normalize")),
 }  # fmt: skip
 
@@ -153,6 +155,22 @@ def test_variance_against_the_number_of_components(comonotone: bool, normalizati
     assert check.lhs == pytest.approx(exponent, abs=1e-12)
     assert check.verdict is (Verdict.HOLDS if exponent == 1 else Verdict.VIOLATED)
     assert check.evidence is Evidence.CERTIFIED
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("group_size", [2, 5, 16])
+def test_laws_of_the_variance(count: int, group_size: int) -> None:
+    """V over K and G by enumeration of all groups for small ones, and as the three laws for all."""
+    for shape, claim_id, power in (("independent", "T1.scaling.independent", 1), ("comonotone", "T1.scaling.comonotone", 2)):
+        env = component_bandit(count, shape == "comonotone", shape)
+        check = CLAIMS[claim_id].check(env, group_size=group_size)
+        assert check.verdict is Verdict.HOLDS
+        assert check.lhs == pytest.approx(0.5 * count**power * (1 - 2.0 ** (1 - group_size)) / group_size, rel=1e-12)
+        joint = CLAIMS["T1.scaling.joint"].check(env, group_size=group_size)
+        assert joint.verdict is Verdict.HOLDS
+        if count <= 2 and group_size == 2:
+            brute = enumerate_update(env, TabularSoftmax(env), Scheme(group_size, "sum_then_normalize")).variance
+            assert joint.lhs == pytest.approx(brute, rel=1e-12)
 
 
 def test_joint_variance_hardly_grows_with_independent_components() -> None:

@@ -139,7 +139,7 @@ def test_chosen_claims_only_and_json_on_the_terminal(tmp_path: Path, capsys: pyt
 def test_a_folder_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "file").write_text("kept")
     line = refused(here(capsys, "verify", "--quick", "--claim", "T1.drift", "--out", str(tmp_path / "file")))
-    assert line.startswith(f"{tmp_path / 'file' / 'checks.json'}: cannot write (")
+    assert line.startswith(f"{tmp_path / 'file'}: cannot write there (")
     assert (tmp_path / "file").read_text() == "kept"
 
 

@@ -105,6 +105,8 @@ FAULTS = (
     Fault("unknown-start", put("prompts.1.start", "nowhere"), "prompts[1].start", "unknown node 'nowhere'; add it"),
     Fault("cycle", add("nodes.2.actions", {"name": "back", "kind": "think", "next": [{"probability": 1, "node": "q0"}]}), "nodes",
           "the edges form a cycle: 'q0' -> 'q0/plan' -> 'q0'; a trajectory visits no node twice"),
+    Fault("cycle-downstream", put("nodes.1.actions.0", {"name": "again", "kind": "think", "next": [{"probability": 1, "node": "q0/hit"}]}), "nodes",
+          "the edges form a cycle: 'q0/hit' -> 'q0/hit'; a trajectory"),
     Fault("self-loop", add("nodes.3.actions", {"name": "again", "kind": "think", "next": [{"probability": 1, "node": "q1"}]}), "nodes",
           "the edges form a cycle: 'q1' -> 'q1'; a trajectory"),
     Fault("unreachable", add("nodes", _LOST), "nodes[4] ('lost')", "unreachable from every prompt; remove it or lead to it"),
