@@ -58,7 +58,8 @@ class Instance:
 
     seed drives everything random in a check (directions, training runs); steps, runs and learning_rate are for claims about
     training (learning_rate None: the step size that the claim recommends); level is the confidence of statistical evidence.
-    without: names of assumptions to drop, for negative controls; the check still says that they are not met.
+    without: names of assumptions to drop, for negative controls; the check still says that they are not met. think_weight: weight of
+    think actions in the score that the estimator uses (theory.md section 2).
     """
 
     env: TAMDP
@@ -72,6 +73,7 @@ class Instance:
     level: float = 0.999
     label: str = ""
     without: tuple[str, ...] = ()
+    think_weight: float = 1.0
 
     @property
     def name(self) -> str:
@@ -124,6 +126,7 @@ class Check:
         }  # fmt: skip
 
 
+FULL_SCORE = Assumption("full score", "think_weight = 1: every action counts fully in the score")
 ROUNDING = 1e-9  # relative error allowed to float64 results; the engine's own is below 1e-12
 
 
@@ -132,7 +135,7 @@ class Claim:
     """A statement of theory.md with its check.
 
     statement: an inequality or equation of sympy symbols (bounds.symbols); schemes: the group schemes that the standard
-    verification checks it under, empty if it does not speak of groups.
+    verification checks it under, empty if it does not speak of groups; weighted: it survives with think scores weighted.
     """
 
     id: str
@@ -147,6 +150,7 @@ class Claim:
     depends_on: tuple[str, ...] = ()
     schemes: tuple[Scheme, ...] = ()
     example: Callable[[], Instance] | None = None
+    weighted: bool = False
 
     def latex(self) -> str:
         """The statement as LaTeX."""
@@ -194,6 +198,10 @@ class Claim:
 
     def judge(self, instance: Instance) -> Check:
         """Measure and compare."""
+        if instance.think_weight != 1 and not self.weighted and FULL_SCORE.name not in instance.without:
+            conditions = {FULL_SCORE.name: False}
+            note = f"not met: {FULL_SCORE.name}"
+            return Check(self.id, instance.name, None, None, None, Verdict.ASSUMPTION_UNMET, Evidence.EXACT, conditions, 0.0, note)
         measured = self.measure(instance)
         missing = [name for name, met in measured.assumptions.items() if not met and name not in instance.without]
         if missing or not measured.numbers:

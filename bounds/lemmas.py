@@ -108,29 +108,34 @@ def _domination(instance: Instance) -> Measured:
     return Measured(numbers, conditions, trivial=env.total_weight * (1 - 1e-12), scale=env.total_weight)
 
 
+def _listable(instance: Instance) -> bool:
+    groups = count_groups(instance.env, instance.scheme.group_size)
+    return groups <= MAX_GROUPS // 4 and groups * instance.policy.n_parameters <= 10**7
+
+
 def _effective_reward(instance: Instance) -> Measured:
     env, policy, scheme = instance.env, instance.policy, instance.scheme
-    if failed := unmet(instance, {"listable": count_groups(env, scheme.group_size) <= MAX_GROUPS // 4}):
+    if failed := unmet(instance, {"listable": _listable(instance)}):
         return failed
     direction = _direction(instance)
-    plan = UpdatePlan(env, scheme)
-    laws = exact.reward_law(env, policy)
+    plan = UpdatePlan(env, scheme, instance.think_weight)
+    laws = exact.reward_law(env, policy, instance.think_weight)
     law = np.concatenate([one.probability for one in laws])[:, None]
     h = plan.effective_reward(law)[:, 0]
     along = sum(
         rho * float(h[classes] @ (one.gradient @ direction))
         for rho, classes, one in zip(env.prompt_probability, env.prompt_classes, laws, strict=True)
     )
-    direct = float(enumerate_update(env, policy, scheme).mean @ direction)
+    direct = float(enumerate_update(env, policy, scheme, instance.think_weight).mean @ direction)
     return Measured({s.mean_direct: direct, s.mean_law: along}, {"listable": True}, scale=env.total_weight)
 
 
 def _second_moment(instance: Instance) -> Measured:
     env, policy, scheme = instance.env, instance.policy, instance.scheme
-    if failed := unmet(instance, {"listable": count_groups(env, scheme.group_size) <= MAX_GROUPS // 4}):
+    if failed := unmet(instance, {"listable": _listable(instance)}):
         return failed
-    direct = enumerate_update(env, policy, scheme).second_moment
-    law = UpdatePlan(env, scheme).moments(policy).second_moment
+    direct = enumerate_update(env, policy, scheme, instance.think_weight).second_moment
+    law = UpdatePlan(env, scheme, instance.think_weight).moments(policy).second_moment
     return Measured({s.second_direct: direct, s.second_law: law}, {"listable": True}, scale=env.total_weight**2)
 
 
@@ -143,7 +148,7 @@ def _potential(instance: Instance) -> Measured:
     values = [potential.value(policy.with_parameters(policy.parameters + k * step * direction)) for k in (-3, -2, -1, 1, 2, 3)]
     # central difference of order six: truncation step^6 F^(7) / 140, rounding about 1e-15 / step
     slope = (-values[0] + 9 * values[1] - 45 * values[2] + 45 * values[3] - 9 * values[4] + values[5]) / (60 * step)
-    along = float(UpdatePlan(env, scheme).moments(policy).mean @ direction)
+    along = float(UpdatePlan(env, scheme, instance.think_weight).moments(policy).mean @ direction)
     scale = env.total_weight * np.sqrt(scheme.group_size)
     return Measured({s.slope_potential: slope, s.mean_law: along}, {"potential": True}, error=1e-7 * scale, scale=scale)
 
@@ -199,8 +204,9 @@ def _variance(instance: Instance) -> Measured:
     conditions = {"center": scheme.normalization == "center"}
     if failed := unmet(instance, conditions):
         return failed
-    moments = UpdatePlan(env, scheme).moments(policy)
-    energy = float((env.prompt_probability**2 * exact.score_energy(env, policy)).sum())
+    moments = UpdatePlan(env, scheme, instance.think_weight).moments(policy)
+    energies = [float(law.score_energy.sum()) for law in exact.reward_law(env, policy, instance.think_weight)]
+    energy = float((env.prompt_probability**2 * energies).sum())
     numbers = {
         s.variance: moments.variance, s.kappa: scheme.kappa, s.W: env.total_weight, s.G: scheme.group_size, s.K: env.n_components,
         s.w_squares: float((env.weights**2).sum()), s.energy_squared_rho: energy,
@@ -321,11 +327,12 @@ CLAIMS = (
     ),
     Claim(
         "L5", "Effective reward", PROVED, "identity", sp.Eq(s.mean_direct, s.mean_law), _effective_reward, "docs/theory.md", (LISTABLE,),
-        "Members are exchangeable; condition on the class of member 1.", (), _ALL_SCHEMES,
+        "Members are exchangeable; condition on the class of member 1.", (), _ALL_SCHEMES, weighted=True,
     ),
     Claim(
         "L6", "Second moment", PROVED, "identity", sp.Eq(s.second_direct, s.second_law), _second_moment, "docs/theory.md", (LISTABLE,),
         "Split the double sum over members into equal and distinct ones; condition on their classes. Prompts add in variance.", ("L5",), _ALL_SCHEMES,
+        weighted=True,
     ),
     Claim(
         "L7", "The expected update is a gradient", PROVED, "identity", sp.Eq(s.slope_potential, s.mean_law), _potential,
@@ -355,11 +362,12 @@ CLAIMS = (
         "L9", "Variance of centred advantages", PROVED, "inequality",
         sp.Le(s.variance, s.kappa**2 * s.W**2 * s.energy_squared_rho / s.G), _variance, "docs/theory.md; Hoeffding 1948", (CENTER,),
         "The estimator over kappa is a U-statistic with kernel (c_i - c_j)(s_i - s_j)/2; Var <= (2/G) E||kernel||^2 and |c_i - c_j| <= W.", (), _CENTER,
+        weighted=True,
     ),
     Claim(
         "L9.components", "Variance and the number of components", PROVED, "inequality",
         sp.Le(s.variance, s.kappa**2 * s.K * s.w_squares * s.energy_squared_rho / s.G), _variance, "docs/theory.md", (CENTER,),
-        "W^2 <= K sum w_k^2 by Cauchy-Schwarz.", ("L9",), _CENTER,
+        "W^2 <= K sum w_k^2 by Cauchy-Schwarz.", ("L9",), _CENTER, weighted=True,
     ),
     Claim(
         "L9.two-valued", "Variance of one standardized two-valued reward", PROVED, "inequality",

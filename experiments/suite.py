@@ -10,6 +10,7 @@ from bounds import CLAIMS, Claim, Instance, Standing
 from bounds.theorem1 import component_bandit
 from tamdp_theory import TAMDP, LogLinear, Network, Policy, TabularSoftmax, families
 from tamdp_theory.exact import Scheme
+from tamdp_theory.model import THINK
 
 Level = Literal["quick", "standard", "full"]
 _TRAINING = {"quick": (100, 16), "standard": (200, 32), "full": (1000, 128)}  # steps and runs of claims about training
@@ -24,6 +25,7 @@ def processes(level: Level) -> dict[str, TAMDP]:
         families.random_tree(seed=1, prompts=2, tools=1, answers=2, max_tool_depth=1, components=3, name="small-tree"),
         families.search(prompts=2, max_tool_depth=1, name="search"),
         families.number_line(size=3, max_steps=3, name="number-line"),
+        families.number_line(size=3, max_steps=1, think=True, name="one-thought"),
     ]
     if level != "quick":
         found += [
@@ -79,7 +81,10 @@ def instances(claim: Claim, level: Level) -> Iterable[Instance]:
             if training and name != "soft":
                 continue
             for scheme in claim.schemes or _SCHEMES[:1]:
-                yield Instance(env, policy, scheme, seed=7, steps=steps, runs=runs, label=_label(env, name, scheme, bool(claim.schemes)))
+                instance = Instance(env, policy, scheme, seed=7, steps=steps, runs=runs, label=_label(env, name, scheme, bool(claim.schemes)))
+                yield instance
+                if claim.weighted and (env.pair_kind == THINK).any():
+                    yield replace(instance, think_weight=0.5, label=f"{instance.label} think weight 1/2")
 
 
 def _components(claim: Claim, level: Level) -> Iterable[Instance]:

@@ -1,5 +1,6 @@
 """``tamdp verify``: the main job. Every claim on the reference suite."""
 
+import os
 import time
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -40,6 +41,8 @@ class Verify:
     """Check only this claim; may be repeated."""
     json: str | None = None
     """Write the checks as JSON to this file, or to the terminal with "-"."""
+    workers: int | None = None
+    """Worker processes; default one per core (one with --quick). The result does not depend on it."""
     out: Path = Path("results/verify")
     """Folder for the checks and figures."""
 
@@ -47,6 +50,8 @@ class Verify:
         """Check, print, write; return the exit code."""
         if self.quick and self.full:
             raise InputError("--quick and --full: choose one")
+        if self.workers is not None and self.workers < 1:
+            raise InputError(f"workers: must be at least 1, got {self.workers}")
         level: Level = "quick" if self.quick else "full" if self.full else "standard"
         chosen = [find_claim(claim_id).id for claim_id in self.claim] or list(CLAIMS)
         storage.check_writable(self.out)
@@ -73,7 +78,8 @@ class Verify:
         terminal = console(stderr=True)
         with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
             task = progress.add_task("", total=len(todo))
-            return verification.run(todo, lambda done, what: progress.update(task, completed=done, description=what))
+            workers = self.workers or (1 if level == "quick" else os.cpu_count() or 1)
+            return verification.run(todo, lambda done, what: progress.update(task, completed=done, description=what), workers)
 
     def _draw(self) -> list[Path]:
         """Figures are plugged in by the entry-point group tamdp.figures: this room does not import theirs."""

@@ -49,13 +49,19 @@ class Trajectories:
 
 
 def count_trajectories(env: TAMDP) -> int:
-    """Number of trajectories, without listing them (saturates at 2**62)."""
+    """Number of trajectories over all prompts, without listing them (saturates at 2**62)."""
+    return int(min(prompt_trajectories(env).sum(), 2.0**62))
+
+
+def prompt_trajectories(env: TAMDP) -> Floats:
+    """Number of trajectories of each prompt (N,)."""
     paths = np.ones(env.n_nodes + env.n_classes)
     ones = env.kernel.copy()
     ones.data = np.ones_like(ones.data)
     for level in reversed(env.levels):
         paths[level.nodes] = np.add.reduceat(ones[level.pairs] @ paths, level.starts)
-    return int(min(paths[env.prompt_start].sum(), 2.0**62))
+    result: Floats = paths[env.prompt_start]
+    return result
 
 
 def enumerate_trajectories(env: TAMDP, limit: int = MAX_TRAJECTORIES) -> Trajectories:

@@ -8,7 +8,7 @@ from scipy.special import gammaln
 
 from tamdp_theory.errors import CapacityError
 from tamdp_theory.exact.group import Scheme
-from tamdp_theory.exact.trajectories import count_trajectories, enumerate_trajectories
+from tamdp_theory.exact.trajectories import enumerate_trajectories, prompt_trajectories
 from tamdp_theory.exact.update import UpdateMoments
 from tamdp_theory.exact.values import score_weight
 from tamdp_theory.grpo.advantages import advantages
@@ -19,8 +19,8 @@ MAX_GROUPS = 200_000
 
 
 def count_groups(env: TAMDP, group_size: int) -> int:
-    """At most how many multisets of trajectories ``enumerate_update`` visits for one prompt."""
-    return comb(count_trajectories(env) + group_size - 1, group_size)
+    """How many multisets of trajectories ``enumerate_update`` visits for the largest prompt."""
+    return comb(int(min(prompt_trajectories(env).max(), 2.0**31)) + group_size - 1, group_size)
 
 
 def enumerate_update(env: TAMDP, policy: Policy, scheme: Scheme, think_weight: float = 1.0) -> UpdateMoments:

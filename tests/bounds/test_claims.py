@@ -246,6 +246,23 @@ def test_checks_are_deterministic() -> None:
         assert CLAIMS[claim_id].check(env, steps=20, runs=4) == CLAIMS[claim_id].check(env, steps=20, runs=4)
 
 
+@pytest.mark.parametrize("claim_id", ["L5", "L6", "L9", "L9.components"])
+def test_claims_that_survive_a_think_weight(claim_id: str) -> None:
+    env = families.number_line(3, 1, think=True)
+    policy = TabularSoftmax.random(env, np.random.default_rng(0))
+    half, whole = (CLAIMS[claim_id].check(env, policy, group_size=2, normalization="center", think_weight=weight) for weight in (0.5, 1.0))
+    assert half.verdict is whole.verdict is Verdict.HOLDS
+    assert half.lhs != pytest.approx(whole.lhs, rel=1e-6)
+
+
+def test_a_think_weight_takes_the_potential_away() -> None:
+    """With lambda < 1 the update is the gradient of nothing in general: L7 does not speak, and fails if it is made to."""
+    env = families.number_line(3, 2, think=True)
+    instance = Instance(env, TabularSoftmax.random(env, np.random.default_rng(0)), Scheme(4, "center"), think_weight=0.5)
+    assert CLAIMS["L7"].check(instance).verdict is Verdict.ASSUMPTION_UNMET
+    assert CLAIMS["L7"].check(replace(instance, without=("full score",))).verdict is Verdict.VIOLATED
+
+
 def test_package_names() -> None:
     assert bounds.CLAIMS is CLAIMS
     with pytest.raises(TypeError):
