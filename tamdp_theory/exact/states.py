@@ -20,7 +20,8 @@ import numpy as np
 from tamdp_theory.errors import CapacityError
 from tamdp_theory.model import Floats, Ints
 
-MAX_STATES = 3_000_000
+MAX_STATES = 3_000_000  # of one number of members
+MAX_TOTAL = 50_000_000  # summed over numbers of members: what building the law passes through
 _MAX_KEY = 2**62
 _COLUMNS = 32
 
@@ -76,11 +77,14 @@ class GridStates(GroupStates):
     @cached_property
     def keys(self) -> tuple[Ints, ...]:
         """Keys (S_n,) of the states of n = 0..members members, ascending."""
-        keys = [np.zeros(1, dtype=np.int64)]
-        for _ in range(self.members):
+        keys, total = [np.zeros(1, dtype=np.int64)], 0
+        for n in range(self.members):
             keys.append(_distinct(keys[-1][:, None] + self.weight, prod(self.radix)))
-            if len(keys[-1]) > MAX_STATES:
-                raise too_many_states(len(keys[-1]), self.members + 1, len(self.weight), "more than ")
+            # more members never have fewer states, so this many at least are still to come
+            least = total + len(keys[-1]) * (self.members - n)
+            total += len(keys[-1])
+            if len(keys[-1]) > MAX_STATES or least > MAX_TOTAL:
+                raise too_many_states(least, self.members + 1, len(self.weight), "at least ")
         return tuple(keys)
 
     def laws(self, probability: Floats) -> tuple[Floats, Floats]:
@@ -181,6 +185,9 @@ def group_states(variables: Sequence[Sequence[Fraction]], members: int) -> Group
     Raises CapacityError if more than MAX_STATES states would be needed.
     """
     rows = list(zip(*variables, strict=True))
+    # two values already make n + 1 states of n members
+    if members * (members + 1) // 2 > MAX_TOTAL:
+        raise too_many_states(members * (members + 1) // 2, members + 1, len(set(rows)), "at least ")
     order = {row: j for j, row in enumerate(sorted(set(rows)))}
     label = np.array([order[row] for row in rows])
     shifted = [[value - min(column) for value in column] for column in zip(*order, strict=True)]
@@ -221,5 +228,5 @@ def too_many_states(states: int, group_size: int, classes: int, prefix: str) -> 
     """The error for group statistics that do not fit."""
     return CapacityError(
         f"group_size {group_size}: {prefix}{states:,} states of the group statistics ({classes} distinct reward values) exceed the "
-        f"limit of {MAX_STATES:,}; use a smaller group, or weights and rewards on a common coarse grid such as multiples of 1/10"
+        f"limit of {MAX_STATES:,} ({MAX_TOTAL:,} over all member counts); use a smaller group, or weights and rewards on a common coarse grid such as multiples of 1/10"
     )
