@@ -110,7 +110,7 @@ def _domination(instance: Instance) -> Measured:
 
 def _listable(instance: Instance) -> bool:
     groups = count_groups(instance.env, instance.scheme.group_size)
-    return groups <= MAX_GROUPS // 4 and groups * instance.policy.n_parameters <= 10**7
+    return groups <= MAX_GROUPS // 10 and groups * instance.policy.n_parameters <= 10**6
 
 
 def _effective_reward(instance: Instance) -> Measured:

@@ -13,7 +13,7 @@ from tamdp_theory.exact import Scheme
 from tamdp_theory.model import THINK
 
 Level = Literal["quick", "standard", "full"]
-_TRAINING = {"quick": (100, 16), "standard": (200, 32), "full": (1000, 128)}  # steps and runs of claims about training
+_TRAINING = {"quick": (100, 16), "standard": (150, 24), "full": (1000, 128)}  # steps and runs of claims about training
 _SCHEMES = (Scheme(8, "center"), Scheme(4, "sum_then_normalize"), Scheme(4, "normalize_then_sum"))
 
 
