@@ -16,6 +16,7 @@ from tamdp_theory import TAMDP, CapacityError, TabularSoftmax, exact, families, 
 from tamdp_theory.exact import Scheme, balls
 from tamdp_theory.model import Floats
 
+VARIES = Assumption("rewards vary", "some prompt has two composite rewards, so that L > 0")
 STEP = Assumption("step size", "eta <= 1/L")
 DRIFT = Assumption("drift", "alpha > 0: the expected update points uphill on average along the path")
 WITNESS = Assumption("witness", "the instance shows it; other instances say nothing about existence")
@@ -32,7 +33,8 @@ def _start(instance: Instance) -> tuple[Potential, dict[str, bool]] | Measured:
     potential = find_potential(instance.env, scheme)
     plain = scheme.normalization == "center" or is_plain(scheme)
     conditions = {"tabular": instance.policy.is_tabular, "potential": potential is not None, "plain scaling": plain}
-    if potential is None or unmet(instance, conditions):
+    conditions["rewards vary"] = potential is not None and potential.smoothness > 0
+    if potential is None or not conditions["rewards vary"] or unmet(instance, conditions):
         return Measured({}, conditions)
     return potential, conditions
 
@@ -40,6 +42,8 @@ def _start(instance: Instance) -> tuple[Potential, dict[str, bool]] | Measured:
 def _step_size(potential: Potential, gap: float, instance: Instance) -> float:
     """min(1/L, sqrt(2 gap / (L V T))), the step that minimizes the bound."""
     smooth, noise = potential.smoothness, potential.variance_bound
+    if gap <= 1e-12 * abs(potential.upper):  # at the optimum up to rounding: any step will do
+        return 1 / smooth
     result: float = min(1 / smooth, np.sqrt(2 * gap / (smooth * noise * max(instance.steps, 1))))
     return result
 
@@ -81,22 +85,24 @@ def _stationary(instance: Instance, along_path: bool) -> Measured:
     start, ceiling = potential.value(instance.policy), potential.upper
     smooth = potential.smoothness
     eta = instance.learning_rate or _step_size(potential, ceiling - start, instance)
-    conditions["step size"] = eta <= 1 / smooth * (1 + 1e-12)
+    conditions["step size"] = bool(eta <= 1 / smooth * (1 + 1e-12))
     if failed := unmet(instance, conditions):
         return failed
     history = _sample(instance, eta, along_path)
     assert history.update_norm2 is not None
-    mean, half = _interval(history.update_norm2[:, :-1].mean(axis=1), instance.level)
+    # two intervals share the level along the path
+    level = (1 + instance.level) / 2 if along_path else instance.level
+    mean, half = _interval(history.update_norm2[:, :-1].mean(axis=1), level)
     numbers = {
         s.mean_grad_F: mean, s.F_star: ceiling, s.F_0: start, s.eta: eta, s.T: instance.steps, s.L: smooth, s.variance_bound: potential.variance_bound,
     }  # fmt: skip
     note = f"{instance.runs} runs of {instance.steps} steps, t interval at {instance.level:g}, eta = {eta:.3g}"
     if along_path:
         assert history.variance is not None
-        noise, noise_half = _interval(history.variance[:, :-1].mean(axis=1), instance.level)
+        noise, noise_half = _interval(history.variance[:, :-1].mean(axis=1), level)
         numbers[s.variance_path] = noise
         half += smooth * eta * noise_half
-    return Measured(numbers, conditions, half_width=half, trivial=_gradient_ceiling(instance, potential), note=note)
+    return Measured(numbers, conditions, half_width=half, trivial=_gradient_ceiling(instance, potential), scale=smooth * ceiling, note=note)
 
 
 def _exact_path(instance: Instance) -> Measured:
@@ -107,7 +113,7 @@ def _exact_path(instance: Instance) -> Measured:
     env, scheme, smooth = instance.env, instance.scheme, potential.smoothness
     config = grpo.Config(
         mode="exact", steps=instance.steps, learning_rate=1 / smooth, group_size=scheme.group_size, normalization=scheme.normalization,
-        record_update=True,
+        eps=scheme.eps, ddof=scheme.ddof, record_update=True,
     )  # fmt: skip
     history = grpo.train(env, instance.policy, config)
     assert history.update_norm2 is not None
@@ -116,20 +122,24 @@ def _exact_path(instance: Instance) -> Measured:
         s.min_grad_F: float(history.update_norm2.min()), s.L: smooth, s.T: instance.steps, s.F_0: potential.value(instance.policy),
         s.F_T: potential.value(end), s.F_star: potential.upper,
     }  # fmt: skip
-    return Measured(numbers, conditions, trivial=_gradient_ceiling(instance, potential), scale=1e-3, note=f"{instance.steps} exact steps, eta = 1/L")
+    # F_T - F_0 carries the rounding of F
+    error = 4 * smooth / (3 * instance.steps) * 1e-13 * abs(potential.upper)
+    note = f"{instance.steps} exact steps, eta = 1/L"
+    return Measured(numbers, conditions, error=error, trivial=_gradient_ceiling(instance, potential), scale=0.0, note=note)
 
 
 def _biased(instance: Instance) -> Measured:
     env, scheme = instance.env, instance.scheme
-    if failed := unmet(instance, {"tabular": instance.policy.is_tabular}):
-        return failed
     smooth = exact.smoothness(env)
+    conditions = {"tabular": instance.policy.is_tabular, "rewards vary": smooth > 0}
+    if smooth == 0 or unmet(instance, conditions):
+        return Measured({}, conditions)
     eta = instance.learning_rate or 0.2
     history = _sample(instance, eta)
     assert history.drift is not None and history.update_norm2 is not None and history.variance is not None
     squares, drift = history.gradient_norm2[:, :-1].sum(axis=1), history.drift[:, :-1].sum(axis=1)
     alpha = float(drift.sum() / squares.sum())
-    conditions = {"tabular": instance.policy.is_tabular, "drift": alpha > 0}
+    conditions["drift"] = alpha > 0
     if failed := unmet(instance, conditions):
         return failed
     mean, half = _interval(squares / instance.steps, instance.level)
@@ -143,7 +153,7 @@ def _biased(instance: Instance) -> Measured:
     rhs = BIASED.sides(numbers)[1]
     ceiling = float((env.prompt_probability**2 * exact.reward_range(env) ** 2).sum() / 4) * env.horizon * (1 - 1 / env.n_actions)
     note = f"{instance.runs} runs of {instance.steps} steps {scheme.normalization}, t interval at {instance.level:g}, alpha = {alpha:.3f}"
-    return Measured(numbers, conditions, half_width=half + rhs * alpha_half / alpha, trivial=ceiling, note=note)
+    return Measured(numbers, conditions, half_width=half + rhs * alpha_half / alpha, trivial=ceiling, scale=ceiling, note=note)
 
 
 def _enclosed(instance: Instance, weights: tuple[Fraction, ...] | None = None) -> balls.BallUpdate:
@@ -241,31 +251,32 @@ _GUARANTEE = 2 * (s.F_star - s.F_0) / (s.eta * s.T)
 BIASED = Claim(
     "T1.biased", "Convergence without a potential", PROVED, "inequality",
     sp.Le(s.mean_grad_J, (s.J_star - s.J_0) / (s.alpha * s.eta * s.T) + s.L_J * s.eta * s.M_2 / (2 * s.alpha)), _biased, "docs/theory.md",
-    (TABULAR, DRIFT), "Descent lemma for J; replace <grad J, m> by alpha ||grad J||^2 in the sum.", ("L3",), (Scheme(8, "sum_then_normalize"),),
+    (TABULAR, VARIES, DRIFT), "Descent lemma for J; replace <grad J, m> by alpha ||grad J||^2 in the sum.", ("L3",), (Scheme(8, "sum_then_normalize"),),
 )  # fmt: skip
 
 CLAIMS = (
     Claim(
         "T1.stationary", "Convergence to a stationary point of the potential, a priori", PROVED, "inequality",
         sp.Le(s.mean_grad_F, _GUARANTEE + s.L * s.eta * s.variance_bound), lambda i: _stationary(i, False), "docs/theory.md",
-        (TABULAR, POTENTIAL, PLAIN, STEP), "Descent lemma for F with E g = grad F, telescoped; constants from L2, L3, L7 and L9.",
+        (TABULAR, POTENTIAL, PLAIN, VARIES, STEP), "Descent lemma for F with E g = grad F, telescoped; constants from L2, L3, L7 and L9.",
         ("L2.bound", "L3", "L7", "L9", "L9.decomposed"), _POTENTIAL_SCHEMES,
     ),
     Claim(
         "T1.stationary.path", "Convergence to a stationary point of the potential, along the path", PROVED, "inequality",
         sp.Le(s.mean_grad_F, _GUARANTEE + s.L * s.eta * s.variance_path), lambda i: _stationary(i, True), "docs/theory.md",
-        (TABULAR, POTENTIAL, PLAIN, STEP), "As a priori, with the exact variance at each visited point in place of its bound.",
+        (TABULAR, POTENTIAL, PLAIN, VARIES, STEP), "As a priori, with the exact variance at each visited point in place of its bound.",
         ("L3", "L6", "L7"), _POTENTIAL_SCHEMES,
     ),
     Claim(
         "T1.exact", "Rate of the expected update, from the progress made", LITERATURE, "inequality",
         sp.Le(s.min_grad_F, 4 * s.L * (s.F_T - s.F_0) / (3 * s.T)), _exact_path, "tight for L-smooth functions; PEPit's non-convex gradient descent",
-        (TABULAR, POTENTIAL, PLAIN), "Interpolation of L-smooth functions, summed with the multipliers of the tight proof.", ("L3", "L7"), _POTENTIAL_SCHEMES,
+        (TABULAR, POTENTIAL, PLAIN, VARIES), "Interpolation of L-smooth functions, summed with the multipliers of the tight proof.",
+        ("L3", "L7"), _POTENTIAL_SCHEMES,
     ),
     Claim(
         "T1.exact.start", "Rate of the expected update, from the start", LITERATURE, "inequality",
         sp.Le(s.min_grad_F, 4 * s.L * (s.F_star - s.F_0) / (3 * s.T + 2)), _exact_path, "tight for L-smooth functions; PEPit's non-convex gradient descent",
-        (TABULAR, POTENTIAL, PLAIN), "As T1.exact with F* - F_T >= ||grad F_T||^2 / (2L).", ("T1.exact",), _POTENTIAL_SCHEMES,
+        (TABULAR, POTENTIAL, PLAIN, VARIES), "As T1.exact with F* - F_T >= ||grad F_T||^2 / (2L).", ("T1.exact",), _POTENTIAL_SCHEMES,
     ),
     BIASED,
     Claim(

@@ -285,7 +285,7 @@ class TAMDP:
     def node_max(self, values: Floats) -> Floats:
         """Largest entry of an array over pairs (P, S) within each node: (X, S)."""
         result = values[self.pair_start]
-        for nodes, pairs in self._later_slots:
+        for nodes, pairs in self.later_slots:
             result[nodes] = np.maximum(result[nodes], values[pairs])
         return result
 
@@ -294,7 +294,7 @@ class TAMDP:
         return _indicator(self.pair_start, self.n_pairs)
 
     @cached_property
-    def _later_slots(self) -> tuple[tuple[Ints, Ints], ...]:
+    def later_slots(self) -> tuple[tuple[Ints, Ints], ...]:
         """Nodes with more than a actions and their pair in slot a, for a = 1, 2, ..."""
         nodes = [np.flatnonzero(self.pair_count > a) for a in range(1, self.n_actions)]
         return tuple((x, self.pair_start[x] + a) for a, x in enumerate(nodes, start=1))

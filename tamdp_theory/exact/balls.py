@@ -23,17 +23,13 @@ MAX_TERMS = 200_000
 
 @dataclass(frozen=True)
 class BallUpdate:
-    """Enclosures for a tabular policy, all prompts in the step: objective J, variance V, and per pair grad J and m."""
+    """Enclosures for a tabular policy, all prompts in the step: J, V, drift <grad J, m>, and per pair grad J and m."""
 
     objective: arb
     gradient: tuple[arb, ...]
     mean: tuple[arb, ...]
     variance: arb
-
-    @property
-    def drift(self) -> arb:
-        """<grad J, m>."""
-        return sum((g * m for g, m in zip(self.gradient, self.mean, strict=True)), arb(0))
+    drift: arb
 
 
 def enclose(value: Fraction | int) -> arb:
@@ -94,7 +90,8 @@ def update(
                     inner = sum((x * y for x, y in zip(gm, gn, strict=True)), zero)
                     noise += (kappa * cross[m][n] - h[m] * h[n]) * inner
             variance += rho * rho * noise
-        return BallUpdate(objective, tuple(gradient), tuple(mean), variance)
+        drift = sum((g * m for g, m in zip(gradient, mean, strict=True)), zero)
+        return BallUpdate(objective, tuple(gradient), tuple(mean), variance, drift)
 
 
 def _law(env: TAMDP, pi: Sequence[arb], prompt: int) -> list[tuple[arb, list[arb], arb]]:

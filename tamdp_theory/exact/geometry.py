@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from tamdp_theory.errors import CapacityError, InputError
-from tamdp_theory.exact.passes import backward, best, forward
+from tamdp_theory.exact.passes import backward, best, forward, score_norm
 from tamdp_theory.exact.values import class_rewards_of
 from tamdp_theory.model import TAMDP, Floats, Ints, check_same_process
 from tamdp_theory.policies.base import Policy
@@ -34,7 +34,7 @@ def score_energy(env: TAMDP, policy: Policy) -> Floats:
     pi = policy.pair_probability[:, None]
     taken = forward(env, pi)[1][:, 0]
     if policy.is_tabular:
-        norm = (1 - 2 * pi + env.spread_to_pairs(env.node_sum(pi**2)))[:, 0]
+        norm = score_norm(env, pi)[:, 0]
     else:
         scores = policy.scores()
         norm = np.einsum("pd,pd->p", scores, scores)
@@ -122,24 +122,28 @@ def gradient_domination(env: TAMDP, policy: Policy, class_reward: ArrayLike | No
     pi = policy.pair_probability[:, None]
     value, pair_value = (array[:, 0] for array in best(env, reward[:, None]))
     taken = forward(env, pi)[1][:, 0]
-    tolerance = 1e-12 * max(1.0, float(np.abs(reward).max()))
-    optimal = pair_value >= env.spread_to_pairs(value) - tolerance
+    shortfall = env.spread_to_pairs(value) - pair_value
+    worse = shortfall > 1e-12 * reward_range(env, reward)[env.pair_prompt]
     squared = env.kernel.copy()
     squared.data = squared.data**2
+    # costs in units of the largest 1/taken, so that squares of very unlikely actions stay finite
+    with np.errstate(divide="ignore"):
+        inverse = 1 / taken
+    unit = float(inverse[np.isfinite(inverse)].max(initial=1.0))
     cost = np.zeros(env.n_nodes + env.n_classes)
     comparator = np.empty(env.n_nodes, dtype=np.int64)
     for level in reversed(env.levels):
         rows = level.pairs
-        with np.errstate(divide="ignore"):
-            pair_cost = np.where(optimal[rows], 1 / taken[rows] ** 2 + squared[rows] @ cost, np.inf)
-        cost[level.nodes] = np.minimum.reduceat(pair_cost, level.starts)
-        order = np.lexsort((pair_cost, env.pair_node[rows]))
+        pair_cost = np.minimum(inverse[rows] / unit, 1e100) ** 2 + squared[rows] @ cost
+        order = np.lexsort((pair_cost, worse[rows], env.pair_node[rows]))
         comparator[level.nodes] = rows[order[level.starts]]
+        cost[level.nodes] = pair_cost[order[level.starts]]
     chosen = np.zeros((env.n_pairs, 1))
     chosen[comparator] = 1.0
     visits = forward(env, chosen)[0][:, 0]
     seen = visits > 0
-    constant = float(np.sqrt(((visits[seen] / taken[comparator[seen]]) ** 2).sum()))
+    ratio = visits[seen] * inverse[comparator[seen]]
+    constant = float(np.linalg.norm(ratio / ratio.max()) * ratio.max()) if np.isfinite(ratio).all() else np.inf
     start = env.prompt_start
     current = backward(env, pi, reward[:, None, None])[0][start, 0, 0]
     optimum = backward(env, chosen, reward[:, None, None])[0][start, 0, 0]

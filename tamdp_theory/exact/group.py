@@ -109,7 +109,7 @@ class GroupPlan:
         return self._tables["two", chosen]
 
     def summed(self) -> sparse.csr_array:
-        """max(A_1, 0) with all variables summed, in each state of G - 1 others (J, S)."""
+        """max(A_1, 0) and then max(-A_1, 0), all variables summed, in each state of G - 1 others (2 J, S)."""
         chosen = tuple(range(len(self.variables)))
         if ("summed", chosen) not in self._tables:
             count = len(self.states(chosen).values[0])
@@ -117,7 +117,7 @@ class GroupPlan:
                 sum((w * self._advantages(chosen, (j,), v, j) for v, (w, _) in enumerate(self.variables)), np.float64(0))
                 for j in range(count)
             ]
-            self._tables["summed", chosen] = _table([np.maximum(total, 0.0) for total in sums])
+            self._tables["summed", chosen] = _table([np.maximum(sign * total, 0.0) for sign in (1, -1) for total in sums])
         return self._tables["summed", chosen]
 
     def _advantages(self, chosen: tuple[int, ...], extra: tuple[int, ...], place: int, of: int) -> Floats:
@@ -150,19 +150,24 @@ class GroupMoments:
             return self.plan.scheme.kappa * self._deviation[0]
         return self._sum(weight * self._one((v,))[0] for v, (weight, _) in enumerate(self.plan.variables))
 
-    @cached_property
+    @property
     def positive(self) -> Floats:
         """h+ (..., M), >= 0."""
-        chosen = tuple(range(len(self.plan.variables)))
-        if not chosen:
-            return np.zeros(self.probability.shape)
-        expected = self._expect(chosen, self.plan.summed(), 1)
-        return expected[..., self.plan.states(chosen).label]
+        return self._signed[0]
 
-    @cached_property
+    @property
     def negative(self) -> Floats:
         """h- (..., M), >= 0; h = h+ - h-."""
-        return np.maximum(self.positive - self.first, 0.0)
+        return self._signed[1]
+
+    @cached_property
+    def _signed(self) -> tuple[Floats, Floats]:
+        chosen = tuple(range(len(self.plan.variables)))
+        if not chosen:
+            return np.zeros(self.probability.shape), np.zeros(self.probability.shape)
+        expected = self._expect(chosen, self.plan.summed(), 1).reshape(*self.probability.shape[:-1], 2, -1)
+        expected = expected[..., self.plan.states(chosen).label]
+        return expected[..., 0, :], expected[..., 1, :]
 
     @cached_property
     def second(self) -> Floats:
@@ -204,10 +209,9 @@ class GroupMoments:
 
     @cached_property
     def _deviation(self) -> tuple[Floats, Floats]:
-        """c_m - J (..., M) and Var c (..., 1); shifted by the smallest c, which changes neither."""
-        low = min(self.plan.composite)
-        composite = np.array([float(c - low) for c in self.plan.composite])
-        deviation = composite - (self.probability * composite).sum(-1, keepdims=True)
+        """c_m - J (..., M) and Var c (..., 1), from exact differences of c so that likely classes keep their accuracy."""
+        difference = np.array([[float(c - other) for other in self.plan.composite] for c in self.plan.composite])
+        deviation = (self.probability[..., None, :] * difference).sum(-1)
         return deviation, (self.probability * deviation**2).sum(-1, keepdims=True)
 
     def _one(self, chosen: tuple[int, ...]) -> tuple[Floats, Floats]:
@@ -259,7 +263,7 @@ def group_moments(
         tuple(exact(_plain(r), f"rewards[{m}][{k}]") for k, r in enumerate(row))
         for m, row in enumerate(rewards)
     )
-    p = np.asarray(probability, dtype=np.float64)
+    p = np.array(probability, dtype=np.float64)
     if p.ndim < 1 or p.shape[-1] != len(table) or any(len(row) != len(exact_weights) for row in table):
         raise InputError(f"probability {p.shape}, rewards and weights do not fit: need (..., M), (M, K) and (K,)")
     if not (np.isfinite(p).all() and (p >= 0).all() and np.allclose(p.sum(-1), 1, rtol=0, atol=1e-9)):

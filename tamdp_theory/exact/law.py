@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tamdp_theory.exact.passes import backward, forward
+from tamdp_theory.exact.passes import backward, forward, score_norm
 from tamdp_theory.exact.values import gradient_from_values, score_weight
 from tamdp_theory.model import TAMDP, Floats, Ints, check_same_process
 from tamdp_theory.policies.base import Policy
@@ -42,7 +42,7 @@ class ClassLaw:
     def tabular_energy(self) -> Floats:
         """E[||s||^2; m] (C, S) where each logit is a parameter: scores at distinct nodes are orthogonal."""
         env, pi = self.env, self.pi
-        norm = 1 - 2 * pi + env.spread_to_pairs(env.node_sum(pi**2))
+        norm = score_norm(env, pi)
         if self.weight is not None:
             norm = norm * self.weight[:, None] ** 2
         return env.prompt_sum((self.taken * norm)[:, None] * self.pair)[env.class_prompt, env.class_slot]

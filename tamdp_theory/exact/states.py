@@ -228,5 +228,6 @@ def too_many_states(states: int, group_size: int, classes: int, prefix: str) -> 
     """The error for group statistics that do not fit."""
     return CapacityError(
         f"group_size {group_size}: {prefix}{states:,} states of the group statistics ({classes} distinct reward values) exceed the "
-        f"limit of {MAX_STATES:,} ({MAX_TOTAL:,} over all member counts); use a smaller group, or weights and rewards on a common coarse grid such as multiples of 1/10"
+        f"limit of {MAX_STATES:,} ({MAX_TOTAL:,} over all member counts); use a smaller group, or weights and "
+        "rewards on a common coarse grid such as multiples of 1/10"
     )

@@ -53,11 +53,16 @@ def surrogate(
     old = paths.probability(old_policy.pair_log_probability[:, None])[:, 0]
     law = _total(paths.reward_class, old, env.n_classes)[:, None]
     positive, negative = (h[paths.reward_class, 0] for h in plan.signed_rewards(law))
-    ratio = np.exp(paths.log_policy((policy.pair_log_probability - old_policy.pair_log_probability)[:, None]))[:, 0]
+    new = paths.probability(policy.pair_log_probability[:, None])[:, 0]
+    log_ratio = paths.log_policy((policy.pair_log_probability - old_policy.pair_log_probability)[:, None])[:, 0]
     low, high = 1 - clip[0], 1 + clip[1]
-    gain = old * (np.minimum(ratio, high) * positive - np.maximum(ratio, low) * negative)
+    below = log_ratio <= np.log(high)
+    above = log_ratio >= (np.log(low) if low > 0 else -np.inf)
+    # old * ratio is the new law: ratios themselves may overflow
+    capped = new if np.isinf(high) else np.where(below, new, high * old)
+    gain = capped * positive - np.where(above, new, low * old) * negative
     per_prompt = _total(paths.prompt, gain, env.n_prompts)
-    slope = old * ratio * (positive * (ratio <= high) - negative * (ratio >= low)) * env.prompt_probability[paths.prompt]
+    slope = new * (positive * below - negative * above) * env.prompt_probability[paths.prompt]
     gradient = path_gradient(paths, slope[:, None], policy, think_weight)[:, 0]
     value, kl = float((env.prompt_probability * per_prompt).sum()), 0.0
     if reference is not None:

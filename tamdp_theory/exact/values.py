@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tamdp_theory.errors import InputError
-from tamdp_theory.exact.passes import backward, best, forward
+from tamdp_theory.exact.passes import backward, best, forward, most_likely
 from tamdp_theory.model import TAMDP, THINK, Floats, check_same_process
 from tamdp_theory.policies.base import Policy
 
@@ -71,7 +71,10 @@ def logit_gradient(env: TAMDP, pi: Floats, terminal: Floats, weight: Floats | No
 def gradient_from_values(env: TAMDP, pi: Floats, taken: Floats, node: Floats, pair: Floats, weight: Floats | None) -> Floats:
     """``logit_gradient`` when both passes are at hand: taken (P, S), node V (X, F, S), pair Q (P, F, S)."""
     if weight is None:
-        return taken[:, None] * (pair - env.spread_to_pairs(node))
+        # relative to the most likely action, whose own advantage is then summed from the others: Q - V would cancel
+        leader = np.take_along_axis(pair, most_likely(env, pi)[:, None], axis=0)
+        gain = pair - env.spread_to_pairs(leader)
+        return taken[:, None] * (gain - env.spread_to_pairs(env.node_sum(pi[:, None] * gain)))
     # subtracting (mean weight) * V at each node changes nothing and keeps rounding small
     mean_weight = env.node_sum(weight[:, None] * pi)
     flow = taken[:, None] * (weight[:, None, None] * pair - env.spread_to_pairs(mean_weight[:, None] * node))

@@ -57,8 +57,9 @@ class Config:
             raise InputError(f"mode: must be exact or sampled, got {self.mode!r}")
         if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise InputError(f"learning_rate: must be positive and finite, got {self.learning_rate}")
-        if self.prompts_per_step is not None and self.prompts_per_step < 1:
-            raise InputError(f"prompts_per_step: must be at least 1, got {self.prompts_per_step}")
+        chosen = self.prompts_per_step
+        if chosen is not None and (isinstance(chosen, bool) or not isinstance(chosen, (int, np.integer)) or chosen < 1):
+            raise InputError(f"prompts_per_step: must be an integer of at least 1, got {chosen!r}")
         if self.whiten and (self.normalization != "normalize_then_sum" or self.mode != "sampled"):
             raise InputError("whiten: batch whitening belongs to mode sampled with normalize_then_sum")
 

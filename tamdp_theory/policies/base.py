@@ -91,6 +91,9 @@ def softmax_of_centred(env: TAMDP, logits: Floats) -> Floats:
     """``softmax`` of logits whose mean is zero at each node: the largest is then not negative, so no shift is needed."""
     pi = np.exp(np.minimum(logits, 700.0))
     pi *= env.spread_to_pairs(1.0 / env.node_sum(pi))
+    overflow = (logits > 700.0).any(axis=0)
+    if overflow.any():
+        pi[:, overflow] = softmax(env, logits[:, overflow])
     return pi
 
 

@@ -20,7 +20,7 @@ class LogLinear(Policy):
     """
 
     def __init__(self, env: TAMDP, features: ArrayLike | None = None, parameters: ArrayLike | None = None) -> None:
-        phi = observation_features(env) if features is None else np.asarray(features, dtype=np.float64)
+        phi = observation_features(env) if features is None else np.array(features, dtype=np.float64)
         if phi.ndim == 3 and phi.shape[:2] == (env.n_nodes, env.n_actions):
             phi = phi.reshape(env.n_nodes * env.n_actions, phi.shape[2])[env.pair_parameter]
         if phi.ndim != 2 or len(phi) != env.n_pairs:
