@@ -48,9 +48,12 @@ J_star = _define(r"J^{\star}", "largest objective over policies", nonnegative=Tr
 grad_J = _define(r"\|\nabla J(\theta)\|", "norm of the policy gradient", nonnegative=True)
 hessian = _define(r"\|\nabla^2 J(\theta)\|", "spectral norm of the Hessian of J", nonnegative=True)
 osc = _define(r"\max_q \rho_q \operatorname{osc}_q(c)", "largest prompt probability times the range of its composite reward", nonnegative=True)
-L = _define("L", "smoothness constant of the potential", positive=True)
-L_J = _define("L_J", "smoothness constant of J", positive=True)
-C_theta = _define(r"C(\theta)", "gradient domination constant of L4", positive=True)
+L = _define("L", "smoothness constant of the potential F: kappa L_J for center, W max_q rho_q sqrt(G-1)/2 for two-valued rewards", positive=True)
+L_J = _define("L_J", "smoothness constant of J: max_q rho_q osc_q(c) / 2, by L3", positive=True)
+C_theta = _define(
+    r"C(\theta)", "square root of the sum of (d*(x) / (d(x) pi(a*(x)|x)))^2 over the nodes that an optimal deterministic policy visits",
+    positive=True,
+)
 
 # trajectories
 kl = _define(r"\mathrm{KL}(P_\theta\|P_{\mathrm{ref}})", "trajectory divergence, by listing trajectories", nonnegative=True)
@@ -71,10 +74,16 @@ second_law = _define(
 )
 variance = _define("V", "variance of the estimator, exact", nonnegative=True)
 variance_k = _define("V_k", "variance of one component's own estimator on one prompt, exact", nonnegative=True)
-variance_bound = _define(r"\bar V", "upper bound of the variance, from the lemmas", nonnegative=True)
+variance_bound = _define(
+    r"\bar V", "upper bound of the variance: L9 with L2.bound for center, L9.decomposed otherwise, prompts added with rho_q^2",
+    nonnegative=True,
+)
 variance_path = _define(r"\textstyle\frac{1}{T}\sum_{t<T}\mathbb{E}V(\theta_t)", "mean exact variance along the path", nonnegative=True)
 trace_projection = _define(r"\operatorname{tr}\Sigma_1", "trace of Cov[s (c - J)]", nonnegative=True)
-trace_kernel = _define(r"\operatorname{tr}\operatorname{Cov}(\text{kernel})", "trace of the covariance of the pair kernel", nonnegative=True)
+trace_kernel = _define(
+    r"\operatorname{tr}\operatorname{Cov}(\text{kernel})", "trace of the covariance of the kernel (c_i - c_j)(s_i - s_j)/2 of two members",
+    nonnegative=True,
+)
 drift = _define(r"\langle\nabla J, m\rangle", "first-order change of J by the expected update", real=True)
 
 # potentials

@@ -307,7 +307,7 @@ CLAIMS = (
     Claim(
         "T1.assumption2", "The variance scales as K/G", PRINTED, "scaling", sp.Eq(s.exponent_K, 1), _variance_in_components,
         "the paper's Assumption 2, as quoted in reviews", (TABULAR, UNIT),
-        "False: with comonotone components the decomposed variance grows as K^2; with joint normalization it does not grow at all.",
+        "False: with equal components of weight one the variance grows as K^2, centred or decomposed; jointly normalized it does not grow.",
         ("T1.scaling.joint", "T1.scaling.comonotone"), (), _comonotone,
     ),
 )  # fmt: skip

@@ -27,8 +27,10 @@ def _section(claim: Claim) -> str:
     assumptions = "; ".join(f"*{a.name}*: {a.text}" for a in claim.assumptions) or "none"
     lines = [
         f"### {claim.id}: {claim.title}", "", f"$$ {claim.latex()} $$", "", symbols + ".", "",
-        f"- standing: {claim.standing} ({claim.kind})", f"- assumptions: {assumptions}", f"- why: {claim.proof}", f"- reference: {claim.reference}",
+        f"- standing: {claim.standing} ({claim.kind})", f"- assumptions: {assumptions}", f"- why: {claim.proof}",
     ]  # fmt: skip
+    if claim.reference != "docs/theory.md":
+        lines.append(f"- reference: {claim.reference.removeprefix('docs/theory.md; ')}")
     if claim.depends_on:
         lines.append(f"- builds on: {', '.join(claim.depends_on)}")
     return "\n".join(lines) + "\n"

@@ -93,13 +93,15 @@ def summary(outcomes: Mapping[str, Outcome], seconds: float) -> str:
     must = [o for o in outcomes.values() if o.claim.standing in MUST_HOLD]
     printed = [o for o in outcomes.values() if o.claim.standing is Standing.PRINTED]
     holds = sum(bool(o.success) for o in must)
-    total = {v: sum(o.count(v) for o in outcomes.values()) for v in Verdict}
+    total = {v: sum(o.count(v) for o in must) for v in Verdict}
+    open_claims = [o for o in outcomes.values() if o.claim.standing is Standing.CONJECTURED]
     failing = [o.claim.id for o in outcomes.values() if o.success is False]
     parts = []
     if must:
         parts.append(f"{holds} of {len(must)} proved and literature claims hold on {sum(o.count(Verdict.HOLDS) for o in must)} checks")
+        parts.append(f"{total[Verdict.VACUOUS]} vacuous and {total[Verdict.ASSUMPTION_UNMET]} inapplicable checks count as no pass")
     if printed:
         parts.append(f"{sum(bool(o.success) for o in printed)} of {len(printed)} printed claims refuted")
-    parts.append(f"{total[Verdict.VACUOUS]} vacuous and {total[Verdict.ASSUMPTION_UNMET]} inapplicable checks count as no pass")
+    parts += [f"conjectured {o.claim.id} holds on {o.count(Verdict.HOLDS)} checks, violated on {o.count(Verdict.VIOLATED)}" for o in open_claims]
     text = "; ".join(parts) + f"; {seconds:.0f} s"
     return f"FAILED ({', '.join(failing)}): {text}" if failing else text

@@ -28,6 +28,8 @@ def draw(folder: Path) -> list[Path]:
             raise
         raise InputError(f"{source}: not a result of `tamdp verify`; run it again") from error
     if not rows:
+        for kind in ("pdf", "png", "txt"):  # none is better than one of other checks
+            (folder / f"verdicts.{kind}").unlink(missing_ok=True)
         return []
     figure, axes = subplots(height=0.9 + 0.24 * len(rows))
     names = list(rows)[::-1]

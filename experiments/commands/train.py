@@ -16,7 +16,7 @@ ROWS = 12
 
 @dataclass(frozen=True)
 class Settings(grpo.Config):
-    """``grpo.Config`` as the parser fills it in; checked by ``run``, whose errors fit on one line."""
+    """How to train."""
 
     def __post_init__(self) -> None:
         pass

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import tyro
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from bounds import CLAIMS, Check, Verdict
 from experiments import verification
@@ -43,8 +43,8 @@ class Verify:
     """Write the checks as JSON to this file, or to the terminal with "-"."""
     workers: int | None = None
     """Worker processes; default one per core (one with --quick). The result does not depend on it."""
-    out: Path = Path("results/verify")
-    """Folder for the checks and figures."""
+    out: Path | None = None
+    """Folder for the checks and figures; default results/verify for a whole run, results/verify-part for --quick or --claim."""
 
     def run(self) -> int:
         """Check, print, write; return the exit code."""
@@ -54,46 +54,57 @@ class Verify:
             raise InputError(f"workers: must be at least 1, got {self.workers}")
         level: Level = "quick" if self.quick else "full" if self.full else "standard"
         chosen = [find_claim(claim_id).id for claim_id in self.claim] or list(CLAIMS)
-        storage.check_writable(self.out)
+        folder = self.out or Path("results/verify-part" if self.quick or self.claim else "results/verify")
+        storage.check_writable(folder)
         started = time.perf_counter()
         checks = self._check(chosen, level)
         outcomes = verification.judge(checks)
         content = {"checks": [check.to_dict() for check in checks]}
-        write_json(str(self.out / "checks.json"), content)
-        figures = self._draw()
+        write_json(str(folder / "checks.json"), content)
+        # figures are plugged in by the entry-point group tamdp.figures: this room does not import theirs
+        figures = [path for point in entry_points(group="tamdp.figures") for path in point.load()(folder)]
         if self.json is not None:
             write_json(self.json, content)
         if self.json != "-":
             out = console()
-            out.print(_table(outcomes))
+            out.print(_table(outcomes, out.width))
             if self.full:
                 out.print(_all_checks(checks))
-            out.print(f"checks and figures: {', '.join(str(path) for path in (self.out / 'checks.json', *figures))}", soft_wrap=True, markup=False)
+            out.print(f"checks and figures: {', '.join(str(path) for path in (folder / 'checks.json', *figures))}", soft_wrap=True, markup=False)
             out.print(verification.summary(outcomes, time.perf_counter() - started), soft_wrap=True)
         return 0 if all(outcome.success is not False for outcome in outcomes.values()) else 1
 
     def _check(self, chosen: list[str], level: Level) -> list[Check]:
         todo = plan(chosen, level)
-        columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
+        what = TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
+        columns = (TextColumn("checking"), MofNCompleteColumn(), TimeElapsedColumn(), BarColumn(bar_width=20), what)
         terminal = console(stderr=True)
-        with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
+        with Progress(*columns, console=terminal, transient=True, expand=True, disable=not terminal.is_terminal) as progress:
             task = progress.add_task("", total=len(todo))
             workers = self.workers or (1 if level == "quick" else os.cpu_count() or 1)
             return verification.run(todo, lambda done, what: progress.update(task, completed=done, description=what), workers)
 
-    def _draw(self) -> list[Path]:
-        """Figures are plugged in by the entry-point group tamdp.figures: this room does not import theirs."""
-        return [path for point in entry_points(group="tamdp.figures") for path in point.load()(self.out)]
 
-
-def _table(outcomes: dict[str, verification.Outcome]) -> Table:
-    table = Table("claim", "standing", "instance with the least slack", "left", "", "right", "slack", "verdict", "evidence", "checks", box=None, padding=(0, 1))
-    for name in ("left", "right", "slack"):
-        table.columns[[str(c.header) for c in table.columns].index(name)].justify = "right"
+def _table(outcomes: dict[str, verification.Outcome], width: int) -> Table:
+    """One row a claim. What must be read whole is never cut; a narrow terminal drops columns, the instance first."""
+    rows = []
     for outcome in outcomes.values():
         check = outcome.telling
-        verdict, counts = _verdict(outcome, check), _counts(outcome)
-        table.add_row(outcome.claim.id, str(outcome.claim.standing), check.instance, *_sides(check), verdict, str(check.evidence), counts)
+        left, relation, right, slack = _sides(check)
+        rows.append({
+            "claim": outcome.claim.id, "standing": str(outcome.claim.standing), "tightest instance": check.instance, "left": left, "": relation,
+            "right": right, "slack": slack, "verdict": _verdict(outcome, check), "evidence": str(check.evidence), "checks": _counts(outcome),
+        })  # fmt: skip
+    dropped: list[str] = []
+    for limit, name in ((130, "tightest instance"), (105, "checks"), (95, "evidence"), (82, "standing")):
+        if width < limit:
+            dropped.append(name)
+    names = [name for name in rows[0] if name not in dropped]
+    table = Table(box=None, padding=(0, 1))
+    for name in names:
+        table.add_column(name, justify="right" if name in ("left", "right", "slack") else "left", no_wrap=name not in ("tightest instance", "checks"))
+    for row in rows:
+        table.add_row(*(row[name] for name in names))
     return table
 
 
@@ -111,7 +122,7 @@ def _sides(check: Check) -> tuple[str, str, str, str]:
 
 def _verdict(outcome: verification.Outcome, check: Check) -> str:
     if outcome.claim.standing.value == "printed" and check.verdict is Verdict.VIOLATED:
-        return "[green]refuted[/]"
+        return "[cyan]refuted[/]"
     return f"[{_COLOURS[check.verdict]}]{check.verdict}[/]"
 
 

@@ -3,10 +3,12 @@
 import json
 import os
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from bounds import CLAIMS, Check, Evidence, Standing, Verdict
 from experiments import suite, verification
@@ -49,8 +51,11 @@ def test_the_last_line_is_the_summary(quick: Done, checks: list[dict[str, Any]])
     must = [claim for claim in CLAIMS.values() if claim.standing in (Standing.PROVED, Standing.LITERATURE)]
     printed = [claim for claim in CLAIMS.values() if claim.standing is Standing.PRINTED]
     held = sum(check["verdict"] == "holds" and CLAIMS[check["claim"]] in must for check in checks)
-    refuted = f"{len(printed)} of {len(printed)} printed claims refuted; "
-    assert last.startswith(f"{len(must)} of {len(must)} proved and literature claims hold on {held} checks; {refuted}")
+    no_pass = {word: sum(check["verdict"] == word and CLAIMS[check["claim"]] in must for check in checks) for word in ("vacuous", "assumption_unmet")}
+    assert last.startswith(
+        f"{len(must)} of {len(must)} proved and literature claims hold on {held} checks; {no_pass['vacuous']} vacuous and "
+        f"{no_pass['assumption_unmet']} inapplicable checks count as no pass; {len(printed)} of {len(printed)} printed claims refuted; conjectured L3.tree "
+    )
     for claim_id in CLAIMS:
         assert sum(line.split()[:1] == [claim_id] for line in table) == 1, claim_id
 
@@ -102,13 +107,37 @@ def test_success_and_exit_code(
     made = [check(claim_id, verdict) for verdict in verdicts]
     assert {name: outcome.success for name, outcome in verification.judge(made).items()} == {claim_id: success}
     good = [check(other, V if other == PRINTED else H) for other in (PROVED, LITERATURE, PRINTED) if other != claim_id]
-    monkeypatch.setattr(verification, "run", lambda plan, progress: [*made, *good])
-    monkeypatch.setattr(Verify, "_draw", lambda self: [])
+    monkeypatch.setattr(verification, "run", lambda plan, progress, workers: [*made, *good])
+    monkeypatch.setattr(verify, "entry_points", lambda group: [])
     code = Verify(quick=True, out=tmp_path).run()
     summary = capsys.readouterr().out.splitlines()[-1]
     assert code == (1 if success is False else 0)
     assert summary.startswith(f"FAILED ({claim_id}): ") == (success is False)
     assert len(json.loads((tmp_path / "checks.json").read_text())["checks"]) == len(made) + len(good)
+
+
+@pytest.mark.parametrize("width", [80, 90, 100, 120, 160])
+def test_a_narrow_table_cuts_nothing_that_matters(width: int) -> None:
+    """Claim ids, numbers and verdicts are whole at any width; columns are dropped instead."""
+    made = [replace(check(claim_id, H), lhs=-2.776e-17, rhs=1.234e-05, slack=-9.367e-08, instance="a long name " * 8) for claim_id in CLAIMS]
+    out = Console(width=width, file=StringIO(), color_system=None)
+    out.print(verify._table(verification.judge(made), width))
+    text = out.file.getvalue()  # type: ignore[attr-defined]
+    assert "…" not in text
+    for claim_id in CLAIMS:
+        assert sum(line.split()[:1] == [claim_id] for line in text.splitlines()) == 1
+    assert text.count("-2.776e-17") == text.count("-9.367e-08") == len(CLAIMS)
+
+
+def test_workers_do_not_change_the_result() -> None:
+    todo = suite.plan(["L5", "T1.biased"], "quick")[:12]
+    assert verification.run(todo, lambda done, what: None, 2) == verification.run(todo, lambda done, what: None)
+
+
+def test_parts_and_wholes_go_to_different_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert here(capsys, "verify", "--claim", "T1.drift").code == 0
+    assert [path.name for path in Path("results").iterdir()] == ["verify-part"]
 
 
 def test_the_standings_used_above() -> None:
