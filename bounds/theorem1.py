@@ -44,7 +44,7 @@ def _step_size(potential: Potential, gap: float, instance: Instance) -> float:
     smooth, noise = potential.smoothness, potential.variance_bound
     if gap <= 1e-12 * abs(potential.upper):  # at the optimum up to rounding: any step will do
         return 1 / smooth
-    result: float = min(1 / smooth, np.sqrt(2 * gap / (smooth * noise * max(instance.steps, 1))))
+    result: float = min(1 / smooth, np.sqrt(2 * gap / (smooth * noise * instance.steps)))
     return result
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from tamdp_theory import storage
 
-SINGLE, DOUBLE = 3.5, 7.2  # inches
+DOUBLE = 7.2  # inches, a double column
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")  # Okabe and Ito
 _RC = {
     "font.size": 8, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7, "legend.fontsize": 7, "pdf.fonttype": 42,

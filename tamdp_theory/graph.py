@@ -46,10 +46,10 @@ def analyse(
             f"{where(e)}.node: {quote(node_ids[int(edge_target[e])])} belongs to prompts[{b}] and is reached from prompts[{a}]; "
             "give each prompt its own copy"
         )
-    return Structure(prompt, _ranks(node_ids, successors, np.bincount(target, minlength=n), source, target))
+    return Structure(prompt, _ranks(node_ids, successors, source, target))
 
 
-def _ranks(node_ids: Sequence[str], successors: sparse.csr_array, waiting: Ints, source: Ints, target: Ints) -> Ints:
+def _ranks(node_ids: Sequence[str], successors: sparse.csr_array, source: Ints, target: Ints) -> Ints:
     """Kahn's algorithm, a whole rank at a time."""
     n = len(node_ids)
     # parallel edges are merged in `successors`, so count each (source, target) once

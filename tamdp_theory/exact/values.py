@@ -112,11 +112,18 @@ def divergence(env: TAMDP, policy: Policy, reference: Policy) -> Divergence:
     """Trajectory KL by the chain rule (L1): the tool kernel cancels."""
     check_same_process(env, policy.env)
     check_same_process(env, reference.env)
-    pi = policy.pair_probability[:, None]
     log_ratio = (policy.pair_log_probability - reference.pair_log_probability)[:, None]
-    node, pair = backward(env, pi, np.zeros((env.n_classes, 1, 1)), running=log_ratio)
-    flow = gradient_from_values(env, pi, forward(env, pi)[1], node, pair, None)[:, 0]
-    flow = flow * env.prompt_probability[env.pair_prompt, None]
-    per_prompt = node[env.prompt_start, 0, 0]
+    per_prompt, flow = divergence_sensitivity(env, policy.pair_probability[:, None], log_ratio)
+    per_prompt = per_prompt[:, 0]
     gradient = policy.pull_back(flow, policy.parameters[:, None])[:, 0]
     return Divergence(float((env.prompt_probability * per_prompt).sum()), per_prompt, gradient)
+
+
+def divergence_sensitivity(env: TAMDP, pi: Floats, log_ratio: Floats) -> tuple[Floats, Floats]:
+    """KL to a reference on each prompt (N, S), and the gradient of its mean with respect to logits (P, S).
+
+    pi (P, S); log_ratio (P, S) = log pi - log pi_ref, the running reward whose expected sum is the divergence.
+    """
+    node, pair = backward(env, pi, np.zeros((env.n_classes, 1, 1)), running=log_ratio)
+    flow = gradient_from_values(env, pi, forward(env, pi)[1], node, pair, None)[:, 0]
+    return node[env.prompt_start, 0], flow * env.prompt_probability[env.pair_prompt, None]

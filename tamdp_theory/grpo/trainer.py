@@ -26,7 +26,7 @@ from tamdp_theory.errors import InputError
 from tamdp_theory.exact.passes import backward, forward
 from tamdp_theory.exact.surrogate import check_clip, surrogate
 from tamdp_theory.exact.update import UpdatePlan
-from tamdp_theory.exact.values import gradient_from_values, score_weight
+from tamdp_theory.exact.values import divergence_sensitivity, gradient_from_values, score_weight
 from tamdp_theory.grpo.advantages import standardize
 from tamdp_theory.grpo.config import Config, History
 from tamdp_theory.grpo.rollouts import Rollouts, Sampler, make_sampler
@@ -193,11 +193,8 @@ class _Batch:
 
     def _divergence_flow(self, theta: Floats, pi: Floats) -> Floats:
         """Gradient of the exact KL to the reference with respect to logits (P, S)."""
-        env = self.env
-        log_ratio = log_softmax(env, _logits(self.policy, theta)) - self.reference.pair_log_probability[:, None]
-        node, pair = backward(env, pi, np.zeros((env.n_classes, 1, 1)), running=log_ratio)
-        flow = gradient_from_values(env, pi, forward(env, pi)[1], node, pair, None)[:, 0]
-        return flow * env.prompt_probability[env.pair_prompt, None]
+        log_ratio = log_softmax(self.env, _logits(self.policy, theta)) - self.reference.pair_log_probability[:, None]
+        return divergence_sensitivity(self.env, pi, log_ratio)[1]
 
 
 class _Uniforms:
