@@ -8,13 +8,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import sympy as sp
+from numpy.typing import NDArray
 
+from bounds.symbols import INDICES
 from tamdp_theory import TAMDP, InputError, Policy, TabularSoftmax
 from tamdp_theory.exact import Normalization, Scheme
+from tamdp_theory.model import Floats
+
+
+Bools: TypeAlias = NDArray[np.bool_]
+Quantity: TypeAlias = sp.Symbol | sp.IndexedBase
 
 
 class Standing(StrEnum):
@@ -89,20 +96,20 @@ class Instance:
 class Measured:
     """Numbers for a statement's symbols on one instance.
 
-    numbers: floats, or equal-length arrays to be judged jointly (the worst row is reported). assumptions: name -> met.
-    error: bound on the error of slack, besides rounding. half_width: of a confidence interval of the left side. trivial: the right
-    side says nothing if it is at least this. scale: magnitude below which numbers are rounding. attained: the bound is known to be
-    an equality on this instance, so it is judged as one.
+    numbers: floats, or equal-length arrays to be judged jointly (the worst row is reported); for an indexed quantity the index comes
+    first. assumptions: name -> met. error: bound on the error of slack, besides rounding. half_width: of a confidence interval of the
+    left side. trivial: the right side says nothing if it is at least this, one number or one a row. scale: magnitude below which numbers are rounding. attained: the bound is known to be
+    an equality on this instance (or on these rows), so it is judged as one.
     """
 
-    numbers: Mapping[sp.Symbol, Any]
+    numbers: Mapping[Quantity, Any]
     assumptions: Mapping[str, bool] = field(default_factory=dict)
     error: float = 0.0
     half_width: float | None = None
-    trivial: float = np.inf
+    trivial: float | Floats = np.inf
     scale: float = 1.0
     evidence: Evidence = Evidence.EXACT
-    attained: bool = False
+    attained: bool | Bools = False
     note: str = ""
 
 
@@ -158,21 +165,27 @@ class Claim:
 
     def latex(self) -> str:
         """The statement as LaTeX."""
-        names = {s: f"{{{s}}}" if str(s).startswith(r"\textstyle") else str(s) for s in self.statement.free_symbols}
+        names = {q: f"{{{q}}}" if str(q).startswith(r"\textstyle") else str(q) for q in self.statement.free_symbols if q.is_Symbol}
         return str(sp.latex(self.statement, symbol_names=names))
 
     @cached_property
-    def _sides(self) -> tuple[list[sp.Symbol], Callable[..., tuple[Any, Any]]]:
-        symbols = sorted(self.statement.free_symbols, key=str)
-        return symbols, sp.lambdify(symbols, (self.statement.lhs, self.statement.rhs), "numpy")
+    def quantities(self) -> tuple[Quantity, ...]:
+        """What the statement speaks of, by name: symbols, and indexed ones once each."""
+        indexed = self.statement.atoms(sp.IndexedBase)
+        plain = {q for q in self.statement.free_symbols if q.is_Symbol} - {base.label for base in indexed}
+        return tuple(sorted(plain | indexed, key=str))
 
-    def sides(self, numbers: Mapping[sp.Symbol, Any]) -> tuple[Any, Any]:
-        """Both sides of the statement at these numbers (floats or arrays)."""
-        symbols, function = self._sides
-        missing = [str(s) for s in symbols if s not in numbers]
+    @cached_property
+    def _sides(self) -> Callable[..., tuple[Any, Any]]:
+        function: Callable[..., tuple[Any, Any]] = sp.lambdify(self.quantities, (self.statement.lhs, self.statement.rhs), "numpy")
+        return function
+
+    def sides(self, numbers: Mapping[Quantity, Any]) -> tuple[Any, Any]:
+        """Both sides of the statement at these numbers (floats or arrays; indexed ones with the index first)."""
+        missing = [str(q) for q in self.quantities if q not in numbers]
         if missing:
             raise InputError(f"{self.id}: no number for {', '.join(missing)}")
-        return function(*(numbers[s] for s in symbols))
+        return self._sides(*(_from_one(q, numbers[q]) for q in self.quantities))
 
     def check(
         self,
@@ -235,26 +248,42 @@ class Claim:
             excess = slack - error
         else:
             raise TypeError(f"{self.id}: cannot judge a statement of type {type(self.statement).__name__}")
+        # a row known to be an equality is judged as one, and is then not the one to look at
+        excess = np.where(measured.attained & (np.abs(slack) <= error), excess + 2 * error, excess)
+        # rows in which both numbers are rounding, or both are zero, speak only if no other does
+        size = np.maximum(np.abs(left), np.abs(right))
+        telling = (slack < -error) | (size > 10 * error)
+        excess = np.where(np.isnan(excess) | (~telling & telling.any()), np.inf, excess)
         worst = int(np.argmin(excess))
-        s, e = float(slack[worst]), float(error[worst])
-        return float(left[worst]), float(right[worst]), s, e, self._verdict(s, e, float(left[worst]), float(right[worst]), measured)
+        s, e, x, y = (float(side[worst]) for side in (slack, error, left, right))
+        trivial, attained = (np.broadcast_to(given, slack.shape)[worst] for given in (measured.trivial, measured.attained))
+        return x, y, s, e, self._verdict(s, e, x, y, float(trivial), bool(attained))
 
-    def _verdict(self, slack: float, error: float, left: float, right: float, measured: Measured) -> Verdict:
+    def _verdict(self, slack: float, error: float, left: float, right: float, trivial: float, attained: bool) -> Verdict:
         if isinstance(self.statement, sp.Eq):
             if -slack > error:
                 return Verdict.VIOLATED
             # two numbers below the error agree without saying anything
             return Verdict.HOLDS if left == right == 0.0 or max(abs(left), abs(right)) > 10 * error else Verdict.UNDECIDED
         weak = not isinstance(self.statement, (sp.Lt, sp.Gt))
-        if weak and (left == right == 0.0 or (measured.attained and abs(slack) <= error)):
+        if weak and (left == right == 0.0 or (attained and abs(slack) <= error)):
             return Verdict.HOLDS
         if slack < -error:
             return Verdict.VIOLATED
-        if right >= measured.trivial:
+        if right >= trivial:
             return Verdict.VACUOUS
         if slack > error:
             return Verdict.HOLDS
         return Verdict.UNDECIDED
+
+
+def _from_one(quantity: Quantity, value: Any) -> Any:
+    """Values of an indexed quantity with an unused first entry on each index: sums run from 1, as on paper."""
+    if not isinstance(quantity, sp.IndexedBase):
+        return value
+    array = np.asarray(value, dtype=np.float64)
+    indices = INDICES[quantity]
+    return np.pad(array, [(1, 0)] * indices + [(0, 0)] * (array.ndim - indices), constant_values=np.nan)
 
 
 def unmet(instance: Instance, conditions: Mapping[str, bool]) -> Measured | None:

@@ -38,7 +38,8 @@ def is_plain(scheme: Scheme) -> bool:
     return scheme.eps == 0 and scheme.ddof == 0
 
 
-def _direction(instance: Instance) -> Floats:
+def direction_of(instance: Instance) -> Floats:
+    """A random unit vector over parameters, from the instance's seed."""
     direction = np.random.default_rng(instance.seed).standard_normal(instance.policy.n_parameters)
     return direction / np.linalg.norm(direction)
 
@@ -120,7 +121,7 @@ def _effective_reward(instance: Instance) -> Measured:
     env, policy, scheme = instance.env, instance.policy, instance.scheme
     if failed := unmet(instance, {"listable": _listable(instance)}):
         return failed
-    direction = _direction(instance)
+    direction = direction_of(instance)
     plan = UpdatePlan(env, scheme, instance.think_weight)
     laws = exact.reward_law(env, policy, instance.think_weight)
     law = np.concatenate([one.probability for one in laws])[:, None]
@@ -150,7 +151,7 @@ def _potential(instance: Instance) -> Measured:
     conditions = {"potential": True, "full score": instance.think_weight == 1}
     if failed := unmet(instance, conditions):
         return failed
-    direction = _direction(instance)
+    direction = direction_of(instance)
     coarse, slope = (_slope(lambda t: potential.value(policy.with_parameters(policy.parameters + t * direction)), step) for step in (0.04, 0.02))
     along = float(UpdatePlan(env, scheme, instance.think_weight).moments(policy).mean @ direction)
     # the two steps differ by 63 times the error of the finer one; 1e-13 F is what rounding leaves after division by the step
@@ -185,7 +186,13 @@ def _closed(instance: Instance) -> Measured:
     conditions = {"joint": scheme.normalization == "sum_then_normalize"}
     if failed := unmet(instance, conditions):
         return failed
-    closed, two = [], []
+    two = [float(len({env.exact_class_composite[c] for c in classes}) <= 2) for classes in env.prompt_classes]
+    return Measured({s.closed: closed_rows(instance), s.two_valued: np.array(two)}, conditions)
+
+
+def closed_rows(instance: Instance) -> Floats:
+    """1 for each prompt whose one-form of L8 has no curl at four random class laws, else 0 (N,)."""
+    env, scheme, closed = instance.env, instance.scheme, []
     generator = np.random.default_rng(instance.seed)
     for classes in env.prompt_classes:
         # every reward vector is a direction, also where composites agree: closedness is then no matter of course
@@ -194,8 +201,7 @@ def _closed(instance: Instance) -> Measured:
         settings = (rewards, env.exact_weights, scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof)
         size = np.abs(exact.group_moments(p, *settings).given_pair).max() * scheme.group_size
         closed.append(float(np.abs(exact.curl(p, *settings)).max() <= 1e-13 * size))
-        two.append(float(len({env.exact_class_composite[c] for c in classes}) <= 2))
-    return Measured({s.closed: np.array(closed), s.two_valued: np.array(two)}, conditions)
+    return np.array(closed)
 
 
 def _curl_pair(instance: Instance) -> Measured:

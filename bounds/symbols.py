@@ -9,11 +9,12 @@ import sympy as sp
 class Meaning:
     """What a symbol stands for."""
 
-    symbol: sp.Symbol
+    symbol: sp.Symbol | sp.IndexedBase
     text: str
 
 
-_MEANINGS: dict[sp.Symbol, Meaning] = {}
+_MEANINGS: dict[sp.Symbol | sp.IndexedBase, Meaning] = {}
+INDICES: dict[sp.IndexedBase, int] = {}  # how many indices an indexed quantity has
 
 
 def _define(latex: str, text: str, **domain: bool) -> sp.Symbol:
@@ -24,7 +25,14 @@ def _define(latex: str, text: str, **domain: bool) -> sp.Symbol:
     return symbol
 
 
-def meaning(symbol: sp.Symbol) -> str:
+def _define_indexed(latex: str, text: str, indices: int = 1, **domain: bool) -> sp.IndexedBase:
+    base = sp.IndexedBase(_define(latex, text, **domain))
+    _MEANINGS[base] = Meaning(base, text)
+    INDICES[base] = indices
+    return base
+
+
+def meaning(symbol: sp.Symbol | sp.IndexedBase) -> str:
     """What a symbol of a statement stands for."""
     return _MEANINGS[symbol].text
 
@@ -109,3 +117,47 @@ alpha = _define(r"\alpha", "drift constant: sum of <grad J, m> over sum of ||gra
 M_2 = _define("M_2", "largest second moment of the estimator on the path", nonnegative=True)
 silent = _define(r"P_{\mathrm{silent}}", "probability that all members of a group have the same composite reward", nonnegative=True)
 exponent_K = _define(r"\partial\ln V/\partial\ln K", "measured exponent of the variance in K", real=True)
+
+# decomposition: one group, members i, components k and l
+i, k, l = sp.symbols("i k l", integer=True)  # noqa: E741
+w = _define_indexed("w", "weight of a component", nonnegative=True)
+sigma = _define_indexed(r"\sigma", "deviation of a component in the group", nonnegative=True)
+sigma_c = _define(r"\sigma_c", "deviation of the composite in the group", nonnegative=True)
+corr = _define_indexed("C", "correlation of two components in the group, 0 if one of them is silent", 2, real=True)
+z = _define_indexed("z", "w_k (sigma_k / sigma_c - 1); -w_k where the composite is silent", real=True)
+kappa_ddof = _define(r"\kappa_{\mathrm{ddof}}", "1 for ddof = 0, (G - 1)/G for ddof = 1", positive=True)
+A_joint = _define(r"A^{\mathrm{joint}}", "advantage of a member from the standardized composite", real=True)
+A_sum = _define(r"A^{\mathrm{dec}}", "advantage of a member: weighted sum of standardized components", real=True)
+A_part = _define_indexed(r"A", "advantage of a member from one standardized component", real=True)
+A_joint_of = _define_indexed(r"A^{\mathrm{joint}}_{\cdot}", "joint advantages of the members", real=True)
+A_sum_of = _define_indexed(r"A^{\mathrm{dec}}_{\cdot}", "decomposed advantages of the members", real=True)
+gap_zero = _define(r"[z^\top C z=0]", "1 if joint and decomposed advantages agree in the group, decided exactly, else 0", integer=True)
+kernel_zero = _define(r"[Cz=0]", "1 if z is in the kernel of C, decided exactly, else 0", integer=True)
+
+# decomposition: the update
+gap_norm = _define(
+    r"\|m^{\mathrm{joint}}-\lambda m^{\mathrm{dec}}\|", "distance of the joint update from lambda times the decomposed one, one prompt", nonnegative=True
+)
+Q_gap = _define(r"Q", "mean squared difference of joint and lambda times decomposed advantages; for lambda = 1, eps = 0, ddof = 0 it is E[z'Cz]", nonnegative=True)
+lambda_max = _define(r"\lambda_{\max}(\mathbb{E}ss^\top)", "largest eigenvalue of the second moment of the score, one prompt", nonnegative=True)
+mean_center = _define(r"\langle u, m\rangle_{\mathrm{joint}}", "centred update of the composite along a direction", real=True)
+mean_center_of = _define_indexed(r"u\cdot m", "centred update of one component along a direction", real=True)
+osc_residual = _define(r"\operatorname{osc}_m(c_m-\mu h_m)", "range over reward classes of composite less mu times effective reward", nonnegative=True)
+osc_residual_of = _define_indexed(r"\operatorname{osc}(R-\mu h)", "range over reward classes of R_k less mu times the effective reward of component k alone", nonnegative=True)
+tv = _define(r"\mathrm{TV}(P^{\star},P_\theta)", "total variation between class laws under an optimal policy and under theta", nonnegative=True)
+mu = _define(r"\mu", "1/lambda >= 0: any choice is allowed; the one that minimizes the right side is taken", nonnegative=True)
+C_star = _define(
+    r"C_{\pi^{\star}}(\theta)", "square root of the sum of (d*(x) / (d(x) pi(a*(x)|x)))^2 over one prompt's nodes, comparator optimal for c", positive=True
+)
+m_norm = _define(r"\|m(\theta)\|", "norm of the expected update of one prompt", nonnegative=True)
+psi_of = _define_indexed(r"\psi", "psi_G at the probability that component k is 1; 0 if it never varies", nonnegative=True)
+psi_min = _define(r"\min_k\psi_G(p_k)", "smallest psi_G over the components that vary and have weight", positive=True)
+p_of = _define_indexed(r"p^{\theta}", "probability that component k is 1", nonnegative=True)
+p_star_of = _define_indexed(r"p^{\star}", "the same under the optimal policy", nonnegative=True)
+one_step = _define(r"\mathbb{E}J(\theta+\eta\hat g)-J(\theta)", "expected gain of one sampled step of the criterion's size, over every group", real=True)
+curl_norm = _define(r"\|\operatorname{curl}\|", "Frobenius norm of the curl", nonnegative=True)
+A_largest = _define(r"\max_i|A^{\mathrm{dec}}_i|", "largest decomposed advantage of a group in magnitude", nonnegative=True)
+S_joint = _define(r"S^{\mathrm{joint}}", "surrogate of a group with joint advantages, unclipped", real=True)
+S_dec = _define(r"S^{\mathrm{dec}}", "surrogate of a group with decomposed advantages, unclipped", real=True)
+Delta = _define(r"\Delta", "largest |A_i^joint - sum_k w_k (sigma_k/sigma_c) A_i^k| of the group", nonnegative=True)
+printed_factor = _define("B", "the printed factor of Delta, any finite number; it meets Delta = 0", positive=True)

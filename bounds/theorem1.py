@@ -158,9 +158,8 @@ def _biased(instance: Instance) -> Measured:
 
 def _enclosed(instance: Instance, weights: tuple[Fraction, ...] | None = None) -> balls.BallUpdate:
     env, scheme = instance.env, instance.scheme
-    logits = [Fraction(float(x)) for x in instance.policy.parameters[env.pair_parameter]]
     process = env if weights is None else env.with_weights(weights)
-    return balls.update(process, logits, scheme.group_size, scheme.normalization, Fraction(scheme.eps), scheme.ddof)
+    return balls.update(process, instance.policy, scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof)
 
 
 def _drift(instance: Instance) -> Measured:

@@ -23,7 +23,7 @@ def page(current: str) -> str:
 
 
 def _section(claim: Claim) -> str:
-    symbols = "; ".join(f"${symbol}$ {meaning(symbol)}" for symbol in sorted(claim.statement.free_symbols, key=str))
+    symbols = "; ".join(f"${symbol}$ {meaning(symbol)}" for symbol in claim.quantities)
     assumptions = "; ".join(f"*{a.name}*: {a.text}" for a in claim.assumptions) or "none"
     lines = [
         f"### {claim.id}: {claim.title}", "", f"$$ {claim.latex()} $$", "", symbols + ".", "",

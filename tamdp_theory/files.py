@@ -235,12 +235,17 @@ def to_dict(env: TAMDP) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def save(env: TAMDP, path: str | Path) -> None:
-    """Write a tamdp/1 file atomically, one node a line."""
+def to_text(env: TAMDP) -> str:
+    """Return the tamdp/1 file of a process as JSON text, one node a line."""
     data = to_dict(env)
     nodes = ",\n  ".join(json.dumps(node, ensure_ascii=False) for node in data.pop("nodes"))
     head = ",\n ".join(f"{json.dumps(key)}: {json.dumps(value, ensure_ascii=False)}" for key, value in data.items())
-    storage.write_atomically(path, "{" + head + ',\n "nodes": [\n  ' + nodes + "]}\n")
+    return "{" + head + ',\n "nodes": [\n  ' + nodes + "]}\n"
+
+
+def save(env: TAMDP, path: str | Path) -> None:
+    """Write a tamdp/1 file atomically."""
+    storage.write_atomically(path, to_text(env))
 
 
 class _Reader:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tamdp_theory import TAMDP, TabularSoftmax, exact
 from tamdp_theory.exact import Scheme
-from tests.strategies import documents, schemes
+from tamdp_theory.strategies import documents, schemes
 
 
 def numbers(env: TAMDP, logits: dict[str, dict[str, float]], scheme: Scheme) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def test_a_node_without_a_choice(content: dict[str, Any], scheme: Scheme) -> Non
 
 
 @settings(max_examples=40, deadline=None)
-@given(documents(two_valued=True), st.integers(2, 4), st.sampled_from(["sum_then_normalize", "normalize_then_sum"]))
+@given(documents(shape="two_valued"), st.integers(2, 4), st.sampled_from(["sum_then_normalize", "normalize_then_sum"]))
 def test_scale_and_shift_of_rewards(content: dict[str, Any], group_size: int, normalization: exact.Normalization) -> None:
     """With eps = 0 the standardized update sees neither the scale nor the offset that all components share."""
     scheme, logits = Scheme(group_size, normalization), draw_logits(content, 3)

@@ -51,7 +51,7 @@ class Claims:
         out.print(f"\n  {statement_text(claim)}\n", markup=False, soft_wrap=True)
         out.print(f"  LaTeX: {claim.latex()}\n", markup=False, soft_wrap=True)
         symbols = Table(box=None, padding=(0, 2), show_header=False)
-        for symbol in sorted(claim.statement.free_symbols, key=str):
+        for symbol in claim.quantities:
             symbols.add_row(plain(str(symbol)), meaning(symbol))
         out.print(symbols)
         out.print("\nassumptions:" if claim.assumptions else "\nassumptions: none")
@@ -74,7 +74,7 @@ def find_claim(claim_id: str) -> bounds.Claim:
 
 def statement_text(claim: bounds.Claim) -> str:
     """The statement on one line of plain text."""
-    names = {symbol: sp.Symbol(_bracketed(plain(str(symbol)))) for symbol in claim.statement.free_symbols}
+    names = {symbol: sp.Symbol(_bracketed(plain(str(symbol)))) for symbol in claim.statement.free_symbols if symbol.is_Symbol}
     lhs, rhs = (sp.sstr(side.xreplace(names), order="none") for side in (claim.statement.lhs, claim.statement.rhs))
     return f"{lhs} {RELATIONS[type(claim.statement).__name__]} {rhs}".replace("**2", "²")
 

@@ -7,11 +7,14 @@ from tamdp_theory.exact.geometry import (
     hessian,
     reward_range,
     score_energy,
+    score_norm_bound,
     smoothness,
 )
-from tamdp_theory.exact.group import NORMALIZATIONS, GroupMoments, Normalization, Scheme, group_moments
+from tamdp_theory.exact.group import NORMALIZATIONS, ContrastPlan, GroupMoments, GroupPlan, Normalization, Scheme, group_moments
 from tamdp_theory.exact.law import PromptLaw, reward_law
+from tamdp_theory.exact.listing import Groups, count_multisets, list_multisets
 from tamdp_theory.exact.potential import curl, potential, potential_slope
+from tamdp_theory.exact.step import StepPlan
 from tamdp_theory.exact.surrogate import Surrogate, surrogate
 from tamdp_theory.exact.trajectories import Trajectories, count_trajectories, enumerate_trajectories
 from tamdp_theory.exact.update import UpdateMoments, UpdatePlan, update_moments
@@ -19,17 +22,22 @@ from tamdp_theory.exact.values import Divergence, Values, divergence, occupancy,
 
 __all__ = [
     "NORMALIZATIONS",
+    "ContrastPlan",
     "Divergence",
     "GradientDomination",
     "GroupMoments",
+    "GroupPlan",
+    "Groups",
     "Normalization",
     "PromptLaw",
     "Scheme",
+    "StepPlan",
     "Surrogate",
     "Trajectories",
     "UpdateMoments",
     "UpdatePlan",
     "Values",
+    "count_multisets",
     "count_trajectories",
     "curl",
     "divergence",
@@ -38,6 +46,7 @@ __all__ = [
     "gradient_domination",
     "group_moments",
     "hessian",
+    "list_multisets",
     "occupancy",
     "optimal_values",
     "policy_gradient",
@@ -46,6 +55,7 @@ __all__ = [
     "reward_law",
     "reward_range",
     "score_energy",
+    "score_norm_bound",
     "smoothness",
     "surrogate",
     "update_moments",

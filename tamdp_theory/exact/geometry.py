@@ -8,7 +8,7 @@ from scipy import sparse
 
 from tamdp_theory.errors import CapacityError, InputError
 from tamdp_theory.exact.passes import backward, best, forward, score_norm
-from tamdp_theory.exact.values import class_rewards_of
+from tamdp_theory.exact.values import class_rewards_of, score_weight
 from tamdp_theory.model import TAMDP, Floats, Ints, check_same_process
 from tamdp_theory.policies.base import Policy
 from tamdp_theory.policies.loglinear import LogLinear
@@ -39,6 +39,37 @@ def score_energy(env: TAMDP, policy: Policy) -> Floats:
         scores = policy.scores()
         norm = np.einsum("pd,pd->p", scores, scores)
     return env.prompt_sum(taken * norm)
+
+
+def score_norm_bound(env: TAMDP, policy: Policy, think_weight: float = 1.0) -> Floats:
+    """Largest eigenvalue of E[s s^T | q] of each prompt (N,), >= 0; at most 1/2 for tabular policies with think_weight 1.
+
+    Tabular with full scores: block diagonal, d(x) (diag pi - pi pi^T). Otherwise a dense matrix: scores at one node need not be
+    centred if its actions have different weights, so products of different decisions stay. CapacityError where it does not fit.
+    """
+    check_same_process(env, policy.env)
+    weight = score_weight(env, think_weight)
+    pi = policy.pair_probability
+    visits, taken = (array[:, 0] for array in forward(env, pi[:, None]))
+    largest = np.zeros(env.n_prompts)
+    if policy.is_tabular and weight is None:
+        table = policy.probabilities()
+        blocks = np.eye(env.n_actions) * table[:, None, :] - table[:, :, None] * table[:, None, :]
+        np.maximum.at(largest, env.node_prompt, visits * np.linalg.eigvalsh(blocks)[:, -1])
+        return largest
+    _check_dense(policy.n_parameters, "parameters")
+    scores = policy.scores() if weight is None else policy.scores() * weight[:, None]
+    tail = np.zeros((env.n_nodes + env.n_classes, policy.n_parameters))
+    for level in reversed(env.levels):
+        tail[level.nodes] = level.members @ (pi[level.pairs, None] * (scores[level.pairs] + level.outgoing @ tail))
+    later = env.kernel @ tail
+    for q, pairs in enumerate(env.prompt_pairs):
+        # sparse products add up in one order whatever the library's threads
+        flow = taken[pairs, None] * scores[pairs]
+        own = sparse.csr_array(scores[pairs].T) @ flow
+        cross = sparse.csr_array(flow.T) @ later[pairs]
+        largest[q] = max(float(np.linalg.eigvalsh(own + cross + cross.T)[-1]), 0.0)
+    return largest
 
 
 def hessian(env: TAMDP, policy: Policy, class_reward: ArrayLike | None = None) -> Floats:
@@ -102,12 +133,18 @@ def smoothness(env: TAMDP, class_reward: ArrayLike | None = None) -> float:
 
 @dataclass(frozen=True)
 class GradientDomination:
-    """optimum J*_r, constant C_r(theta) of L4, gap J*_r - J_r(theta), comparator: the pair chosen at each node (X,)."""
+    """optimum J*_r, constant C_r(theta) of L4, gap J*_r - J_r(theta), comparator: the pair chosen at each node (X,).
+
+    prompt_optimum, prompt_value, prompt_constant (N,): the same on each prompt alone. C_r depends on the comparator and pi only.
+    """
 
     optimum: float
     constant: float
     gap: float
     comparator: Ints
+    prompt_optimum: Floats
+    prompt_value: Floats
+    prompt_constant: Floats
 
 
 def gradient_domination(env: TAMDP, policy: Policy, class_reward: ArrayLike | None = None) -> GradientDomination:
@@ -143,12 +180,18 @@ def gradient_domination(env: TAMDP, policy: Policy, class_reward: ArrayLike | No
     visits = forward(env, chosen)[0][:, 0]
     seen = visits > 0
     ratio = visits[seen] * inverse[comparator[seen]]
-    constant = float(np.linalg.norm(ratio / ratio.max()) * ratio.max()) if np.isfinite(ratio).all() else np.inf
+    largest = np.zeros(env.n_prompts)
+    np.maximum.at(largest, env.node_prompt[seen], ratio)
+    with np.errstate(invalid="ignore"):  # an action of probability zero in floats: no bound
+        squares = np.bincount(env.node_prompt[seen], (ratio / largest[env.node_prompt[seen]]) ** 2, env.n_prompts)
+        constants = np.nan_to_num(largest * np.sqrt(squares), nan=np.inf, posinf=np.inf)
+    constant = float(np.linalg.norm(constants / constants.max()) * constants.max()) if np.isfinite(constants).all() else np.inf
     start = env.prompt_start
     current = backward(env, pi, reward[:, None, None])[0][start, 0, 0]
     optimum = backward(env, chosen, reward[:, None, None])[0][start, 0, 0]
     rho = env.prompt_probability
-    return GradientDomination(float((rho * optimum).sum()), constant, float((rho * (optimum - current)).sum()), comparator)
+    gap = float((rho * (optimum - current)).sum())
+    return GradientDomination(float((rho * optimum).sum()), constant, gap, comparator, optimum, current, constants)
 
 
 def _check_dense(size: int, what: str) -> None:

@@ -135,6 +135,22 @@ class GroupPlan:
         return result
 
 
+@dataclass(frozen=True, eq=False)
+class ContrastPlan(GroupPlan):
+    """Moments of A^joint - share * A^decomposed, the two standardized normalizations in one group (T2.gradient).
+
+    eps and ddof come from the scheme, whose normalization plays no part.
+    """
+
+    share: float = 1.0
+
+    @cached_property
+    def variables(self) -> tuple[tuple[float, tuple[Fraction, ...]], ...]:
+        columns = [(1.0, self.composite)]
+        columns += [(-self.share * float(w), tuple(row[k] for row in self.rewards)) for k, w in enumerate(self.weights)]
+        return tuple((w, values) for w, values in columns if w != 0 and len(set(values)) > 1)
+
+
 class GroupMoments:
     """Group moments at P; each is computed when first read. Shapes lead with the batch shape of P, then (M,) or (M, M)."""
 

@@ -15,8 +15,8 @@ from bounds.theorem1 import component_bandit
 from tamdp_theory import TAMDP, InputError, LogLinear, TabularSoftmax, exact, families
 from tamdp_theory.exact import Scheme
 from tamdp_theory.grpo.enumeration import enumerate_update
+from tamdp_theory.strategies import policies, schemes, tamdps
 from tests.exact.test_geometry import chain
-from tests.strategies import policies, processes, schemes
 
 TRAINING = [claim_id for claim_id in CLAIMS if claim_id.startswith("T1.")]
 MUST_HOLD = (Standing.PROVED, Standing.LITERATURE)
@@ -40,7 +40,7 @@ def test_every_claim_is_complete(claim_id: str) -> None:
     assert claim.latex()
     assert claim.reference
     assert claim.proof
-    for symbol in claim.statement.free_symbols:
+    for symbol in claim.quantities:
         assert symbols.meaning(symbol)
     names = [a.name for a in claim.assumptions]
     assert len(names) == len(set(names))
@@ -62,7 +62,7 @@ def test_no_proved_lemma_is_violated(claim_id: str) -> None:
     claim, seen = CLAIMS[claim_id], dict.fromkeys(Verdict, 0)
 
     @settings(max_examples=40, deadline=None, database=None, derandomize=True)
-    @given(st.data(), processes(two_valued=claim_id in ("L7", "L7.upper", "L7.lower", "L9.two-valued", "L9.decomposed"), one_decision=claim_id == "L3.bandit"))
+    @given(st.data(), tamdps(two_valued=claim_id in ("L7", "L7.upper", "L7.lower", "L9.two-valued", "L9.decomposed"), one_decision=claim_id == "L3.bandit"))
     def run(data: st.DataObject, env: TAMDP) -> None:
         scheme = data.draw(st.sampled_from(claim.schemes)) if claim.schemes else data.draw(schemes())
         check = claim.check(Instance(env, data.draw(policies(env)), scheme, seed=1))

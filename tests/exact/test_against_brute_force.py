@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tamdp_theory import TAMDP, LogLinear, Network, Policy, TabularSoftmax, exact, families
 from tamdp_theory.exact import Scheme, UpdatePlan
+from tamdp_theory.strategies import documents, policies, schemes
 from tests import oracle
-from tests.strategies import documents, policies, schemes
 
 RELATIVE = 1e-10
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from tamdp_theory import CapacityError, InputError, TabularSoftmax, exact, families
+from tamdp_theory import CapacityError, InputError, Network, TabularSoftmax, exact, families
 from tamdp_theory.exact import balls
 
 ENV = families.random_tree(seed=3, prompts=2, tools=1, answers=2, max_tool_depth=1, components=2, levels=5)
@@ -15,8 +15,7 @@ ENV = families.random_tree(seed=3, prompts=2, tools=1, answers=2, max_tool_depth
 @pytest.mark.parametrize(("eps", "ddof"), [(Fraction(0), 0), (Fraction(1, 10), 1)])
 def test_balls_contain_and_pin_down_the_floats(normalization: exact.Normalization, eps: Fraction, ddof: int) -> None:
     policy = TabularSoftmax.random(ENV, np.random.default_rng(0))
-    logits = [Fraction(x) for x in policy.parameters[ENV.pair_parameter].tolist()]
-    found = balls.update(ENV, logits, 3, normalization, eps, ddof)
+    found = balls.update(ENV, policy, 3, normalization, float(eps), ddof)
     expected = exact.update_moments(ENV, policy, 3, normalization, float(eps), ddof)
     pairs = ENV.pair_parameter
     np.testing.assert_allclose([float(x.mid()) for x in found.mean], expected.mean[pairs], atol=1e-15)
@@ -32,14 +31,14 @@ def test_the_smallest_drift_example() -> None:
     found = balls.update(families.drift_bandit(), None, 2, "sum_then_normalize")
     expected = [Fraction(3, 80), Fraction(-3, 80), Fraction(-1, 20), Fraction(1, 20)]
     for ball, value in zip((*found.gradient, *found.mean), expected, strict=True):
-        assert ball.overlaps(balls.enclose(value))
+        assert ball.overlaps(balls.number(value))
         assert float(ball.rad()) < 1e-18
     assert found.drift < 0
-    assert found.drift.overlaps(balls.enclose(Fraction(-3, 800)))
+    assert found.drift.overlaps(balls.number(Fraction(-3, 800)))
 
 
 def test_limits() -> None:
     with pytest.raises(CapacityError, match="terms exceed"):
         balls.update(families.random_tree(), None, 12, "sum_then_normalize")
-    with pytest.raises(InputError, match="one per legal action"):
-        balls.update(ENV, [0], 2, "center")
+    with pytest.raises(InputError, match="tabular and log-linear"):
+        balls.update(ENV, Network(ENV, hidden=2, generator=np.random.default_rng(0)), 2, "center")

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tamdp_theory import TAMDP, CapacityError, InputError, LogLinear, Network, TabularSoftmax, exact, families
+from tamdp_theory.strategies import tabular_policies, tamdps
 from tests import oracle
-from tests.strategies import processes, tabular
 
 
 def chain() -> TAMDP:
@@ -42,18 +42,18 @@ def test_tree_constant_is_attained() -> None:
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.data(), processes())
+@given(st.data(), tamdps())
 def test_hessian_is_below_the_smoothness_constant(data: st.DataObject, env: TAMDP) -> None:
-    policy = data.draw(tabular(env))
+    policy = data.draw(tabular_policies(env))
     norm = np.linalg.norm(exact.hessian(env, policy), 2)
     assert norm <= exact.smoothness(env) + 1e-14
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.data(), processes(max_nodes=2))
+@given(st.data(), tamdps(max_nodes=2))
 def test_gradient_domination(data: st.DataObject, env: TAMDP) -> None:
     """J* by trying every deterministic policy; the inequality; and no optimal comparator with a smaller constant on trees."""
-    policy = data.draw(tabular(env))
+    policy = data.draw(tabular_policies(env))
     found = exact.gradient_domination(env, policy)
     content, counts = env.to_dict(), env.pair_count
     tables = []

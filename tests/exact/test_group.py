@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from tamdp_theory import CapacityError, InputError, exact
 from tamdp_theory.exact import Scheme, group_moments
 from tamdp_theory.exact.states import GridStates, MultisetStates, group_states
+from tamdp_theory.strategies import TableShape, distributions, reward_tables, schemes
+from tamdp_theory.strategies import weights as drawn_weights
 from tests import oracle
-from tests.strategies import rewards_graded, schemes
 
 BITS = [list(bits) for bits in itertools.product((0, 1), repeat=3)]
 
@@ -37,12 +38,11 @@ def brute(probability: np.ndarray, rewards: list[list[Fraction]], weights: list[
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.data(), schemes(4), st.integers(1, 3), st.integers(1, 4))
-def test_moments_equal_enumeration(data: st.DataObject, scheme: Scheme, components: int, classes: int) -> None:
-    rows = data.draw(st.lists(st.lists(rewards_graded, min_size=components, max_size=components), min_size=classes, max_size=classes))
-    weights = data.draw(st.lists(st.sampled_from([Fraction(1), Fraction(1, 5), Fraction(2, 7)]), min_size=components, max_size=components))
-    parts = np.array(data.draw(st.lists(st.integers(1, 9), min_size=classes, max_size=classes)), dtype=float)
-    probability = parts / parts.sum()
+@given(st.data(), schemes(4), st.integers(1, 3), st.integers(1, 4), st.sampled_from(["free", "ties", "two_valued", "complementary"]))
+def test_moments_equal_enumeration(data: st.DataObject, scheme: Scheme, components: int, classes: int, shape: TableShape) -> None:
+    rows = data.draw(reward_tables(classes, components, shape))
+    weights = data.draw(drawn_weights(components))
+    probability = np.array(data.draw(distributions(classes)), dtype=float)
     found = group_moments(probability, rows, weights, scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof)
     for name, expected in brute(probability, rows, weights, scheme).items():
         np.testing.assert_allclose(getattr(found, name), expected, rtol=0, atol=1e-13, err_msg=name)

@@ -1,6 +1,5 @@
 """Advantages against TRL's formulas written in torch, the oracle in Fractions, and ties that are only rounding."""
 
-from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,19 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tamdp_theory import InputError, grpo
+from tamdp_theory.exact import Scheme
+from tamdp_theory.strategies import TableShape, reward_tables, schemes
+from tamdp_theory.strategies import weights as drawn_weights
 from tests import oracle
-from tests.strategies import rewards_graded, schemes
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.data(), schemes(6), st.integers(1, 3))
-def test_against_the_oracle(data: st.DataObject, scheme: object, components: int) -> None:
-    group = data.draw(st.lists(st.tuples(*[rewards_graded] * components), min_size=scheme.group_size, max_size=scheme.group_size))  # type: ignore[attr-defined]
-    weights = data.draw(st.lists(st.sampled_from([Fraction(1), Fraction(1, 5), Fraction(2, 7)]), min_size=components, max_size=components))
+def test_against_the_oracle(data: st.DataObject, scheme: Scheme, components: int) -> None:
+    shape: TableShape = data.draw(st.sampled_from(["free", "ties"]))
+    group = [tuple(row) for row in data.draw(reward_tables(scheme.group_size, components, shape))]
+    weights = data.draw(drawn_weights(components))
     content = {"components": [{"weight": w} for w in weights]}
-    expected = oracle.advantages(content, group, scheme.normalization, scheme.eps, scheme.ddof)  # type: ignore[attr-defined]
+    expected = oracle.advantages(content, group, scheme.normalization, scheme.eps, scheme.ddof)
     rewards = [[float(r) for r in row] for row in group]
-    found = grpo.advantages(rewards, [float(w) for w in weights], scheme.normalization, scheme.eps, scheme.ddof)  # type: ignore[attr-defined]
+    found = grpo.advantages(rewards, [float(w) for w in weights], scheme.normalization, scheme.eps, scheme.ddof)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tamdp_theory import TAMDP, InputError, LogLinear, Network, Policy, TabularSoftmax, exact, families
 from tamdp_theory.exact import NORMALIZATIONS
 from tamdp_theory.policies.base import log_softmax, softmax, to_table
-from tests.strategies import policies, processes
+from tamdp_theory.strategies import policies, tamdps
 
 TREE = families.random_tree(seed=4, prompts=2, tools=1, answers=2, max_tool_depth=1, components=2)
 SEARCH = families.search(prompts=2, max_tool_depth=1)
@@ -45,7 +45,7 @@ def differences(function: Callable[[np.ndarray], np.ndarray], at: np.ndarray, st
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.data(), processes())
+@given(st.data(), tamdps())
 def test_probabilities(data: st.DataObject, env: TAMDP) -> None:
     policy = data.draw(policies(env))
     table, logarithms, allowed = policy.probabilities(), policy.log_probabilities(), legal(env)
@@ -126,7 +126,7 @@ def test_scores_are_derivatives_of_log_probabilities(make: Make, env: TAMDP) -> 
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.data(), processes())
+@given(st.data(), tamdps())
 def test_scores_are_zero_on_average(data: st.DataObject, env: TAMDP) -> None:
     policy = data.draw(policies(env))
     weighted = policy.pair_probability[:, None] * policy.scores()
