@@ -19,7 +19,6 @@ from tamdp_theory import TAMDP, InputError, Policy, TabularSoftmax
 from tamdp_theory.exact import Normalization, Scheme
 from tamdp_theory.model import Floats
 
-
 Bools: TypeAlias = NDArray[np.bool_]
 Quantity: TypeAlias = sp.Symbol | sp.IndexedBase
 
@@ -98,8 +97,8 @@ class Measured:
 
     numbers: floats, or equal-length arrays to be judged jointly (the worst row is reported); for an indexed quantity the index comes
     first. assumptions: name -> met. error: bound on the error of slack, besides rounding. half_width: of a confidence interval of the
-    left side. trivial: the right side says nothing if it is at least this, one number or one a row. scale: magnitude below which numbers are rounding. attained: the bound is known to be
-    an equality on this instance (or on these rows), so it is judged as one.
+    left side. trivial: the right side says nothing if it is at least this, one number or one a row. scale: magnitude below which
+    numbers are rounding. attained: the bound is known to be an equality here (or on these rows), so it is judged as one.
     """
 
     numbers: Mapping[Quantity, Any]

@@ -6,11 +6,10 @@ from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
-from flint import fmpz
 
 from bounds.claim import Instance
 from tamdp_theory import TAMDP, Policy, TabularSoftmax, exact
-from tamdp_theory.exact import GroupPlan, Groups, Scheme
+from tamdp_theory.exact import GroupPlan, Groups, Normalization, Scheme, balls
 from tamdp_theory.exact.law import ClassLaw
 from tamdp_theory.exact.passes import backward
 from tamdp_theory.model import Floats
@@ -32,16 +31,8 @@ def groups(instance: Instance, limit: int = MAX_GROUPS) -> Iterator[Groups]:
 
 
 def is_zero(terms: list[tuple[Fraction, int]]) -> bool:
-    """Whether sum a sqrt(n) = 0 (a rational, n > 0 integer), exactly: square roots of distinct square-free integers are independent."""
-    total: dict[int, Fraction] = {}
-    for a, n in terms:
-        if a:
-            root, rest = 1, 1
-            for prime, power in fmpz(n).factor():
-                root *= int(prime) ** (power // 2)
-                rest *= int(prime) ** (power % 2)
-            total[rest] = total.get(rest, Fraction(0)) + a * root
-    return not any(total.values())
+    """Whether sum a sqrt(n) = 0 (a rational, n > 0 integer), exactly."""
+    return balls.is_zero(sum((balls.number(a) * balls.root(balls.number(n)) for a, n in terms), balls.ZERO))
 
 
 def agree(table: Groups, row: int) -> bool:
@@ -67,6 +58,29 @@ def in_kernel(table: Groups, row: int) -> bool:
         if not is_zero(terms):
             return False
     return True
+
+
+def opposite(env: TAMDP) -> bool:
+    """Whether there are two components and, on each prompt, one falls linearly as the other rises."""
+    if env.n_components != 2:
+        return False
+    for classes in env.prompt_classes:
+        rows = sorted({env.exact_class_rewards[c] for c in classes})
+        (x, y), (u, v) = rows[0], rows[-1]
+        line = all((b - y) * (u - x) == (a - x) * (v - y) for a, b in rows)
+        if len(rows) > 1 and not (line and u > x and v < y):
+            return False
+    return True
+
+
+def scheme_of(scheme: Scheme, normalization: Normalization) -> Scheme:
+    """The same group size, eps and ddof under another normalization."""
+    return Scheme(scheme.group_size, normalization, scheme.eps, scheme.ddof)
+
+
+def both(scheme: Scheme) -> tuple[Scheme, Scheme]:
+    """The joint and the decomposed scheme of one group size, eps and ddof."""
+    return scheme_of(scheme, "sum_then_normalize"), scheme_of(scheme, "normalize_then_sum")
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +151,8 @@ def best_scale(rewards: Floats, effective: Floats, weights: Floats, total_variat
     if not np.isfinite(slope):
         return 0.0
     found = np.unique(np.append(kinks[np.isfinite(kinks) & (kinks > 0)], 0.0))
+    # kinks that differ by rounding would make the search below compare rounding errors
+    found = found[np.append(True, np.diff(found) > 1e-9 * found[1:])]
 
     def value(i: int) -> float:
         return float(total_variation * np.ptp(rewards - found[i] * effective, axis=0) @ weights + found[i] * slope)

@@ -132,18 +132,26 @@ A_part = _define_indexed(r"A", "advantage of a member from one standardized comp
 A_joint_of = _define_indexed(r"A^{\mathrm{joint}}_{\cdot}", "joint advantages of the members", real=True)
 A_sum_of = _define_indexed(r"A^{\mathrm{dec}}_{\cdot}", "decomposed advantages of the members", real=True)
 gap_zero = _define(r"[z^\top C z=0]", "1 if joint and decomposed advantages agree in the group, decided exactly, else 0", integer=True)
+together = _define(
+    r"[\text{together}]", "1 if every component with weight varies in the group and all of them are perfectly positively correlated, else 0", integer=True
+)
 kernel_zero = _define(r"[Cz=0]", "1 if z is in the kernel of C, decided exactly, else 0", integer=True)
 
 # decomposition: the update
 gap_norm = _define(
-    r"\|m^{\mathrm{joint}}-\lambda m^{\mathrm{dec}}\|", "distance of the joint update from lambda times the decomposed one, one prompt", nonnegative=True
+    r"\|m^{\mathrm{joint}}-\lambda m^{\mathrm{dec}}\|", "distance of the joint update from lambda times the decomposed one, one prompt",
+    nonnegative=True,
 )
-Q_gap = _define(r"Q", "mean squared difference of joint and lambda times decomposed advantages; for lambda = 1, eps = 0, ddof = 0 it is E[z'Cz]", nonnegative=True)
+Q_gap = _define(
+    "Q", "mean squared difference of joint and lambda times decomposed advantages; E[z'Cz] for lambda = 1, eps = 0, ddof = 0", nonnegative=True
+)
 lambda_max = _define(r"\lambda_{\max}(\mathbb{E}ss^\top)", "largest eigenvalue of the second moment of the score, one prompt", nonnegative=True)
 mean_center = _define(r"\langle u, m\rangle_{\mathrm{joint}}", "centred update of the composite along a direction", real=True)
 mean_center_of = _define_indexed(r"u\cdot m", "centred update of one component along a direction", real=True)
 osc_residual = _define(r"\operatorname{osc}_m(c_m-\mu h_m)", "range over reward classes of composite less mu times effective reward", nonnegative=True)
-osc_residual_of = _define_indexed(r"\operatorname{osc}(R-\mu h)", "range over reward classes of R_k less mu times the effective reward of component k alone", nonnegative=True)
+osc_residual_of = _define_indexed(
+    r"\operatorname{osc}(R-\mu h)", "range over reward classes of R_k less mu times the effective reward of component k alone", nonnegative=True
+)
 tv = _define(r"\mathrm{TV}(P^{\star},P_\theta)", "total variation between class laws under an optimal policy and under theta", nonnegative=True)
 mu = _define(r"\mu", "1/lambda >= 0: any choice is allowed; the one that minimizes the right side is taken", nonnegative=True)
 C_star = _define(

@@ -5,14 +5,15 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from bounds.claim import Check, Claim, Instance, Verdict
-from tamdp_theory import CapacityError, TabularSoftmax, files
+from tamdp_theory import CapacityError, LogLinear, TabularSoftmax, files
 from tamdp_theory.strategies import policies, schemes, tamdps
 
-_DEFAULTS = {"derandomize": True, "database": None, "deadline": None}
+# no explanation of a failure by lines of code: the instance is the explanation
+_DEFAULTS = {"derandomize": True, "database": None, "deadline": None, "phases": tuple(phase for phase in Phase if phase is not Phase.explain)}
 
 
 @st.composite
@@ -72,9 +73,13 @@ def claim_test(
 def describe(check: Check, instance: Instance) -> str:
     """A check and all that is needed to make its instance again: the process as a tamdp/1 file, the policy's parameters, the scheme."""
     policy = instance.policy
-    lines = [f"{check.claim_id} {check.verdict}: lhs {check.lhs!r}, rhs {check.rhs!r}, slack {check.slack!r}, error {check.error!r}"]
-    lines.append(f"check: {json.dumps(check.to_dict(), ensure_ascii=False)}")
-    lines.append(f"scheme: {instance.scheme}, seed {instance.seed}, think_weight {instance.think_weight}, steps {instance.steps}, runs {instance.runs}")
-    shown = policy.logits if isinstance(policy, TabularSoftmax) else policy.parameters
-    lines.append(f"policy: {type(policy).__name__} {json.dumps(shown.tolist())}")
-    return "\n".join([*lines, f"process: {files.to_text(instance.env)}"])
+    shown = {"logits" if isinstance(policy, TabularSoftmax) else "parameters": policy.parameters.tolist()}
+    if isinstance(policy, LogLinear):
+        shown["features"] = policy.features.tolist()
+    return "\n".join([
+        f"{check.claim_id} {check.verdict}: lhs {check.lhs!r}, rhs {check.rhs!r}, slack {check.slack!r}, error {check.error!r}",
+        f"check: {json.dumps(check.to_dict(), ensure_ascii=False)}",
+        f"scheme: {instance.scheme}, seed {instance.seed}, think_weight {instance.think_weight}, steps {instance.steps}, runs {instance.runs}",
+        f"policy: {type(policy).__name__} {json.dumps(shown)}",
+        f"process: {files.to_text(instance.env)}",
+    ])  # fmt: skip

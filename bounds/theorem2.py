@@ -1,26 +1,31 @@
-"""Theorem 2 of the paper, reward decomposition, as theory.md section 6 states and proves it: joint against per-component advantages."""
+"""Theorem 2 of the paper, reward decomposition, as theory.md section 6 states and proves it: joint against per-component advantages.
 
-from dataclasses import dataclass
+``benefit`` says when decomposition helps: both sides of T2.benefit and the exact expected one-step gain.
+"""
+
 from fractions import Fraction
 
 import numpy as np
 import sympy as sp
 
 from bounds import symbols as s
+from bounds import theorem2_groups as g
+from bounds.benefit import Benefit, Progress, benefit, progress
 from bounds.claim import Assumption, Claim, Evidence, Instance, Measured, Standing, unmet
-from bounds.decomposition import Shortfall, agree, best_scale, groups, in_kernel, shortfalls
-from bounds.lemmas import JOINT, TABULAR, THREE_VALUES, closed_rows, direction_of
-from tamdp_theory import TAMDP, CapacityError, Policy, TabularSoftmax, exact, families
-from tamdp_theory.exact import ContrastPlan, GroupPlan, Groups, Normalization, Scheme, StepPlan, balls
+from bounds.decomposition import Shortfall, best_scale, both, shortfalls
+from bounds.lemmas import CENTER, JOINT, TABULAR, THREE_VALUES, closed_rows, direction_of
+from tamdp_theory import TAMDP, CapacityError, TabularSoftmax, exact, families
+from tamdp_theory.exact import ContrastPlan, GroupPlan, Normalization, Scheme, StepPlan, balls
 from tamdp_theory.exact.law import ClassLaw
-from tamdp_theory.model import Floats
+
+__all__ = ["CLAIMS", "Benefit", "Progress", "benefit", "progress"]
 
 NO_EPS = Assumption("no eps", "eps = 0")
 ACTIVE = Assumption("active group", "in some group the composite varies")
 GAP = Assumption("gap", "on some prompt joint and decomposed advantages differ")
 UNIT_TOTAL = Assumption("weights sum to one", "W = 1")
-COMONOTONE = Assumption("comonotone", "the groups in which every component varies and all are perfectly positively correlated")
-UNCORRELATED = Assumption("uncorrelated", "the groups in which components are uncorrelated and have one spread; equal weights")
+COMONOTONE = Assumption("comonotone groups", "the groups in which every component with weight varies and all of them are perfectly positively correlated")
+UNCORRELATED = Assumption("uncorrelated groups", "the groups in which components are uncorrelated and have one spread; equal weights")
 DECOMPOSED = Assumption("decomposed", "normalization is normalize_then_sum")
 ZERO_ONE = Assumption("zero-one", "components with weight are 0 or 1")
 SOLVABLE = Assumption("solvable", "no component is less likely to be 1 under the optimal policy")
@@ -28,193 +33,12 @@ TWO_VALUED = Assumption("two-valued components", "each component with weight tak
 INFORMATIVE = Assumption("informative", "some group moves the policy: E||g||^2 > 0")
 LISTABLE = Assumption("listable", "groups of trajectories are few enough to be listed; one prompt if parameters are shared")
 COMPLEMENTARY = Assumption("complementary", "two components that add up to one")
+OPPOSITE = Assumption("opposite", "two components; on each prompt one falls linearly as the other rises")
+COMPOSITE_VARIES = Assumption("composite varies", "the composite is not constant, so there is something to learn")
 EQUAL = Assumption("equal weights", "all weights are equal")
 CHANCE = Assumption("Delta = 0", "the printed error term vanishes in every group, decided exactly")
 
 MAX_LISTED = 3000  # groups of trajectories whose steps a check follows
-
-
-def _all_groups(instance: Instance) -> list[Groups]:
-    return list(groups(instance))
-
-
-# -- single groups ------------------------------------------------------------------------------------------------
-
-
-def _identity(instance: Instance) -> Measured:
-    scheme, env = instance.scheme, instance.env
-    conditions = {"no eps": scheme.eps == 0}
-    if failed := unmet(instance, conditions):
-        return failed
-    joint, parts, spreads, totals = [], [], [], []
-    for table in _all_groups(instance):
-        active = table.composite.squares != 0
-        size = table.size
-        joint.append(table.composite.advantages(scheme.eps, scheme.ddof)[active].ravel())
-        parts.append(np.stack([column.advantages(scheme.eps, scheme.ddof)[active].ravel() for column in table.components]))
-        spreads.append(np.stack([np.repeat(column.spread(scheme.ddof)[active], size) for column in table.components]))
-        totals.append(np.repeat(table.composite.spread(scheme.ddof)[active], size))
-    conditions["active group"] = any(len(part) for part in joint)
-    if not conditions["active group"]:
-        return Measured({}, conditions)
-    numbers = {
-        s.A_joint: np.concatenate(joint), s.A_part: np.concatenate(parts, axis=1), s.sigma: np.concatenate(spreads, axis=1),
-        s.sigma_c: np.concatenate(totals), s.w: env.weights, s.K: env.n_components,
-    }  # fmt: skip
-    return Measured(numbers, conditions)
-
-
-def _spread(instance: Instance) -> Measured:
-    env, ddof = instance.env, instance.scheme.ddof
-    tables = _all_groups(instance)
-    numbers = {
-        s.sigma_c: np.concatenate([table.composite.spread(ddof) for table in tables]),
-        s.sigma: np.concatenate([np.stack([column.spread(ddof) for column in table.components]) for table in tables], axis=1),
-        s.corr: np.moveaxis(np.concatenate([table.correlation for table in tables]), 0, -1), s.w: env.weights, s.K: env.n_components,
-    }  # fmt: skip
-    return Measured(numbers, {}, scale=env.total_weight**2)
-
-
-def _advantage_gap(instance: Instance) -> Measured:
-    env, scheme = instance.env, instance.scheme
-    conditions = {"no eps": scheme.eps == 0}
-    if failed := unmet(instance, conditions):
-        return failed
-    tables = _all_groups(instance)
-    joint, split = (np.concatenate([table.advantages(one) for table in tables]) for one in _both(scheme))
-    numbers = {
-        s.A_joint_of: joint.T, s.A_sum_of: split.T, s.z: np.concatenate([table.gap(scheme.ddof) for table in tables]).T,
-        s.corr: np.moveaxis(np.concatenate([table.correlation for table in tables]), 0, -1), s.K: env.n_components, s.G: scheme.group_size,
-        s.kappa_ddof: scheme.kappa if scheme.ddof else 1.0,
-    }  # fmt: skip
-    return Measured(numbers, conditions, scale=max(env.total_weight, 1.0) ** 2)
-
-
-def _lossless(instance: Instance) -> Measured:
-    conditions = {"no eps": instance.scheme.eps == 0}
-    if failed := unmet(instance, conditions):
-        return failed
-    tables = list(groups(instance, 200))
-    rows = [(agree(table, row), in_kernel(table, row)) for table in tables for row in range(len(table.members))]
-    zero, kernel = np.array(rows, dtype=float).T
-    return Measured({s.gap_zero: zero, s.kernel_zero: kernel}, conditions, evidence=Evidence.CERTIFIED)
-
-
-def _chosen_groups(instance: Instance, name: str) -> tuple[dict[str, bool], Floats, Floats]:
-    """Advantages (n,) of the members of the groups that a special case speaks of, or of all if it is dropped."""
-    env, scheme = instance.env, instance.scheme
-    joint, split, seen = [], [], False
-    for table in _all_groups(instance):
-        chosen = _COMONOTONE_OR_NOT[name](table)
-        seen = seen or bool(chosen.any())
-        if name in instance.without:
-            chosen = np.ones(len(chosen), dtype=bool)
-        joint.append(table.advantages(_both(scheme)[0])[chosen].ravel())
-        split.append(table.advantages(_both(scheme)[1])[chosen].ravel())
-    equal = name != "uncorrelated" or len(set(env.exact_weights)) == 1
-    return {name: seen and equal, "no eps": scheme.eps == 0}, np.concatenate(joint), np.concatenate(split)
-
-
-def _comonotone_groups(table: Groups) -> np.ndarray:
-    chosen = np.ones(len(table.members), dtype=bool)
-    for k, one in enumerate(table.components):
-        for m in range(k + 1):
-            other = table.components[m]
-            chosen &= (one.squares != 0) & (table.covariance(k, m) > 0) & (table.covariance(k, m) ** 2 == one.squares * other.squares)
-    return chosen
-
-
-def _uncorrelated_groups(table: Groups) -> np.ndarray:
-    first = table.components[0]
-    chosen = first.squares != 0
-    for k, one in enumerate(table.components):
-        chosen = chosen & (one.squares * first.denominator**2 == first.squares * one.denominator**2)
-        for m in range(k):
-            chosen = chosen & (table.covariance(k, m) == 0)
-    return chosen
-
-
-_COMONOTONE_OR_NOT = {"comonotone": _comonotone_groups, "uncorrelated": _uncorrelated_groups}
-
-
-def _same_in_comonotone(instance: Instance) -> Measured:
-    conditions, joint, split = _chosen_groups(instance, "comonotone")
-    conditions["weights sum to one"] = sum(instance.env.exact_weights) == 1
-    if failed := unmet(instance, conditions):
-        return failed
-    return Measured({s.A_joint: joint, s.A_sum: split}, conditions)
-
-
-def _scaled_if_uncorrelated(instance: Instance) -> Measured:
-    conditions, joint, split = _chosen_groups(instance, "uncorrelated")
-    if failed := unmet(instance, conditions):
-        return failed
-    return Measured({s.A_joint: joint, s.A_sum: split, s.K: instance.env.n_components, s.W: instance.env.total_weight}, conditions)
-
-
-def _cancel(instance: Instance) -> Measured:
-    env, scheme = instance.env, instance.scheme
-    rows = env.exact_class_rewards
-    conditions = {
-        "complementary": env.n_components == 2 and all(sum(row) == 1 for row in rows), "equal weights": len(set(env.exact_weights)) == 1,
-    }  # fmt: skip
-    if failed := unmet(instance, conditions):
-        return failed
-    one = scheme_of(scheme, "normalize_then_sum")
-    found = [balls.group_advantages(table, one, row) for table in groups(instance, 200) for row in range(len(table.members))]
-    largest = balls.ball(balls.largest(found))
-    return Measured({s.A_largest: float(largest.mid())}, conditions, error=float(largest.rad()), evidence=Evidence.CERTIFIED)
-
-
-def _printed(instance: Instance) -> Measured:
-    env, policy, scheme = instance.env, instance.policy, instance.scheme
-    old = instance.reference if instance.reference is not None else policy.with_parameters(np.zeros(policy.n_parameters))
-    conditions = {"listable": exact.count_trajectories(env) <= 10_000}
-    if failed := unmet(instance, conditions):
-        return failed
-    paths = exact.enumerate_trajectories(env)
-    ratio = np.exp(paths.log_policy((policy.pair_log_probability - old.pair_log_probability)[:, None]))[:, 0]
-    joint, split, vanishes = [], [], True
-    for q, table in enumerate(trajectory_groups(env, paths, scheme.group_size, instance.seed)):
-        own = ratio[paths.prompt == q]
-        for side, one in zip((joint, split), _both(scheme), strict=True):
-            side.append((own[table.members] * table.advantages(one)).mean(axis=1))
-        vanishes = vanishes and _delta_vanishes(table)
-    conditions["Delta = 0"] = vanishes
-    if failed := unmet(instance, conditions):
-        return failed
-    numbers = {s.S_joint: np.concatenate(joint), s.S_dec: np.concatenate(split), s.Delta: 0.0, s.printed_factor: 1.0}
-    return Measured(numbers, conditions)
-
-
-def trajectory_groups(env: TAMDP, paths: exact.Trajectories, size: int, seed: int) -> list[Groups]:
-    """Groups of trajectories of each prompt, all or 2000 drawn with the seed; members are places among the prompt's trajectories."""
-    generator, found = np.random.default_rng(seed), []
-    for q in range(env.n_prompts):
-        classes = paths.reward_class[paths.prompt == q]
-        if exact.count_multisets(len(classes), size) <= 2000:
-            members = exact.list_multisets(len(classes), size)[0]
-        else:
-            members = generator.integers(len(classes), size=(2000, size))
-        found.append(Groups(members, tuple(env.exact_class_rewards[c] for c in classes), env.exact_weights))
-    return found
-
-
-def _delta_vanishes(table: Groups) -> bool:
-    """sigma_c Delta_i = c_i - mean - sum_k w_k (R_ki - mean) in every group, in integers over one denominator."""
-    total = table.composite.deviation.astype(object) * Fraction(1, table.composite.denominator)
-    for w, column in zip(table.weights, table.components, strict=True):
-        total = total - column.deviation.astype(object) * (w / column.denominator)
-    return not total.any()
-
-
-def scheme_of(scheme: Scheme, normalization: Normalization) -> Scheme:
-    """The same group size, eps and ddof under another normalization."""
-    return Scheme(scheme.group_size, normalization, scheme.eps, scheme.ddof)
-
-
-def _both(scheme: Scheme) -> tuple[Scheme, Scheme]:
-    return scheme_of(scheme, "sum_then_normalize"), scheme_of(scheme, "normalize_then_sum")
 
 
 # -- the expected update ------------------------------------------------------------------------------------------
@@ -228,11 +52,11 @@ def _gradient_gap(instance: Instance, bound: str) -> Measured:
         return failed
     law = ClassLaw.of(env, policy.pair_probability[:, None], instance.think_weight)
     energy = law.energy(policy)[:, 0]
-    norms = exact.score_norm_bound(env, policy, instance.think_weight)
+    norms = exact.score_norm_bound(env, policy, instance.think_weight) if bound == "largest" else np.full(env.n_prompts, 0.5)
     rows, attained = [], []
     for q, classes in enumerate(env.prompt_classes):
         p, table = law.probability[classes, 0], tuple(env.exact_class_rewards[c] for c in classes)
-        joint, split = (GroupPlan(table, env.exact_weights, one).moments(p) for one in _both(scheme))
+        joint, split = (GroupPlan(table, env.exact_weights, one).moments(p) for one in both(scheme))
         contrast = ContrastPlan(table, env.exact_weights, scheme).moments(p)
         alpha, gamma, one = float(p @ joint.second), float(p @ split.second), float(p @ contrast.second)
         beta = (alpha + gamma - one) / 2
@@ -240,7 +64,7 @@ def _gradient_gap(instance: Instance, bound: str) -> Measured:
         gradient = law.gradients(policy, q)
         # two classes and G <= 3: every group that is not silent has one spread, so the advantages' part of Cauchy-Schwarz is exact;
         # the scores' part is where the largest eigenvalue is along grad P with nothing left within a class
-        whole = {"largest": norms[q], "energy": energy[classes].sum(), "tabular": 0.5}[bound]
+        whole = energy[classes].sum() if bound == "energy" else norms[q]
         along = float((gradient[0] ** 2).sum()) / max(float(p.prod()), 1e-300)
         tight = scheme.group_size <= 3 and len(p) == 2 and whole <= along * (1 + 1e-9)
         for share, gap in ((1.0, one), (beta / gamma, alpha - beta**2 / gamma)) if gamma > 0 else ():
@@ -265,7 +89,8 @@ def _center_is_linear(instance: Instance) -> Measured:
     whole = exact.UpdatePlan(env, scheme, instance.think_weight).moments(policy).mean @ direction
     units = [tuple(Fraction(int(j == k)) for j in range(env.n_components)) for k in range(env.n_components)]
     parts = [exact.UpdatePlan(env.with_weights(unit), scheme, instance.think_weight).moments(policy).mean @ direction for unit in units]
-    return Measured({s.mean_center: float(whole), s.mean_center_of: np.array(parts), s.w: env.weights, s.K: env.n_components}, conditions, scale=env.total_weight)
+    numbers = {s.mean_center: float(whole), s.mean_center_of: np.array(parts), s.w: env.weights, s.K: env.n_components}
+    return Measured(numbers, conditions, scale=env.total_weight)
 
 
 def _shortfalls(instance: Instance, conditions: dict[str, bool]) -> list[Shortfall] | Measured:
@@ -358,79 +183,13 @@ def _open(instance: Instance) -> Measured:
     return Measured({s.curl_norm: float(norm.mid())}, conditions, error=float(norm.rad()), scale=0.0, evidence=Evidence.CERTIFIED)
 
 
-# -- when decomposition helps -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Progress:
-    """One update of T2.benefit: drift <grad J, m>, second_moment E||g||^2, the guaranteed gain and its step size, the exact expected
-    gain at that step, and the best step size found with its exact expected gain (``StepPlan``)."""
-
-    drift: float
-    second_moment: float
-    guaranteed: float
-    step: float
-    gain: float
-    best_step: float
-    best_gain: float
-
-
-@dataclass(frozen=True)
-class Benefit:
-    """T2.benefit at one policy, joint against decomposed."""
-
-    joint: Progress
-    decomposed: Progress
-
-    @property
-    def promised(self) -> bool:
-        """Whether the criterion says that decomposition helps: its guaranteed gain is larger."""
-        return self.decomposed.guaranteed > self.joint.guaranteed
-
-    @property
-    def realized(self) -> bool:
-        """Whether the exact expected gain at the best step is larger decomposed."""
-        return self.decomposed.best_gain > self.joint.best_gain
-
-
-def benefit(env: TAMDP, policy: Policy, group_size: int = 4, eps: float = 0.0, ddof: int = 0, max_groups: int = 20_000) -> Benefit:
-    """Both sides of T2.benefit and the exact expected one-step gains of the joint and the decomposed update.
-
-    Tabular policies, or one prompt. Raises CapacityError beyond ``max_groups`` groups of trajectories on a prompt.
-    """
-    joint, split = (progress(env, policy, one, max_groups) for one in _both(Scheme(group_size, "center", eps, ddof)))
-    return Benefit(joint, split)
-
-
-def progress(env: TAMDP, policy: Policy, scheme: Scheme, max_groups: int = 20_000) -> Progress:
-    """``Progress`` of one scheme; the best step is searched between 1/100 and 1000 over L_J."""
-    moments = exact.UpdatePlan(env, scheme).moments(policy)
-    drift = float(exact.policy_gradient(env, policy) @ moments.mean)
-    smooth, second, start = exact.smoothness(env), moments.second_moment, exact.values(env, policy).total
-    plan = StepPlan(env, policy, scheme, max_groups)
-    if smooth == 0 or second == 0:
-        return Progress(drift, second, 0.0, 0.0, 0.0, 0.0, 0.0)
-    step = max(drift, 0.0) / (smooth * second)
-    sizes = np.geomspace(1e-2, 1e3, 26) / smooth
-    for _ in range(2):
-        gains = plan.objective(sizes) - start
-        top = int(np.argmax(gains))
-        best, found = float(sizes[top]), float(gains[top])
-        sizes = np.geomspace(sizes[max(top - 1, 0)], sizes[min(top + 1, len(sizes) - 1)], 13)
-    gain = float(plan.objective(step)[0]) - start
-    guaranteed = max(drift, 0.0) ** 2 / (2 * smooth * second)
-    if found <= 0:  # no step helps: stay
-        best, found = 0.0, 0.0
-    return Progress(drift, second, guaranteed, step, gain, best, found)
-
-
 def _benefit(instance: Instance) -> Measured:
     env, policy = instance.env, instance.policy
     conditions = {"tabular": policy.is_tabular, "listable": policy.is_tabular or env.n_prompts == 1}
     if failed := unmet(instance, conditions):
         return failed
     rows = []
-    for scheme in _both(instance.scheme):
+    for scheme in both(instance.scheme):
         moments = exact.UpdatePlan(env, scheme).moments(policy)
         drift = float(exact.policy_gradient(env, policy) @ moments.mean)
         smooth, second = exact.smoothness(env), moments.second_moment
@@ -462,6 +221,11 @@ def _complements() -> Instance:
     return Instance(env, TabularSoftmax(env), Scheme(2, "normalize_then_sum"))
 
 
+def _opposites() -> Instance:
+    env = families.bandit([(0, "1/2"), (1, 0)], weights=("1/2", "1/2"), name="opposites")
+    return Instance(env, TabularSoftmax(env), Scheme(3, "normalize_then_sum"))
+
+
 def _two_bits(normalization: Normalization) -> Instance:
     """Two 0/1 components of equal weight, free to be 0 or 1: the composite takes three values."""
     env = families.bandit([(0, 0), (1, 0), (0, 1), (1, 1)], weights=("1/2", "1/2"), name="two-bits")
@@ -478,13 +242,13 @@ _PROGRESS = sp.Max(s.drift, 0) ** 2 / (2 * s.L_J * s.second_law)
 CLAIMS = (
     Claim(
         "T2.identity", "The joint advantage is a reweighted sum of the components'", PROVED, "identity",
-        sp.Eq(s.A_joint, sp.Sum(s.w[s.k] * s.sigma[s.k] * s.A_part[s.k], _k) / s.sigma_c), _identity, "docs/theory.md", (NO_EPS, ACTIVE),
+        sp.Eq(s.A_joint, sp.Sum(s.w[s.k] * s.sigma[s.k] * s.A_part[s.k], _k) / s.sigma_c), g.measure_identity, "docs/theory.md", (NO_EPS, ACTIVE),
         "c - mean c = sum w_k (R_k - mean R_k), divided by sigma_c. The paper's Delta is this identity, so always 0: it measures nothing.", (), _PAIR,
         weighted=True,
     ),
     Claim(
         "T2.identity.spread", "The composite's deviation", PROVED, "identity",
-        sp.Eq(s.sigma_c**2, sp.Sum(s.w[s.k] * s.w[s.l] * s.sigma[s.k] * s.sigma[s.l] * s.corr[s.k, s.l], _k, _l)), _spread, "docs/theory.md", (),
+        sp.Eq(s.sigma_c**2, sp.Sum(s.w[s.k] * s.w[s.l] * s.sigma[s.k] * s.sigma[s.l] * s.corr[s.k, s.l], _k, _l)), g.measure_spread, "docs/theory.md", (),
         "Variance of a sum.", ("T2.identity",), _PAIR, weighted=True,
     ),
     Claim(
@@ -492,13 +256,14 @@ CLAIMS = (
         sp.Eq(
             sp.Sum((s.A_joint_of[s.i] - s.A_sum_of[s.i]) ** 2, _i) / s.G,
             s.kappa_ddof * sp.Sum(s.z[s.k] * s.corr[s.k, s.l] * s.z[s.l], _k, _l),
-        ), _advantage_gap, "docs/theory.md", (NO_EPS,),
+        ), g.measure_advantage_gap, "docs/theory.md", (NO_EPS,),
         "By T2.identity the difference is sum z_k A^k, and the standardized components have second moments C.", ("T2.identity",), _PAIR, weighted=True,
     ),
     Claim(
         "T2.gradient", "Distance of the joint from the decomposed update", PROVED, "inequality",
         sp.Le(s.gap_norm, sp.sqrt(s.kappa * s.Q_gap * s.lambda_max)), lambda i: _gradient_gap(i, "largest"), "docs/theory.md", (GAP,),
-        "Advantages sum to zero, so scores may be centred in the group; then Cauchy-Schwarz along every direction.", ("L5", "T2.advantage"), _ANY_EPS,
+        "Advantages sum to zero, so scores may be centred in the group; then Cauchy-Schwarz along every direction. Attained at G = 2 and 3.",
+        ("L5", "T2.advantage"), _ANY_EPS,
         weighted=True,
     ),
     Claim(
@@ -512,24 +277,30 @@ CLAIMS = (
         ("T2.gradient",), _ANY_EPS,
     ),
     Claim(
-        "T2.lossless", "Nothing is lost exactly where z is in the kernel of C", PROVED, "equivalence", sp.Eq(s.gap_zero, s.kernel_zero), _lossless,
+        "T2.lossless", "Nothing is lost exactly where z is in the kernel of C", PROVED, "equivalence", sp.Eq(s.gap_zero, s.kernel_zero), g.measure_lossless,
         "docs/theory.md", (NO_EPS,), "C is positive semidefinite, so z'Cz = 0 iff Cz = 0; by T2.advantage z'Cz is the squared difference.",
         ("T2.advantage",), _PAIR, _complements, weighted=True,
     ),
     Claim(
+        "T2.lossless.exactly", "Nothing is lost exactly where all components move together", PROVED, "equivalence", sp.Eq(s.gap_zero, s.together),
+        g.measure_lossless_exactly, "docs/theory.md", (NO_EPS, UNIT_TOTAL, ACTIVE),
+        "||sum w_k Z_k|| <= sum w_k = 1 for standardized Z_k, with equality iff all are equal; the joint advantage has norm 1.",
+        ("T2.lossless",), _PAIR, lambda: _two_bits("normalize_then_sum"), weighted=True,
+    ),
+    Claim(
         "T2.lossless.comonotone", "Nothing is lost where all components move together", PROVED, "identity", sp.Eq(s.A_joint, s.A_sum),
-        _same_in_comonotone, "docs/theory.md", (COMONOTONE, UNIT_TOTAL, NO_EPS),
+        g.measure_same_in_comonotone, "docs/theory.md", (COMONOTONE, UNIT_TOTAL, NO_EPS),
         "All A^k are one A, and sum w_k sigma_k = sigma_c, so both sides are A. A silent component breaks it.", ("T2.identity",), _PAIR, weighted=True,
     ),
     Claim(
         "T2.lossless.center", "Centred advantages decompose", PROVED, "identity",
         sp.Eq(s.mean_center, sp.Sum(s.w[s.k] * s.mean_center_of[s.k], _k)), _center_is_linear, "docs/theory.md",
-        (Assumption("center", "advantages are centred, not scaled"),), "c - mean c is linear in the components.", ("L5",),
+        (CENTER,), "c - mean c is linear in the components.", ("L5",),
         (Scheme(2, "center"), Scheme(8, "center")), weighted=True,
     ),
     Claim(
         "T2.scale", "Uncorrelated components of one spread differ by a factor", PROVED, "identity", sp.Eq(s.A_joint, sp.sqrt(s.K) / s.W * s.A_sum),
-        _scaled_if_uncorrelated, "docs/theory.md", (UNCORRELATED, NO_EPS), "sigma_c = (W/K) sigma sqrt K in T2.identity.", ("T2.identity",), _PAIR,
+        g.measure_scaled_if_uncorrelated, "docs/theory.md", (UNCORRELATED, NO_EPS), "sigma_c = (W/K) sigma sqrt K in T2.identity.", ("T2.identity",), _PAIR,
         lambda: _two_bits("normalize_then_sum"), weighted=True,
     ),
     Claim(
@@ -576,12 +347,19 @@ CLAIMS = (
         lambda: _two_bits("sum_then_normalize"),
     ),
     Claim(
-        "T2.cancel", "Complementary components cancel", PROVED, "example", sp.Eq(s.A_largest, 0), _cancel, "docs/theory.md", (COMPLEMENTARY, EQUAL),
-        "R_2 = 1 - R_1 has the opposite deviations and the same spread.", (), (), _complements, weighted=True,
+        "T2.cancel", "Complementary components cancel", PROVED, "example", sp.Eq(s.A_largest, 0), lambda i: g.measure_cancel(i, False), "docs/theory.md",
+        (COMPLEMENTARY, EQUAL), "R_2 = 1 - R_1 has the opposite deviations and the same spread. Here the composite is constant: nothing is lost.", (), (),
+        _complements, weighted=True,
+    ),
+    Claim(
+        "T2.cancel.lossy", "Opposite components cancel though the composite varies", PROVED, "example", sp.Eq(s.A_largest, 0),
+        lambda i: g.measure_cancel(i, True), "docs/theory.md", (OPPOSITE, EQUAL, NO_EPS, COMPOSITE_VARIES),
+        "R_2 = (1 - R_1)/2 standardizes to minus R_1: the decomposed update stands still while J* - J = 1/8.", ("T2.cancel",), (), _opposites,
+        weighted=True,
     ),
     Claim(
         "T2.printed", "The surrogates differ by at most a function of Delta that vanishes with it", PRINTED, "inequality",
-        sp.Le(sp.Abs(s.S_joint - s.S_dec), s.printed_factor * s.Delta), _printed, "the paper's Eq. 40 to 46, as quoted in reviews", (LISTABLE, CHANCE),
+        sp.Le(sp.Abs(s.S_joint - s.S_dec), s.printed_factor * s.Delta), g.measure_printed, "the paper's Eq. 40 to 46, as quoted in reviews", (LISTABLE, CHANCE),
         "False: Delta is always 0 (T2.identity), and the surrogates differ: two samples give 1/10 and 1/20.", ("T2.identity",), (), _two_samples,
     ),
 )  # fmt: skip

@@ -25,7 +25,7 @@ _PARTS = (1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 1000)
 _WEIGHTS = (Fraction(1, 5), Fraction(3, 5), Fraction(2, 7), Fraction(1), Fraction(1, 100))
 _BITS = (Fraction(0), Fraction(1))
 _GRADES = (*_BITS, Fraction(1, 2), Fraction(1, 4), Fraction(1, 3))
-_CHANCE = dict(zip(_GRADES, (Fraction(1, 2), Fraction(1, 2), Fraction(1, 3), Fraction(3, 4), Fraction(1, 20)), strict=True))
+_CHANCE = dict(zip(_GRADES, (Fraction(0), Fraction(1, 2), Fraction(1, 2), Fraction(3, 4), Fraction(1, 20)), strict=True))
 _QUARTERS = sorted((n / 4 for n in range(-8, 9)), key=abs)
 _MAX_DEPTH = 2
 _END = -1
@@ -106,21 +106,22 @@ def documents(
     """The content of a tamdp/1 file: trees and DAGs with stochastic tools, thinking, tool depth at most 2.
 
     At most ``max_prompts`` prompts of ``max_nodes`` nodes each with one to three actions, and ``max_components`` reward components.
-    shape: of the rewards, as for ``reward_tables``, or "independent": the outcomes of each action are all 0/1 vectors under a product
-    law (at most 3 components), sometimes with one law for all actions; None draws one. one_decision: every trajectory is one
-    decision. Shrinks to one prompt, one node, two answers and one 0/1 component.
+    shape: of the rewards, as for ``reward_tables``, or "independent": the outcomes of each action are 0/1 vectors under a product law
+    (at most 3 components, few of them constant), often with one law for all actions; None draws one. one_decision: every trajectory is
+    one decision. Shrinks to one prompt, one node, two answers and one 0/1 component.
     """
     most = min(max_components, 3) if shape == "independent" else max_components
     # one component alone has no relation to others
     count = draw(st.integers(1 if shape in (None, "two_valued", "free") else min(most, 2), most))
-    chosen = draw(st.sampled_from(SHAPES if count > 1 else SHAPES[:2])) if shape is None else shape
-    importance, flips, shared = draw(weights(count)), draw(_flips(count)), draw(st.booleans())
+    chosen = draw(st.sampled_from((*SHAPES, "independent") if count > 1 else SHAPES[:2])) if shape is None else shape
+    importance, flips, shared = draw(weights(count)), draw(_flips(count)), draw(st.sampled_from((True, True, True, False)))
     parts, nodes = [], []
     for q in range(draw(st.sampled_from(range(1, max_prompts + 1)))):
         parts.append(draw(st.sampled_from(_PARTS)))
         nodes += draw(_nodes(f"q{q}", 1 if one_decision else max_nodes, most))
     ends = [(action, edge) for node in nodes for action in node["actions"] for edge in action["next"] if "node" not in edge]
-    cells = [edge["rewards"][:count] for _, edge in ends]
+    # read backwards: shrinking clears the first draws first, and is then left with the first component
+    cells = [edge["rewards"][::-1][:count] for _, edge in ends]
     for (_, edge), rewards in zip(ends, _table(cells, flips, "free" if chosen == "independent" else chosen), strict=True):
         edge["rewards"] = rewards
     if chosen == "independent":
@@ -218,13 +219,13 @@ def _nodes(draw: st.DrawFn, prompt: str, most: int, components: int) -> list[dic
 
 @st.composite
 def _product_law(draw: st.DrawFn, action: dict[str, Any], grades: list[Fraction] | None) -> None:
-    """Replace an action's terminal edges by one for each 0/1 vector, components independent, their chances set by ``grades``."""
+    """Replace an action's terminal edges by one for each possible 0/1 vector, components independent, chances by ``grades``."""
     ends = [edge for edge in action["next"] if "node" not in edge]
     chances = [_CHANCE[grade] for grade in grades or ends[0]["rewards"]]
     total = sum((edge["probability"] for edge in ends), Fraction(0))
     law = []
     for bits in product(_BITS, repeat=len(chances)):
         p = prod((chance if bit else 1 - chance for bit, chance in zip(bits, chances, strict=True)), start=total)
-        law.append({"probability": p, "rewards": list(bits)})
-    # drawing the order makes many edges cost many draws: shrinking then prefers other shapes with fewer edges
+        law += [{"probability": p, "rewards": list(bits)}] if p else []
+    # drawing the order makes many edges cost many draws: shrinking then prefers laws and shapes with fewer
     action["next"] = [edge for edge in action["next"] if "node" in edge] + draw(st.permutations(law))

@@ -1,4 +1,4 @@
-"""The process and its update in exact numbers: rationals while they last, FLINT balls (arb) where a root or an exponential enters.
+"""The process and its update in exact numbers: rationals and square roots (surds.py) while they last, then FLINT balls (arb).
 
 A route of its own from a file to numbers: trajectories walked one by one, groups summed as multisets of reward classes. It shares
 no floating-point code with the rest of the engine; what it returns are rationals or enclosures that prove what floats suggest. It
@@ -19,13 +19,14 @@ from flint import arb, ctx, fmpq
 from tamdp_theory.errors import CapacityError, InputError
 from tamdp_theory.exact.group import Normalization, Scheme
 from tamdp_theory.exact.listing import Groups
+from tamdp_theory.exact.surds import Surd, square_root
 from tamdp_theory.model import TAMDP, THINK, check_same_process
 from tamdp_theory.numbers import exact
 from tamdp_theory.policies.base import Policy
 from tamdp_theory.policies.loglinear import LogLinear
 
 MAX_TERMS = 200_000
-Number: TypeAlias = Any  # fmpq or arb; FLINT's types carry no annotations
+Number: TypeAlias = Any  # fmpq, Surd or arb; FLINT's types carry no annotations
 ZERO, ONE = fmpq(0), fmpq(1)
 
 
@@ -43,15 +44,15 @@ def number(value: Fraction | int) -> Number:
 
 def ball(value: Number) -> arb:
     """A number as a ball at the precision in force."""
+    if isinstance(value, Surd):
+        return value.ball()
     return value if isinstance(value, arb) else arb(value)
 
 
 def root(value: Number) -> Number:
-    """Square root: exact for squares of rationals, else a ball."""
-    if not isinstance(value, arb):
-        above, below = value.p, value.q
-        if above >= 0 and above.is_square() and below.is_square():
-            return fmpq(above.isqrt(), below.isqrt())
+    """Square root: exact for rationals >= 0, else a ball."""
+    if isinstance(value, fmpq):
+        return square_root(value)
     return ball(value).nonnegative_part().sqrt()  # callers know that the number is not negative; its ball may not
 
 
@@ -62,7 +63,7 @@ def dot(left: Sequence[Number], right: Sequence[Number]) -> Number:
 
 def is_zero(value: Number) -> bool:
     """Whether a number is exactly zero, known without rounding."""
-    return not isinstance(value, arb) and value == 0
+    return isinstance(value, fmpq) and bool(value == 0)
 
 
 # -- policies -----------------------------------------------------------------------------------------------------
@@ -70,13 +71,14 @@ def is_zero(value: Number) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class BallPolicy:
-    """pi of each pair, and the score g(x, a) of each pair by parameter; ``size`` parameters."""
+    """pi of each pair, and the score g(x, a) of each pair by parameter; ``size`` parameters. source: features and parameters, if any."""
 
     env: TAMDP
     probability: tuple[Number, ...]
     scores: tuple[Mapping[int, Number], ...]
     size: int
     is_tabular: bool
+    source: tuple[Sequence[Sequence[Fraction]], Sequence[Fraction]] | None = None
 
 
 def tabular(env: TAMDP, probability: Sequence[Number]) -> BallPolicy:
@@ -108,7 +110,7 @@ def log_linear(env: TAMDP, features: Sequence[Sequence[Fraction]], parameters: S
         own = range(env.pair_start[x], env.pair_start[x] + env.pair_count[x])
         mean = [sum((pi[j] * table[j][c] for j in own), ZERO) for c in range(len(theta))]
         scores.append({c: table[i][c] - mean[c] for c in range(len(theta))})
-    return BallPolicy(env, pi, tuple(scores), len(theta), False)
+    return BallPolicy(env, pi, tuple(scores), len(theta), False, (features, parameters))
 
 
 def policy_of(policy: Policy, env: TAMDP | None = None) -> BallPolicy:
@@ -250,7 +252,7 @@ class BallGroup:
     def advantages(self, group: tuple[int, ...]) -> dict[int, Number]:
         """A of each class in a group, a sorted tuple of classes."""
         if group not in self._known:
-            self._known[group] = {m: ZERO for m in set(group)} | self._standardize(group)
+            self._known[group] = dict.fromkeys(set(group), ZERO) | self._standardize(group)
         return self._known[group]
 
     def _standardize(self, group: tuple[int, ...]) -> dict[int, Number]:
@@ -350,7 +352,7 @@ def absolute(value: Number) -> Number:
 
 
 def largest(values: Sequence[Number]) -> Number:
-    """The largest of numbers: exact if all are rational, else a ball that contains it."""
+    """The largest of numbers: exact if all are, else a ball that contains it."""
     if not any(isinstance(v, arb) for v in values):
         return max(values)
     result = ball(values[0])

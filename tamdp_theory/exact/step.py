@@ -48,7 +48,7 @@ class StepPlan:
             kinds, inverse = np.unique(np.column_stack([paths.reward_class[own], paths.pairs[own]]), axis=0, return_inverse=True)
             if (count := count_multisets(len(kinds), self.scheme.group_size)) > self.max_groups:
                 raise CapacityError(f"{env.name}: {count:,} groups exceed the limit of {self.max_groups:,}; use a smaller instance or group")
-            probability = np.bincount(inverse.ravel(), weights=law[own], minlength=len(kinds))
+            probability: Floats = np.bincount(inverse.ravel(), weights=law[own], minlength=len(kinds)).astype(np.float64)
             found.append(self._prompt(kinds, probability))
         return tuple(found)
 

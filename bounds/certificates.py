@@ -1,0 +1,350 @@
+"""Certificates: an instance and both sides of a claim in exact form, re-verified from the file alone.
+
+    certificate = certify(bounds.CLAIMS["T1.drift"], instance)      # decides in rationals or balls, or says why it cannot
+    save(certificate, "drift.json")
+    verify("drift.json")                                            # computes everything anew from the file
+
+A ``tamdp-certificate/1`` file holds the process, the policy (probabilities as rationals, or features and parameters), the scheme,
+the verdict, and both sides: a rational "a/b", a sum of square roots "1/2 + 3/4*sqrt(2)", or an enclosure "[0.25 +/- 1e-30]".
+Verification shares no floating-point code with the engine (enclosures.py) and refuses a file that was changed, cut, or does not say what it claims.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from importlib.resources import files as package_files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import sympy as sp
+from flint import arb
+
+from bounds.claim import FULL_SCORE, Claim, Instance, Verdict
+from bounds.conditions import EXISTENCE, met_by
+from bounds.enclosures import LEMMAS, ExactInstance
+from bounds.enclosures_theorem2 import THEOREM2
+from bounds.evaluation import evaluate, separated
+from bounds.registry import CLAIMS
+from tamdp_theory import TAMDP, CapacityError, InputError, Policy, TabularSoftmax, storage
+from tamdp_theory.errors import quote
+from tamdp_theory.exact import Normalization, Scheme, balls
+from tamdp_theory.files import check_schema, decode_json, readable
+from tamdp_theory.numbers import Decimal, exact, to_json
+
+SCHEMA = "tamdp-certificate/1"
+ENCLOSURES = LEMMAS | THEOREM2
+PRECISIONS = (128, 256, 512, 1024, 2048)  # bits, tried in turn until the sides separate
+_BALL = re.compile(r"\[?(-?[0-9][0-9.]*(e[+-]?[0-9]+)?)?( ?\+/- ?[0-9][0-9.]*(e[+-]?[0-9]+)?)?\]?")
+
+
+class TabularRecord(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind", tag="tabular"):
+    """Probabilities of the legal actions of each node, in file order."""
+
+    probabilities: Mapping[str, list[Any]]
+
+
+class LogLinearRecord(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind", tag="log-linear"):
+    """Features (P, d) of the legal actions, node by node, and parameters (d,)."""
+
+    features: list[list[Any]]
+    parameters: list[Any]
+
+
+class InstanceRecord(msgspec.Struct, forbid_unknown_fields=True):
+    """Everything a claim is evaluated on."""
+
+    process: dict[str, Any]
+    policy: TabularRecord | LogLinearRecord
+    group_size: int
+    normalization: Normalization
+    eps: Any = 0
+    ddof: int = 0
+    think_weight: Any = 1
+    reference: TabularRecord | LogLinearRecord | None = None
+    without: list[str] = []
+
+
+class Certificate(msgspec.Struct, forbid_unknown_fields=True):
+    """Content of a tamdp-certificate/1 file. lhs, rhs, slack: "a/b" or "[mid +/- radius]"; bits: working precision that separates."""
+
+    claim: str
+    statement: str
+    verdict: str
+    lhs: str
+    rhs: str
+    slack: str
+    bits: int
+    assumptions: dict[str, bool]
+    instance: InstanceRecord
+    digest: str
+    schema: str = SCHEMA
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether both sides are exact: rationals or sums of their square roots."""
+        return not (self.lhs.startswith("[") or self.rhs.startswith("["))
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A claim decided on one instance: the worst row's sides, and what was met. verdict None: the balls overlap."""
+
+    verdict: Verdict | None
+    lhs: Any
+    rhs: Any
+    assumptions: dict[str, bool]
+
+
+# -- deciding -----------------------------------------------------------------------------------------------------
+
+
+def decide(claim: Claim, instance: ExactInstance) -> Decision:
+    """Evaluate a claim at the precision in force. InputError if it has no exact form, CapacityError if it does not fit or decide."""
+    if claim.id not in ENCLOSURES:
+        raise InputError(f"{claim.id}: its check samples or trains, so there is nothing to enclose; certificates exist for {_certifiable()}")
+    assumptions = {a.name: met_by(a.name, instance) for a in claim.assumptions if a.name not in EXISTENCE}
+    if instance.think_weight != 1 and not claim.weighted:
+        assumptions[FULL_SCORE.name] = False
+        return Decision(Verdict.ASSUMPTION_UNMET, None, None, assumptions)
+    if any(not met and name not in instance.without for name, met in assumptions.items()):
+        return Decision(Verdict.ASSUMPTION_UNMET, None, None, assumptions)
+    rows = ENCLOSURES[claim.id](instance)
+    assumptions |= {a.name: bool(rows) for a in claim.assumptions if a.name in EXISTENCE}
+    if not rows:
+        return Decision(Verdict.ASSUMPTION_UNMET, None, None, assumptions)
+    judged = []
+    for row in rows:
+        left, right = evaluate(claim.statement.lhs, row), evaluate(claim.statement.rhs, row)
+        gap = float(balls.ball(right - left).mid()) * (-1 if isinstance(claim.statement, (sp.Ge, sp.Gt)) else 1)
+        judged.append((separated(claim.statement, left, right), -abs(gap) if isinstance(claim.statement, sp.Eq) else gap, left, right))
+    for truth, verdict in ((False, Verdict.VIOLATED), (None, None), (True, Verdict.HOLDS)):
+        found = [one for one in judged if one[0] is truth]
+        if found:
+            _, _, left, right = min(found, key=lambda one: one[1])
+            return Decision(verdict, left, right, assumptions)
+    raise AssertionError("unreachable")
+
+
+def _certifiable() -> str:
+    return ", ".join(claim_id for claim_id in CLAIMS if claim_id in ENCLOSURES)
+
+
+def certify(claim: Claim, instance: Instance | ExactInstance) -> Certificate:
+    """Decide a claim on an instance and record it. A float policy is taken at nearby rational probabilities (``exactly``).
+
+    Raises InputError where an assumption is unmet or the policy has no exact form, CapacityError where balls do not separate the sides.
+    """
+    found = exactly(instance) if isinstance(instance, Instance) else instance
+    for bits in PRECISIONS:
+        with balls.precision(bits):
+            decision = decide(claim, found)
+        if decision.verdict is Verdict.ASSUMPTION_UNMET:
+            missing = [name for name, met in decision.assumptions.items() if not met]
+            raise InputError(f"{claim.id}: does not speak of this instance; not met: {', '.join(missing)}")
+        if decision.verdict is not None:
+            return _record(claim, found, decision, bits)
+    raise CapacityError(f"{claim.id}: {PRECISIONS[-1]} bits do not separate the sides; they may be equal, which balls cannot show")
+
+
+def _record(claim: Claim, instance: ExactInstance, decision: Decision, bits: int) -> Certificate:
+    with balls.precision(bits):
+        lhs, rhs, slack = (_text(v, bits) for v in (decision.lhs, decision.rhs, decision.rhs - decision.lhs))
+    assert decision.verdict is not None
+    content = Certificate(claim.id, claim.latex(), str(decision.verdict), lhs, rhs, slack, bits, decision.assumptions, _write_instance(instance), "")
+    content.digest = digest(_decode(json.dumps(msgspec.to_builtins(content)).encode(), "certificate"))
+    return content
+
+
+def _text(value: Any, bits: int) -> str:
+    if not isinstance(value, arb):
+        return str(value)
+    text = str(value.str(max(bits * 3 // 10, 10), radius=True))
+    return text if text.startswith("[") else f"[{text} +/- 0]"
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """SHA-256 of everything but the digest, in canonical form."""
+    rest = {key: value for key, value in content.items() if key != "digest"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":"), default=lambda number: number.text).encode()).hexdigest()
+
+
+# -- exact instances ----------------------------------------------------------------------------------------------
+
+
+def exactly(instance: Instance) -> ExactInstance:
+    """The instance with rational numbers: probabilities of tabular policies become rationals within 1e-12 that sum to one."""
+    policy, reference = instance.policy, instance.reference
+    return ExactInstance(
+        instance.env, _exact_policy(instance.env, policy), instance.scheme, None if reference is None else _exact_policy(instance.env, reference),
+        exact(float(instance.think_weight), "think_weight"), instance.without,
+    )  # fmt: skip
+
+
+def _exact_policy(env: TAMDP, policy: Policy) -> balls.BallPolicy:
+    if isinstance(policy, TabularSoftmax):
+        return balls.tabular(env, [balls.number(p) for p in rational_probabilities(policy)])
+    return balls.policy_of(policy, env)
+
+
+def rational_probabilities(policy: Policy) -> list[Fraction]:
+    """pi of each pair (P,) as rationals: small ones where they agree within 1e-12, else all digits; each node sums to one."""
+    env, result = policy.env, []
+    for x in range(env.n_nodes):
+        own = policy.pair_probability[env.pair_start[x] : env.pair_start[x] + env.pair_count[x]].tolist()
+        short = [Fraction(p).limit_denominator(1000) for p in own]
+        if sum(short) != 1 or any(s <= 0 or abs(s - Fraction(p)) > Fraction(p) / 10**12 for s, p in zip(short, own, strict=True)):
+            short = [Fraction(repr(p)) for p in own]
+            top = own.index(max(own))
+            short[top] = 1 - sum(short[:top] + short[top + 1 :], Fraction(0))
+        result += short
+    return result
+
+
+def _write_instance(instance: ExactInstance) -> InstanceRecord:
+    scheme = instance.scheme
+    reference = None if instance.reference is None else _write_policy(instance.reference)
+    return InstanceRecord(
+        instance.env.to_dict(), _write_policy(instance.policy), scheme.group_size, scheme.normalization, to_json(exact(float(scheme.eps), "eps")), scheme.ddof,
+        to_json(instance.think_weight), reference, list(instance.without),
+    )  # fmt: skip
+
+
+def _write_policy(policy: balls.BallPolicy) -> TabularRecord | LogLinearRecord:
+    env = policy.env
+    if policy.source is not None:
+        features, parameters = policy.source
+        return LogLinearRecord([[str(v) for v in row] for row in features], [str(v) for v in parameters])
+    if any(isinstance(p, arb) for p in policy.probability):
+        raise InputError("a tabular policy goes into a certificate by rational probabilities")
+    return TabularRecord({
+        node: [str(policy.probability[env.pair_start[x] + a]) for a in range(env.pair_count[x])] for x, node in enumerate(env.node_ids)
+    })  # fmt: skip
+
+
+def _read_policy(env: TAMDP, record: TabularRecord | LogLinearRecord, place: str) -> balls.BallPolicy:
+    if isinstance(record, LogLinearRecord):
+        features = [[exact(v, f"{place}.features[{i}][{c}]") for c, v in enumerate(row)] for i, row in enumerate(record.features)]
+        parameters = [exact(v, f"{place}.parameters[{c}]") for c, v in enumerate(record.parameters)]
+        if len(features) != env.n_pairs or any(len(row) != len(parameters) for row in features) or not parameters:
+            raise InputError(f"{place}.features: need one row for each of {env.n_pairs} legal actions, as long as the parameters")
+        return balls.log_linear(env, features, parameters)
+    found: list[Any] = []
+    for x, node in enumerate(env.node_ids):
+        values = [exact(v, f"{place}.probabilities[{quote(node)}][{a}]") for a, v in enumerate(record.probabilities.get(node, []))]
+        if len(values) != env.pair_count[x] or any(v <= 0 for v in values) or sum(values) != 1:
+            raise InputError(f"{place}.probabilities[{quote(node)}]: need {env.pair_count[x]} positive numbers that sum to one")
+        found += [balls.number(v) for v in values]
+    if len(record.probabilities) != env.n_nodes:
+        raise InputError(f"{place}.probabilities: {len(record.probabilities)} nodes given, the process has {env.n_nodes}")
+    return balls.tabular(env, found)
+
+
+def _read_instance(record: InstanceRecord) -> ExactInstance:
+    env = _within("instance.process", lambda: TAMDP.from_dict(record.process))
+    eps, think = exact(record.eps, "instance.eps"), exact(record.think_weight, "instance.think_weight")
+    if not 0 <= think <= 1:
+        raise InputError(f"instance.think_weight: must be in [0, 1], got {think}")
+    scheme = _within("instance", lambda: Scheme(record.group_size, record.normalization, float(eps), record.ddof))
+    reference = None if record.reference is None else _read_policy(env, record.reference, "instance.reference")
+    return ExactInstance(env, _read_policy(env, record.policy, "instance.policy"), scheme, reference, think, tuple(record.without))
+
+
+def _within(place: str, make: Any) -> Any:
+    try:
+        return make()
+    except InputError as error:
+        raise InputError(f"{place}: {error}") from error
+
+
+# -- files --------------------------------------------------------------------------------------------------------
+
+
+def save(certificate: Certificate, path: str | Path) -> None:
+    """Write a tamdp-certificate/1 file atomically."""
+    storage.write_atomically(path, json.dumps(msgspec.to_builtins(certificate), indent=1) + "\n")
+
+
+def verify(path: str | Path) -> Certificate:
+    """Compute a certificate anew from its file alone; InputError with the reason if it is not what it says."""
+    content = storage.read_bytes(path)
+    data = _decode(content, str(path))
+    try:
+        check_schema(data, SCHEMA)
+        certificate = msgspec.convert(data, Certificate)
+        if certificate.digest != digest(data):
+            raise InputError("digest: does not fit the content; the file was changed or cut after it was written")
+        check(certificate)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{path}: refused: {readable(error)}") from error
+    except (InputError, CapacityError) as error:
+        raise type(error)(f"{path}: refused: {error}") from error
+    return certificate
+
+
+def _decode(content: bytes, place: str) -> dict[str, Any]:
+    """JSON with numbers kept as they are written."""
+    found: dict[str, Any] = decode_json(content, place, SCHEMA, msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode)
+    return found
+
+
+def check(certificate: Certificate) -> None:
+    """Raise InputError unless everything a certificate says comes out again when it is computed anew."""
+    if certificate.claim not in CLAIMS:
+        raise InputError(f"claim: {quote(certificate.claim)} is not in the registry")
+    claim = CLAIMS[certificate.claim]
+    if certificate.statement != claim.latex():
+        raise InputError(f"statement: the registry states {claim.id} as {claim.latex()}")
+    if not 32 <= certificate.bits <= PRECISIONS[-1]:
+        raise InputError(f"bits: {certificate.bits} is not between 32 and {PRECISIONS[-1]}")
+    unknown = set(certificate.instance.without) - {a.name for a in claim.assumptions}
+    if unknown:
+        raise InputError(f"instance.without: {claim.id} has no assumption {quote(sorted(unknown)[0])}")
+    sides = [_parse(text, name) for text, name in ((certificate.lhs, "lhs"), (certificate.rhs, "rhs"), (certificate.slack, "slack"))]
+    with balls.precision(certificate.bits + 64):
+        instance = _read_instance(certificate.instance)
+        decision = decide(claim, instance)
+        if decision.assumptions != certificate.assumptions:
+            raise InputError(f"assumptions: computed {decision.assumptions}, the file says {certificate.assumptions}")
+        if str(decision.verdict or "undecided") != certificate.verdict:
+            raise InputError(f"verdict: computed {decision.verdict or 'undecided'}, the file says {quote(certificate.verdict)}")
+        for name, found, said in zip(("lhs", "rhs", "slack"), (decision.lhs, decision.rhs, decision.rhs - decision.lhs), sides, strict=True):
+            if isinstance(said, arb):
+                fits = said.contains(balls.ball(found))
+            else:
+                fits = not isinstance(found, arb) and balls.is_zero(found - said)
+            if not fits:
+                raise InputError(f"{name}: computed {_text(found, 64)}, which the file's {getattr(certificate, name)[:60]} does not contain")
+        truth = separated(claim.statement, sides[0], sides[1])
+        if truth is not (certificate.verdict == Verdict.HOLDS):
+            raise InputError(f"lhs, rhs: as written they do not show {certificate.verdict!r}; the enclosures are too wide")
+
+
+def _parse(text: str, place: str) -> Any:
+    """A rational or an enclosure as written."""
+    if not text.startswith("["):
+        total = balls.ZERO
+        for term in text.split(" + "):
+            factor, _, radicand = term.partition("*sqrt(")
+            total = total + balls.number(exact(factor, place)) * (balls.root(balls.number(exact(radicand.removesuffix(")"), place))) if radicand else 1)
+        return total
+    if len(text) > 2000 or not _BALL.fullmatch(text):
+        raise InputError(f"{place}: {quote(text)} is not an enclosure such as [0.25 +/- 1e-30]")
+    with balls.precision(PRECISIONS[-1] + 128):
+        return arb(text)
+
+
+def shipped() -> dict[str, Path]:
+    """The certificates that come with the package, by claim id: each refuted step and each claim that is proved by an example."""
+    folder = Path(str(package_files("bounds") / "certified"))
+    return {path.stem: path for path in sorted(folder.glob("*.json"))}
+
+
+def example_certificate(claim: Claim) -> Certificate:
+    """The certificate of a claim's stored example."""
+    if claim.example is None:
+        raise InputError(f"{claim.id}: has no stored example")
+    return certify(claim, replace(claim.example()))

@@ -1,0 +1,427 @@
+"""The numbers of Theorem 2's claims in rationals and balls (enclosures.py says how)."""
+
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from itertools import combinations_with_replacement
+
+from bounds import symbols as s
+from bounds.enclosures import (
+    ExactInstance,
+    Row,
+    comparator,
+    composite,
+    eps_of,
+    group_estimate,
+    is_closed,
+    norm,
+    objective,
+    probabilities,
+    reward,
+    rho,
+    slope_of_potential,
+    spectral_norm,
+    total_gradient,
+    trajectory_groups,
+    update_of,
+)  # fmt: skip
+from tamdp_theory import CapacityError
+from tamdp_theory.exact import Normalization, Scheme
+from tamdp_theory.exact.balls import (
+    ONE,
+    ZERO,
+    BallGroup,
+    BallLaw,
+    BallPolicy,
+    Number,
+    absolute,
+    ball,
+    check_terms,
+    combine,
+    curl_norm,
+    dot,
+    group_of,
+    is_zero,
+    largest,
+    moves,
+    number,
+    order,
+    root,
+    softmax,
+)  # fmt: skip
+
+MAX_SINGLE = 2000  # groups of classes looked at one by one
+
+
+def _groups(i: ExactInstance, q: int) -> Iterator[tuple[int, ...]]:
+    check_terms(i.env, q, i.scheme.group_size)
+    for count, group in enumerate(combinations_with_replacement(range(len(composite(i.env, q))), i.scheme.group_size)):
+        if count >= MAX_SINGLE:
+            raise CapacityError(f"{i.env.name}: more than {MAX_SINGLE} groups on a prompt; use a smaller instance or group")
+        yield group
+
+
+def _pair(i: ExactInstance, q: int) -> tuple[BallGroup, BallGroup]:
+    return group_of(i.env, q, i.scheme, "sum_then_normalize"), group_of(i.env, q, i.scheme, "normalize_then_sum")
+
+
+class Single:
+    """One group in exact numbers: rational covariances of the components, deviations, advantages of the members."""
+
+    def __init__(self, i: ExactInstance, q: int, group: tuple[int, ...]) -> None:
+        env, size = i.env, i.scheme.group_size
+        columns = [[values[m] for m in group] for values in (*(reward(env, q, k) for k in range(env.n_components)), composite(env, q))]
+        centred = [[v - sum(column, Fraction(0)) / size for v in column] for column in columns]
+        free = size - i.scheme.ddof
+        self.covariance = [[sum((x * y for x, y in zip(a, b, strict=True)), Fraction(0)) / free for b in centred] for a in centred]
+        *parts, self.joint_deviation = centred
+        self.deviations = parts
+        self.sigma = [root(number(self.covariance[k][k])) for k in range(env.n_components)]
+        self.sigma_c = root(number(self.covariance[-1][-1]))
+        self.weights = env.exact_weights
+
+    def correlation(self) -> list[list[Number]]:
+        """C, 0 in rows of silent components."""
+        count = len(self.sigma)
+
+        def entry(k: int, m: int) -> Number:
+            own, other, both = self.covariance[k][k], self.covariance[m][m], self.covariance[k][m]
+            return ZERO if not (own and other) else number(both) / root(number(own * other))
+
+        return [[entry(k, m) for m in range(count)] for k in range(count)]
+
+    def gap(self) -> list[Number]:
+        """z."""
+        joint = self.covariance[-1][-1]
+        shares = [ZERO if not joint else root(number(self.covariance[k][k] / joint)) for k in range(len(self.sigma))]
+        return [number(w) * (share - 1) for w, share in zip(self.weights, shares, strict=True)]
+
+
+def _identity(i: ExactInstance) -> list[Row]:
+    rows: list[Row] = []
+    for q in range(i.env.n_prompts):
+        alone = [BallGroup(((Fraction(1), tuple(reward(i.env, q, k))),), i.scheme.group_size, eps_of(i), i.scheme.ddof) for k in range(i.env.n_components)]
+        for group in _groups(i, q):
+            one = Single(i, q, group)
+            if one.covariance[-1][-1]:
+                joint, parts = _pair(i, q)[0].advantages(group), [part.advantages(group) for part in alone]
+                rows += [
+                    {s.A_joint: joint[m], s.A_part: [part[m] for part in parts], s.sigma: one.sigma, s.sigma_c: one.sigma_c, s.w: i.env.exact_weights,
+                     s.K: i.env.n_components} for m in set(group)
+                ]  # fmt: skip
+    return rows
+
+
+def _spread(i: ExactInstance) -> list[Row]:
+    return [
+        {s.sigma_c: one.sigma_c, s.sigma: one.sigma, s.corr: one.correlation(), s.w: i.env.exact_weights, s.K: i.env.n_components}
+        for q in range(i.env.n_prompts) for group in _groups(i, q) for one in (Single(i, q, group),)
+    ]  # fmt: skip
+
+
+def _advantage_gap(i: ExactInstance) -> list[Row]:
+    rows: list[Row] = []
+    for q in range(i.env.n_prompts):
+        joint, split = _pair(i, q)
+        for group in _groups(i, q):
+            one, a, b = Single(i, q, group), joint.advantages(group), split.advantages(group)
+            rows.append({
+                s.A_joint_of: [a[m] for m in group], s.A_sum_of: [b[m] for m in group], s.z: one.gap(), s.corr: one.correlation(),
+                s.K: i.env.n_components, s.G: i.scheme.group_size, s.kappa_ddof: i.kappa if i.scheme.ddof else 1,
+            })  # fmt: skip
+    return rows
+
+
+def _lossless(i: ExactInstance) -> list[Row]:
+    rows: list[Row] = []
+    for q in range(i.env.n_prompts):
+        contrast = group_of(i.env, q, i.scheme, share=Fraction(1))
+        for group in _groups(i, q):
+            one = Single(i, q, group)
+            correlation, gap = one.correlation(), one.gap()
+            rows.append({s.gap_zero: _vanish(list(contrast.advantages(group).values())), s.kernel_zero: _vanish([dot(row, gap) for row in correlation])})
+    return rows
+
+
+def _lossless_exactly(i: ExactInstance) -> list[Row]:
+    rows: list[Row] = []
+    for q in range(i.env.n_prompts):
+        contrast = group_of(i.env, q, i.scheme, share=Fraction(1))
+        for group in _groups(i, q):
+            one = Single(i, q, group)
+            if one.covariance[-1][-1]:
+                rows.append({s.gap_zero: _vanish(list(contrast.advantages(group).values())), s.together: int(_moves_together(one))})
+    return rows
+
+
+def _vanish(values: list[Number]) -> int:
+    if all(is_zero(v) for v in values):
+        return 1
+    if any(v > 0 or v < 0 for v in values):
+        return 0
+    raise CapacityError("a ball around zero: no finite precision decides whether it vanishes")
+
+
+def _chosen(i: ExactInstance, name: str, fits: Callable[[Single], bool]) -> list[Row]:
+    rows: list[Row] = []
+    for q in range(i.env.n_prompts):
+        joint, split = _pair(i, q)
+        for group in _groups(i, q):
+            if name in i.without or fits(Single(i, q, group)):
+                a, b = joint.advantages(group), split.advantages(group)
+                rows += [{s.A_joint: a[m], s.A_sum: b[m], s.K: i.env.n_components, s.W: i.total_weight} for m in set(group)]
+    return rows
+
+
+def _moves_together(one: Single) -> bool:
+    c, components = one.covariance, [k for k, w in enumerate(one.weights) if w]
+    return all(c[k][k] and c[k][m] > 0 and c[k][m] ** 2 == c[k][k] * c[m][m] for k in components for m in components)
+
+
+def _uncorrelated(one: Single) -> bool:
+    c, components = one.covariance, range(len(one.sigma))
+    alike = all(c[k][k] == c[0][0] and c[0][0] for k in components) and len(set(one.weights)) == 1
+    return alike and all(not c[k][m] for k in components for m in range(k))
+
+
+def _gradient_gap(i: ExactInstance) -> list[Row]:
+    law = i.law
+    rows: list[Row] = []
+    for q, terms in enumerate(law.classes):
+        p = probabilities(terms)
+        joint, split = ([*group.first(p)] for group in _pair(i, q))
+        gamma = sum((x * y for x, y in zip(p, split[1], strict=True)), ZERO)
+        alpha = sum((x * y for x, y in zip(p, joint[1], strict=True)), ZERO)
+        one = _mean_square(group_of(i.env, q, i.scheme, share=Fraction(1)), p)
+        shares = [Fraction(1)]
+        if gamma > 0:
+            shares.append(Fraction(float(ball((alpha + gamma - one) / 2 / gamma).mid())).limit_denominator(10**9))
+        energy = sum((t.energy for t in terms), ZERO)
+        top = _top(law, q)
+        for share in shares:
+            gap = _mean_square(group_of(i.env, q, i.scheme, share=share), p)
+            if gap > 0:
+                distance = combine([x - number(share) * y for x, y in zip(joint[0], split[0], strict=True)], terms, i.policy.size)
+                rows.append({s.gap_norm: norm(distance), s.kappa: i.kappa, s.Q_gap: gap, s.lambda_max: top, s.energy: energy})
+    return rows
+
+
+def _mean_square(group: BallGroup, p: list[Number]) -> Number:
+    return sum((x * y for x, y in zip(p, group.first(p)[1], strict=True)), ZERO)
+
+
+def _top(law: BallLaw, q: int) -> Number:
+    """Largest eigenvalue of E[s s^T | q]."""
+    size = law.policy.size
+    if size > 40:
+        raise CapacityError(f"{law.env.name}: a matrix of {size} parameters is too large to enclose; use a smaller instance")
+    total = [[ZERO] * size for _ in range(size)]
+    for path in law.paths[q]:
+        score = law.score(path)
+        for a in range(size):
+            for b in range(size):
+                total[a][b] += path.probability * score[a] * score[b]
+    return spectral_norm(total)
+
+
+def _center_is_linear(i: ExactInstance) -> list[Row]:
+    whole, count = update_of(i)[0], i.env.n_components
+    parts = []
+    for k in range(count):
+        env = i.env.with_weights(tuple(int(j == k) for j in range(count)))
+        alone = ExactInstance(env, BallPolicy(env, i.policy.probability, i.policy.scores, i.policy.size, i.policy.is_tabular), i.scheme)
+        parts.append(update_of(alone, BallLaw(alone.policy, i.think_weight))[0])
+    return [{s.mean_center: x, s.mean_center_of: [part[j] for part in parts], s.w: i.env.exact_weights, s.K: count} for j, x in enumerate(whole)]
+
+
+def _star(i: ExactInstance, law: BallLaw) -> tuple[list[list[Number]], list[Number], list[Number]]:
+    """Class laws under the comparator, J*_q and C_q."""
+    chosen, optimum, constants = comparator(law)
+    return best_laws(i, chosen), optimum, constants
+
+
+def best_laws(i: ExactInstance, chosen: list[int]) -> list[list[Number]]:
+    """Law of the classes of each prompt under a deterministic policy."""
+    env = i.env
+    reach = [ZERO] * (env.n_nodes + env.n_classes)
+    for x in env.prompt_start.tolist():
+        reach[x] = ONE
+    for x in order(env):
+        for pair, p, target in moves(env, x):
+            if pair == chosen[x]:
+                reach[target] += reach[x] * p
+    return [[reach[env.n_nodes + c] for c in classes.tolist()] for classes in env.prompt_classes]
+
+
+def _scale(columns: list[tuple[Number, list[Number], list[Number]]], tv: Number, slope: Number) -> tuple[Fraction, list[Number]]:
+    """A rational mu near the best one, and the range of R - mu h of each column (weight, R, h): any mu is allowed."""
+    kinks = {Fraction(0)}
+    for _, values, effective in columns:
+        for a in range(len(values)):
+            for b in range(a):
+                change = float(ball(effective[a] - effective[b]).mid())
+                if change:
+                    kink = float(ball(values[a] - values[b]).mid()) / change
+                    if kink > 0:
+                        kinks.add(Fraction(kink).limit_denominator(10**12))
+
+    def ranges(mu: Fraction) -> list[Number]:
+        residual = [[v - number(mu) * h for v, h in zip(values, effective, strict=True)] for _, values, effective in columns]
+        return [largest(one) + largest([-v for v in one]) for one in residual]
+
+    def value(mu: Fraction) -> float:
+        return float(ball(tv * sum((w * r for (w, _, _), r in zip(columns, ranges(mu), strict=True)), ZERO) + number(mu) * slope).mid())
+
+    best = min(kinks, key=value)
+    return best, ranges(best)
+
+
+def _suboptimality(i: ExactInstance, split: bool = False) -> list[Row]:
+    law = i.law
+    stars, optimum, constants = _star(i, law)
+    rows: list[Row] = []
+    for q, terms in enumerate(law.classes):
+        p, star = probabilities(terms), stars[q]
+        tv = sum((absolute(a - b) for a, b in zip(p, star, strict=True)), ZERO) / 2
+        h = group_of(i.env, q, i.scheme).first(p)[0]
+        step = norm(combine(h, terms, i.policy.size))
+        columns = [(ONE, [number(c) for c in composite(i.env, q)], h)]
+        if split:
+            columns = [
+                (number(w), [number(v) for v in reward(i.env, q, k)], _alone(i, q, k).first(p)[0]) for k, w in enumerate(i.env.exact_weights)
+            ]  # fmt: skip
+        mu, ranges = _scale(columns, tv, constants[q] * step)
+        row = {s.J_star: optimum[q], s.J: objective(law, q), s.tv: tv, s.mu: mu, s.C_star: constants[q], s.m_norm: step, s.K: i.env.n_components}
+        rows.append({**row, s.osc_residual: ranges[0], s.osc_residual_of: ranges, s.w: i.env.exact_weights})
+    return rows
+
+
+def _alone(i: ExactInstance, q: int, k: int) -> BallGroup:
+    return BallGroup(((Fraction(1), tuple(reward(i.env, q, k))),), i.scheme.group_size, eps_of(i), i.scheme.ddof)
+
+
+def _signed(i: ExactInstance, solvable: bool) -> list[Row]:
+    law, env = i.law, i.env
+    stars, optimum, constants = _star(i, law)
+    rows: list[Row] = []
+    for q, terms in enumerate(law.classes):
+        p = probabilities(terms)
+        varies = [k for k, w in enumerate(env.exact_weights) if w and len(set(reward(env, q, k))) > 1]
+        if not varies:
+            continue
+        now, best = ([dot([number(v) for v in reward(env, q, k)], one) for k in range(env.n_components)] for one in (p, stars[q]))
+        if solvable and "solvable" not in i.without and not all(best[k] >= now[k] for k in varies):
+            return []
+        psi = [slope_of_potential(now[k], i.scheme.group_size, eps_of(i), i.scheme.ddof, ONE) if k in varies else ZERO for k in range(env.n_components)]
+        step = norm(combine(group_of(env, q, i.scheme).first(p)[0], terms, i.policy.size))
+        active = [psi[k] for k in varies]
+        least = -largest([-v for v in active])
+        for extreme in (largest(active),) if solvable else (largest(active), least):
+            rows.append({
+                s.J_star: optimum[q], s.J: objective(law, q), s.C_star: constants[q], s.m_norm: step, s.psi_min: least, s.psi_of: psi, s.p_of: now,
+                s.p_star_of: best, s.w: env.exact_weights, s.K: env.n_components, s.mu: ONE / extreme,
+            })  # fmt: skip
+    return rows
+
+
+def _benefit(i: ExactInstance) -> list[Row]:
+    """E J(theta + eta g) - J(theta) over every group; tabular logits move by eta rho_q g_q, so pi is multiplied by exponentials."""
+    law, env = i.law, i.env
+    smooth = largest([rho(env, q) * number(max(composite(env, q)) - min(composite(env, q))) for q in range(env.n_prompts)]) / 2
+    gradient = total_gradient(law)
+    names: tuple[Normalization, Normalization] = ("sum_then_normalize", "normalize_then_sum")
+    rows: list[Row] = []
+    for name in names:
+        scheme = Scheme(i.scheme.group_size, name, i.scheme.eps, i.scheme.ddof)
+        mean, variance = update_of(ExactInstance(env, i.policy, scheme), law)
+        drift, second = dot(gradient, mean), variance + dot(mean, mean)
+        if not (drift > 0 and second > 0 and smooth > 0):
+            continue
+        eta, gain = drift / (smooth * second), ZERO
+        for q in range(env.n_prompts):
+            group, scores = group_of(env, q, scheme), {path.taken: law.score(path) for path in law.paths[q]}
+            after = ZERO
+            for members, p in trajectory_groups(law, q, scheme.group_size):
+                g = group_estimate(law, q, group, members, scores)
+                after += p * (_moved(i, q, [eta * rho(env, q) * v for v in g]) if any(not is_zero(v) for v in g) else objective(law, q))
+            gain += rho(env, q) * (after - objective(law, q))
+        rows.append({s.one_step: gain, s.drift: drift, s.L_J: smooth, s.second_law: second})
+    return rows
+
+
+def _moved(i: ExactInstance, q: int, shift: list[Number]) -> Number:
+    """J_q at the tabular policy with logits log pi + shift."""
+    env = i.env
+    tilt = softmax(env, shift)
+    value: list[Number] = [ZERO] * env.n_nodes + [number(c) for c in env.exact_class_composite]
+    for x in reversed(order(env)):
+        if int(env.node_prompt[x]) == q:
+            worth, total = ZERO, ZERO
+            for pair, p, target in moves(env, x):
+                weight = i.policy.probability[pair] * tilt[pair]
+                worth += weight * p * value[target]
+            for pair in range(int(env.pair_start[x]), int(env.pair_start[x] + env.pair_count[x])):
+                total += i.policy.probability[pair] * tilt[pair]
+            value[x] = worth / total
+    return value[int(env.prompt_start[q])]
+
+
+def _closed(i: ExactInstance) -> list[Row]:
+    return [{s.closed: is_closed(group_of(i.env, q, i.scheme), len(composite(i.env, q)))} for q in range(i.env.n_prompts)]
+
+
+def _open(i: ExactInstance) -> list[Row]:
+    if len(set(composite(i.env, 0))) < 3:
+        return []
+    return [{s.curl_norm: curl_norm(group_of(i.env, 0, i.scheme), probabilities(i.law.classes[0]))}]
+
+
+def _cancel(i: ExactInstance) -> list[Row]:
+    rows: list[Row] = []
+    for q in range(i.env.n_prompts):
+        split = group_of(i.env, q, i.scheme, "normalize_then_sum")
+        rows += [{s.A_largest: largest([absolute(a) for a in split.advantages(group).values()])} for group in _groups(i, q)]
+    return rows
+
+
+def _printed(i: ExactInstance) -> list[Row]:
+    if i.reference is None:
+        raise CapacityError("this claim compares with the policy that drew the group; the instance names none as reference")
+    law, env = i.law, i.env
+    rows: list[Row] = []
+    for q in range(env.n_prompts):
+        joint, split = _pair(i, q)
+        first = int(env.prompt_classes[q][0])
+        ratios = {}
+        for path in law.paths[q]:
+            ratio = ONE
+            for pair in path.taken:
+                ratio = ratio * i.policy.probability[pair] / i.reference.probability[pair]
+            ratios[path.taken] = ratio
+        for members, _ in trajectory_groups(law, q, i.scheme.group_size):
+            group = tuple(sorted(path.reward_class - first for path in members))
+            one = Single(i, q, group)
+            rest = [
+                c - sum((w * part[j] for w, part in zip(env.exact_weights, one.deviations, strict=True)), Fraction(0))
+                for j, c in enumerate(one.joint_deviation)
+            ]
+            sides = [
+                sum((ratios[path.taken] * found.advantages(group)[path.reward_class - first] for path in members), ZERO) / i.scheme.group_size
+                for found in (joint, split)
+            ]
+            delta = ZERO if one.covariance[-1][-1] == 0 else number(max(map(abs, rest))) / one.sigma_c
+            if delta != 0:
+                return []
+            rows.append({s.S_joint: sides[0], s.S_dec: sides[1], s.Delta: delta, s.printed_factor: 1})
+    return rows
+
+
+THEOREM2: dict[str, Callable[[ExactInstance], list[Row]]] = {
+    "T2.identity": _identity, "T2.identity.spread": _spread, "T2.advantage": _advantage_gap, "T2.gradient": _gradient_gap,
+    "T2.gradient.energy": _gradient_gap, "T2.gradient.tabular": _gradient_gap, "T2.lossless": _lossless,
+    "T2.lossless.comonotone": lambda i: _chosen(i, "comonotone groups", _moves_together), "T2.lossless.center": _center_is_linear,
+    "T2.scale": lambda i: _chosen(i, "uncorrelated groups", _uncorrelated), "T2.suboptimality": _suboptimality,
+    "T2.suboptimality.components": lambda i: _suboptimality(i, split=True), "T2.suboptimality.signed": lambda i: _signed(i, False),
+    "T2.suboptimality.solvable": lambda i: _signed(i, True), "T2.benefit": _benefit, "T2.closed": _closed, "T2.open": _open, "T2.cancel": _cancel,
+    "T2.cancel.lossy": _cancel, "T2.lossless.exactly": _lossless_exactly,
+    "T2.printed": _printed,
+}  # fmt: skip

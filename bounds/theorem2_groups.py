@@ -1,0 +1,211 @@
+"""How Theorem 2's statements about single groups are measured."""
+
+from fractions import Fraction
+
+import numpy as np
+
+from bounds import symbols as s
+from bounds.claim import Bools, Evidence, Instance, Measured, unmet
+from bounds.decomposition import agree, both, groups, in_kernel, opposite, scheme_of
+from tamdp_theory import TAMDP, exact
+from tamdp_theory.exact import Groups, balls
+from tamdp_theory.model import Floats
+
+
+def measure_identity(instance: Instance) -> Measured:
+    """A^joint and the components' advantages of every member of every active group."""
+    scheme, env = instance.scheme, instance.env
+    conditions = {"no eps": scheme.eps == 0}
+    if failed := unmet(instance, conditions):
+        return failed
+    joint, parts, spreads, totals = [], [], [], []
+    for table in groups(instance):
+        active = table.composite.squares != 0
+        size = table.size
+        joint.append(table.composite.advantages(scheme.eps, scheme.ddof)[active].ravel())
+        parts.append(np.stack([column.advantages(scheme.eps, scheme.ddof)[active].ravel() for column in table.components]))
+        spreads.append(np.stack([np.repeat(column.spread(scheme.ddof)[active], size) for column in table.components]))
+        totals.append(np.repeat(table.composite.spread(scheme.ddof)[active], size))
+    conditions["active group"] = any(len(part) for part in joint)
+    if not conditions["active group"]:
+        return Measured({}, conditions)
+    numbers = {
+        s.A_joint: np.concatenate(joint), s.A_part: np.concatenate(parts, axis=1), s.sigma: np.concatenate(spreads, axis=1),
+        s.sigma_c: np.concatenate(totals), s.w: env.weights, s.K: env.n_components,
+    }  # fmt: skip
+    return Measured(numbers, conditions)
+
+
+def measure_spread(instance: Instance) -> Measured:
+    """sigma_c and what it is made of."""
+    env, ddof = instance.env, instance.scheme.ddof
+    tables = list(groups(instance))
+    numbers = {
+        s.sigma_c: np.concatenate([table.composite.spread(ddof) for table in tables]),
+        s.sigma: np.concatenate([np.stack([column.spread(ddof) for column in table.components]) for table in tables], axis=1),
+        s.corr: np.moveaxis(np.concatenate([table.correlation for table in tables]), 0, -1), s.w: env.weights, s.K: env.n_components,
+    }  # fmt: skip
+    return Measured(numbers, {}, scale=env.total_weight**2)
+
+
+def measure_advantage_gap(instance: Instance) -> Measured:
+    """Both kinds of advantages, z and C of every group."""
+    env, scheme = instance.env, instance.scheme
+    conditions = {"no eps": scheme.eps == 0}
+    if failed := unmet(instance, conditions):
+        return failed
+    tables = list(groups(instance))
+    joint, split = (np.concatenate([table.advantages(one) for table in tables]) for one in both(scheme))
+    numbers = {
+        s.A_joint_of: joint.T, s.A_sum_of: split.T, s.z: np.concatenate([table.gap(scheme.ddof) for table in tables]).T,
+        s.corr: np.moveaxis(np.concatenate([table.correlation for table in tables]), 0, -1), s.K: env.n_components, s.G: scheme.group_size,
+        s.kappa_ddof: scheme.kappa if scheme.ddof else 1.0,
+    }  # fmt: skip
+    return Measured(numbers, conditions, scale=max(env.total_weight, 1.0) ** 2)
+
+
+def measure_lossless(instance: Instance) -> Measured:
+    """Agreement against the kernel of C."""
+    conditions = {"no eps": instance.scheme.eps == 0}
+    if failed := unmet(instance, conditions):
+        return failed
+    tables = list(groups(instance, 200))
+    rows = [(agree(table, row), in_kernel(table, row)) for table in tables for row in range(len(table.members))]
+    zero, kernel = np.array(rows, dtype=float).T
+    return Measured({s.gap_zero: zero, s.kernel_zero: kernel}, conditions, evidence=Evidence.CERTIFIED)
+
+
+def measure_lossless_exactly(instance: Instance) -> Measured:
+    """Agreement against moving together, in groups whose composite varies."""
+    env = instance.env
+    conditions = {"no eps": instance.scheme.eps == 0, "weights sum to one": sum(env.exact_weights) == 1}
+    if failed := unmet(instance, conditions):
+        return failed
+    rows = []
+    for table in groups(instance, 200):
+        chosen = _comonotone_groups(table)
+        rows += [(agree(table, row), chosen[row]) for row in np.flatnonzero(table.composite.squares != 0).tolist()]
+    conditions["active group"] = bool(rows)
+    if not rows:
+        return Measured({}, conditions)
+    zero, moving = np.array(rows, dtype=float).T
+    return Measured({s.gap_zero: zero, s.together: moving}, conditions, evidence=Evidence.CERTIFIED)
+
+
+def _chosen_groups(instance: Instance, name: str) -> tuple[dict[str, bool], Floats, Floats]:
+    """Advantages (n,) of the members of the groups that a special case speaks of, or of all if it is dropped."""
+    env, scheme = instance.env, instance.scheme
+    joint: list[Floats] = []
+    split: list[Floats] = []
+    seen = False
+    for table in list(groups(instance)):
+        chosen = _SPECIAL[name](table)
+        seen = seen or bool(chosen.any())
+        if name in instance.without:
+            chosen = np.ones(len(chosen), dtype=bool)
+        joint.append(table.advantages(both(scheme)[0])[chosen].ravel())
+        split.append(table.advantages(both(scheme)[1])[chosen].ravel())
+    equal = name != "uncorrelated groups" or len(set(env.exact_weights)) == 1
+    return {name: seen and equal, "no eps": scheme.eps == 0}, np.concatenate(joint), np.concatenate(split)
+
+
+def _comonotone_groups(table: Groups) -> Bools:
+    chosen: Bools = np.ones(len(table.members), dtype=bool)
+    weighted = [k for k, w in enumerate(table.weights) if w]
+    for k in weighted:
+        one = table.components[k]
+        for m in weighted:
+            other = table.components[m]
+            chosen &= (one.squares != 0) & (table.covariance(k, m) > 0) & (table.covariance(k, m) ** 2 == one.squares * other.squares)
+    return chosen
+
+
+def _uncorrelated_groups(table: Groups) -> Bools:
+    first = table.components[0]
+    chosen: Bools = first.squares != 0
+    for k, one in enumerate(table.components):
+        chosen = chosen & (one.squares * first.denominator**2 == first.squares * one.denominator**2)
+        for m in range(k):
+            chosen = chosen & (table.covariance(k, m) == 0)
+    return chosen
+
+
+_SPECIAL = {"comonotone groups": _comonotone_groups, "uncorrelated groups": _uncorrelated_groups}
+
+
+def measure_same_in_comonotone(instance: Instance) -> Measured:
+    """Advantages in the groups that move together."""
+    conditions, joint, split = _chosen_groups(instance, "comonotone groups")
+    conditions["weights sum to one"] = sum(instance.env.exact_weights) == 1
+    if failed := unmet(instance, conditions):
+        return failed
+    return Measured({s.A_joint: joint, s.A_sum: split}, conditions)
+
+
+def measure_scaled_if_uncorrelated(instance: Instance) -> Measured:
+    """Advantages in the groups with uncorrelated components of one spread."""
+    conditions, joint, split = _chosen_groups(instance, "uncorrelated groups")
+    if failed := unmet(instance, conditions):
+        return failed
+    return Measured({s.A_joint: joint, s.A_sum: split, s.K: instance.env.n_components, s.W: instance.env.total_weight}, conditions)
+
+
+def measure_cancel(instance: Instance, lossy: bool) -> Measured:
+    """The largest decomposed advantage, certified."""
+    env, scheme = instance.env, instance.scheme
+    conditions = {"equal weights": len(set(env.exact_weights)) == 1}
+    if lossy:
+        conditions |= {"opposite": opposite(env), "no eps": scheme.eps == 0, "composite varies": bool(exact.reward_range(env).any())}
+    else:
+        conditions["complementary"] = env.n_components == 2 and all(sum(row) == 1 for row in env.exact_class_rewards)
+    if failed := unmet(instance, conditions):
+        return failed
+    one = scheme_of(scheme, "normalize_then_sum")
+    found = [balls.group_advantages(table, one, row) for table in groups(instance, 200) for row in range(len(table.members))]
+    largest = balls.ball(balls.largest(found))
+    return Measured({s.A_largest: float(largest.mid())}, conditions, error=float(largest.rad()), evidence=Evidence.CERTIFIED)
+
+
+def measure_printed(instance: Instance) -> Measured:
+    """Surrogates of groups of trajectories, ratios from ``instance.reference`` (None: parameters zero) to the policy."""
+    env, policy, scheme = instance.env, instance.policy, instance.scheme
+    old = instance.reference if instance.reference is not None else policy.with_parameters(np.zeros(policy.n_parameters))
+    conditions = {"listable": exact.count_trajectories(env) <= 10_000}
+    if failed := unmet(instance, conditions):
+        return failed
+    paths = exact.enumerate_trajectories(env)
+    ratio = np.exp(paths.log_policy((policy.pair_log_probability - old.pair_log_probability)[:, None]))[:, 0]
+    joint: list[Floats] = []
+    split: list[Floats] = []
+    vanishes = True
+    for q, table in enumerate(trajectory_groups(env, paths, scheme.group_size, instance.seed)):
+        own = ratio[paths.prompt == q]
+        for side, one in zip((joint, split), both(scheme), strict=True):
+            side.append((own[table.members] * table.advantages(one)).mean(axis=1))
+        vanishes = vanishes and _delta_vanishes(table)
+    conditions["Delta = 0"] = vanishes
+    if failed := unmet(instance, conditions):
+        return failed
+    numbers = {s.S_joint: np.concatenate(joint), s.S_dec: np.concatenate(split), s.Delta: 0.0, s.printed_factor: 1.0}
+    return Measured(numbers, conditions)
+
+
+def trajectory_groups(env: TAMDP, paths: exact.Trajectories, size: int, seed: int) -> list[Groups]:
+    """Groups of trajectories of each prompt, all or 2000 drawn with the seed; members are places among the prompt's trajectories."""
+    generator, found = np.random.default_rng(seed), []
+    for q in range(env.n_prompts):
+        classes = paths.reward_class[paths.prompt == q]
+        if exact.count_multisets(len(classes), size) <= 2000:
+            members = exact.list_multisets(len(classes), size)[0]
+        else:
+            members = generator.integers(len(classes), size=(2000, size))
+        found.append(Groups(members, tuple(env.exact_class_rewards[c] for c in classes), env.exact_weights))
+    return found
+
+
+def _delta_vanishes(table: Groups) -> bool:
+    """sigma_c Delta_i = c_i - mean - sum_k w_k (R_ki - mean) in every group, in integers over one denominator."""
+    total = table.composite.deviation.astype(object) * Fraction(1, table.composite.denominator)
+    for w, column in zip(table.weights, table.components, strict=True):
+        total = total - column.deviation.astype(object) * (w / column.denominator)
+    return not total.any()
