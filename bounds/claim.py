@@ -96,14 +96,14 @@ class Measured:
     """Numbers for a statement's symbols on one instance.
 
     numbers: floats, or equal-length arrays to be judged jointly (the worst row is reported); for an indexed quantity the index comes
-    first. assumptions: name -> met. error: bound on the error of slack, besides rounding. half_width: of a confidence interval of the
+    first. assumptions: name -> met. error: bound on the error of slack, besides rounding, one number or one a row. half_width: of a confidence interval of the
     left side. trivial: the right side says nothing if it is at least this, one number or one a row. scale: magnitude below which
     numbers are rounding. attained: the bound is known to be an equality here (or on these rows), so it is judged as one.
     """
 
     numbers: Mapping[Quantity, Any]
     assumptions: Mapping[str, bool] = field(default_factory=dict)
-    error: float = 0.0
+    error: float | Floats = 0.0
     half_width: float | None = None
     trivial: float | Floats = np.inf
     scale: float = 1.0

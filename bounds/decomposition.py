@@ -109,8 +109,7 @@ def shortfalls(env: TAMDP, policy: Policy, scheme: Scheme) -> list[Shortfall]:
     """The numbers of T2.suboptimality on each prompt; the comparator is optimal for c with the smallest C."""
     pi = policy.pair_probability[:, None]
     # the constant needs the probabilities alone
-    tabular = policy if policy.is_tabular else TabularSoftmax(env, np.where(policy.probabilities() > 0, policy.log_probabilities(), 0.0))
-    domination = exact.gradient_domination(env, tabular)
+    domination = exact.gradient_domination(env, policy if policy.is_tabular else TabularSoftmax.like(policy))
     chosen = np.zeros((env.n_pairs, 1))
     chosen[domination.comparator] = 1.0
     slots = np.zeros((env.n_classes, env.n_slots, 1))

@@ -102,7 +102,7 @@ def _domination(instance: Instance) -> Measured:
     conditions = {"tabular": policy.is_tabular}
     if failed := unmet(instance, conditions):
         return failed
-    result = exact.gradient_domination(env, policy)
+    result = exact.gradient_domination(env, policy if policy.is_tabular else TabularSoftmax.like(policy))
     gradient = exact.policy_gradient(env, policy)
     numbers = {
         s.J_star: exact.optimal_values(env).total, s.J: exact.values(env, policy).total, s.C_theta: result.constant,

@@ -73,7 +73,7 @@ def claim_test(
 def describe(check: Check, instance: Instance) -> str:
     """A check and all that is needed to make its instance again: the process as a tamdp/1 file, the policy's parameters, the scheme."""
     policy = instance.policy
-    shown = {"logits" if isinstance(policy, TabularSoftmax) else "parameters": policy.parameters.tolist()}
+    shown = {"logits": policy.logits.tolist()} if isinstance(policy, TabularSoftmax) else {"parameters": policy.parameters.tolist()}
     if isinstance(policy, LogLinear):
         shown["features"] = policy.features.tolist()
     return "\n".join([

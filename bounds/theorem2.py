@@ -70,14 +70,17 @@ def _gradient_gap(instance: Instance, bound: str) -> Measured:
         for share, gap in ((1.0, one), (beta / gamma, alpha - beta**2 / gamma)) if gamma > 0 else ():
             if gap > floor:
                 distance = (joint.first - share * split.first) @ gradient
-                rows.append((float(np.sqrt((distance**2).sum())), gap, norms[q], energy[classes].sum()))
+                # Q is a difference of second moments, so it carries their rounding
+                lost = 1e-14 * (alpha + share**2 * gamma)
+                error = np.sqrt(max(whole, along) * lost) * np.sqrt(lost / gap) + 1e-14 * np.sqrt((alpha + share**2 * gamma) * energy[classes].sum())
+                rows.append((float(np.sqrt((distance**2).sum())), gap, norms[q], energy[classes].sum(), error))
                 attained.append(tight)
     conditions["gap"] = bool(rows)
     if not rows:
         return Measured({}, conditions)
-    distance, gap, norm, total = np.array(rows).T
-    numbers = {s.gap_norm: distance, s.kappa: scheme.kappa, s.Q_gap: gap, s.lambda_max: norm, s.energy: total}
-    return Measured(numbers, conditions, attained=np.array(attained))
+    distance, square, norm, total, errors = np.array(rows).T
+    numbers = {s.gap_norm: distance, s.kappa: scheme.kappa, s.Q_gap: square, s.lambda_max: norm, s.energy: total}
+    return Measured(numbers, conditions, error=errors, attained=np.array(attained))
 
 
 def _center_is_linear(instance: Instance) -> Measured:

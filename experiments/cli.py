@@ -8,8 +8,10 @@ from typing import Annotated
 
 import tyro
 
+from experiments.commands.certify import Certify
 from experiments.commands.claims import Claims
 from experiments.commands.exact import Exact
+from experiments.commands.falsify import Falsify
 from experiments.commands.show import Show
 from experiments.commands.train import Train
 from experiments.commands.verify import Verify
@@ -21,6 +23,8 @@ Command = (
     | Annotated[Show, tyro.conf.subcommand("show")]
     | Annotated[Exact, tyro.conf.subcommand("exact")]
     | Annotated[Claims, tyro.conf.subcommand("claims")]
+    | Annotated[Falsify, tyro.conf.subcommand("falsify")]
+    | Annotated[Certify, tyro.conf.subcommand("certify")]
     | Annotated[Train, tyro.conf.subcommand("train")]
 )
 
@@ -31,6 +35,8 @@ Examples:
   tamdp show examples/search-small.json               what a process looks like
   tamdp exact examples/search-small.json --group-size 8 --normalization center
   tamdp claims T1.stationary                          statement, assumptions, standing, reference
+  tamdp falsify T2.printed                            search for an instance that violates a claim
+  tamdp certify results/falsify/T2.printed.json       verify a certificate from its file alone
   tamdp train examples/search-small.json --mode sampled --seeds 16"""
 
 

@@ -35,6 +35,11 @@ class TabularSoftmax(Policy):
         """Return a policy with independent normal logits of standard deviation ``scale``."""
         return cls(env, scale * generator.standard_normal((env.n_nodes, env.n_actions)))
 
+    @classmethod
+    def like(cls, policy: Policy) -> Self:
+        """Return the tabular policy with the probabilities of another policy."""
+        return cls(policy.env, np.where(policy.probabilities() > 0, policy.log_probabilities(), 0.0))
+
     @property
     def is_tabular(self) -> bool:
         return True

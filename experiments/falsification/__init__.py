@@ -1,0 +1,1 @@
+"""Looking for an instance that violates a claim: draw, follow the slack downhill, shrink, certify."""
