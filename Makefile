@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 WORKERS ?= auto
 
-.PHONY: verify test lint check bench clean
+.PHONY: verify test test-slow lint check bench clean
 
 verify: $(VENV)/installed
 	$(BIN)/tamdp verify
 
 test: $(VENV)/tested
 	$(BIN)/python -m pytest -n $(WORKERS) -q
+
+test-slow: $(VENV)/tested
+	$(BIN)/python -m pytest -n $(WORKERS) -q -m slow
 
 lint: $(VENV)/tested
 	$(BIN)/ruff check .

@@ -2,13 +2,13 @@
 
 import sys
 
-from bounds import Claim, lemmas, theorem1
+from bounds import Claim, lemmas, theorem1, theorem2
 from bounds.symbols import meaning
 from experiments.console import fail
 from tamdp_theory import InputError, TamdpError, storage
 
 MARK = "<!-- claims:"
-_ROOMS = {"4. Lemmas": lemmas.CLAIMS, "5. Theorem 1: convergence": theorem1.CLAIMS}
+_ROOMS = {"4. Lemmas": lemmas.CLAIMS, "5. Theorem 1: convergence": theorem1.CLAIMS, "6. Theorem 2: reward decomposition": theorem2.CLAIMS}
 
 
 def page(current: str) -> str:

@@ -1,9 +1,14 @@
 """Running the checks of a verification, and judging them together."""
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
+
+import sympy as sp
 
 from bounds import CLAIMS, Check, Claim, Instance, Standing, Verdict
 
@@ -43,6 +48,28 @@ def relative_slack(check: Check) -> float:
     return check.slack / (max(abs(check.lhs), abs(check.rhs)) or 1.0)
 
 
+@dataclass(frozen=True)
+class Tightness:
+    """Larger over smaller side of an inequality's checks (rhs/lhs of lhs <= rhs): 1 is equality. checks: how many have a ratio."""
+
+    median: float
+    least: float
+    worst: float
+    checks: int
+
+
+def tightness(outcome: Outcome) -> Tightness | None:
+    """Over the checks that hold or are vacuous with both sides positive; None if none is."""
+    flipped = isinstance(outcome.claim.statement, (sp.Ge, sp.Gt))
+    ratios = []
+    for check in outcome.checks:
+        if check.verdict in (Verdict.HOLDS, Verdict.VACUOUS) and check.lhs and check.rhs and check.lhs > 0 and check.rhs > 0:
+            ratios.append(check.lhs / check.rhs if flipped else check.rhs / check.lhs)
+    if not ratios or outcome.claim.kind != "inequality":
+        return None
+    return Tightness(statistics.median(ratios), min(ratios), max(ratios), len(ratios))
+
+
 def judge(checks: Sequence[Check]) -> dict[str, Outcome]:
     """Outcomes by claim id, in the order of the checks."""
     by_claim: dict[str, list[Check]] = {}
@@ -71,7 +98,7 @@ def run(plan: Sequence[tuple[Claim, Instance]], progress: Callable[[int, str], N
             progress(done, f"{claim.id} {instance.name}")
             checks.append(claim.check(instance))
         return checks
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, _one_thread_each():
         futures = [pool.submit(_check, claim.id, instance) for claim, instance in plan]
         try:
             checks = []
@@ -82,6 +109,22 @@ def run(plan: Sequence[tuple[Claim, Instance]], progress: Callable[[int, str], N
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Processes that start in this block get one thread for linear algebra: more would compete for the same cores."""
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    before = {name: os.environ.get(name) for name in names}
+    os.environ.update(dict.fromkeys(names, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _check(claim_id: str, instance: Instance) -> Check:

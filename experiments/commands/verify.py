@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from bounds import CLAIMS, Check, Verdict
-from experiments import verification
+from experiments import benefit, verification
 from experiments.commands.claims import RELATIONS, find_claim
 from experiments.console import console, number, write_json
 from experiments.suite import Level, plan
@@ -36,7 +36,7 @@ class Verify:
     quick: bool = False
     """A few small processes, seconds."""
     full: bool = False
-    """More and larger processes, longer training; one row per check."""
+    """More and larger processes, longer training; one row per check, and how tight each inequality is."""
     claim: Annotated[tuple[str, ...], tyro.conf.UseAppendAction] = ()
     """Check only this claim; may be repeated."""
     json: str | None = None
@@ -61,6 +61,8 @@ class Verify:
         outcomes = verification.judge(checks)
         content = {"checks": [check.to_dict() for check in checks]}
         write_json(str(folder / "checks.json"), content)
+        survey = benefit.survey(level) if "T2.benefit" in chosen else []
+        write_json(str(folder / "benefit.json"), {"instances": [row.to_dict() for row in survey]})
         # figures are plugged in by the entry-point group tamdp.figures: this room does not import theirs
         figures = [path for point in entry_points(group="tamdp.figures") for path in point.load()(folder)]
         if self.json is not None:
@@ -70,7 +72,10 @@ class Verify:
             out.print(_table(outcomes, out.width))
             if self.full:
                 out.print(_all_checks(checks))
+                out.print(_tightness(outcomes))
             out.print(f"checks and figures: {', '.join(str(path) for path in (folder / 'checks.json', *figures))}", soft_wrap=True, markup=False)
+            if survey:
+                out.print(benefit.summary(survey), soft_wrap=True)
             out.print(verification.summary(outcomes, time.perf_counter() - started), soft_wrap=True)
         return 0 if all(outcome.success is not False for outcome in outcomes.values()) else 1
 
@@ -105,6 +110,18 @@ def _table(outcomes: dict[str, verification.Outcome], width: int) -> Table:
         table.add_column(name, justify="right" if name in ("left", "right", "slack") else "left", no_wrap=name not in ("tightest instance", "checks"))
     for row in rows:
         table.add_row(*(row[name] for name in names))
+    return table
+
+
+def _tightness(outcomes: dict[str, verification.Outcome]) -> Table:
+    table = Table("inequality", "tightest", "median", "loosest", "checks", box=None, padding=(0, 2), title_justify="left")
+    table.title = "tightness: larger over smaller side, 1 is equality"
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for outcome in outcomes.values():
+        found = verification.tightness(outcome)
+        if found is not None:
+            table.add_row(outcome.claim.id, number(found.least), number(found.median), number(found.worst), str(found.checks))
     return table
 
 
