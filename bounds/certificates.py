@@ -113,7 +113,7 @@ def decide(claim: Claim, instance: ExactInstance) -> Decision:
     if any(not met and name not in instance.without for name, met in assumptions.items()):
         return Decision(Verdict.ASSUMPTION_UNMET, None, None, assumptions)
     rows = ENCLOSURES[claim.id](instance)
-    assumptions |= {a.name: bool(rows) for a in claim.assumptions if a.name in EXISTENCE}
+    assumptions |= {a.name: bool(rows) and a.name not in instance.without for a in claim.assumptions if a.name in EXISTENCE}
     if not rows:
         return Decision(Verdict.ASSUMPTION_UNMET, None, None, assumptions)
     judged = []
