@@ -46,7 +46,7 @@ def weights(draw: st.DrawFn, components: int) -> list[Fraction]:
 
     Shrinks to equal ones with sum one.
     """
-    kind = draw(st.sampled_from(["equal", "unit", "unequal", "unequal", "zero"]))
+    kind = draw(st.sampled_from(["equal", "unit", "equal", "unequal", "unequal", "zero"]))
     if kind in ("equal", "unit"):
         return [Fraction(1, components if kind == "equal" else 1)] * components
     found = draw(st.lists(st.sampled_from(_WEIGHTS), min_size=components, max_size=components))
@@ -113,7 +113,7 @@ def documents(
     most = min(max_components, 3) if shape == "independent" else max_components
     # one component alone has no relation to others
     count = draw(st.integers(1 if shape in (None, "two_valued", "free") else min(most, 2), most))
-    chosen = draw(st.sampled_from((*SHAPES, "independent") if count > 1 else SHAPES[:2])) if shape is None else shape
+    chosen = draw(st.sampled_from((*SHAPES, "complementary", "independent") if count > 1 else SHAPES[:2])) if shape is None else shape
     importance, flips, shared = draw(weights(count)), draw(_flips(count)), draw(st.sampled_from((True, True, True, False)))
     parts, nodes = [], []
     for q in range(draw(st.sampled_from(range(1, max_prompts + 1)))):

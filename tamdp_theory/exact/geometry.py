@@ -54,7 +54,9 @@ def score_norm_bound(env: TAMDP, policy: Policy, think_weight: float = 1.0) -> F
     largest = np.zeros(env.n_prompts)
     if policy.is_tabular and weight is None:
         table = policy.probabilities()
-        blocks = np.eye(env.n_actions) * table[:, None, :] - table[:, :, None] * table[:, None, :]
+        # pi_a pi_b (e_a - e_b)(e_a - e_b)^T summed over pairs: nothing cancels for nearly deterministic policies
+        products = table[:, :, None] * table[:, None, :] * (1 - np.eye(env.n_actions))
+        blocks = np.eye(env.n_actions) * products.sum(axis=2)[:, None, :] - products
         np.maximum.at(largest, env.node_prompt, visits * np.linalg.eigvalsh(blocks)[:, -1])
         return largest
     _check_dense(policy.n_parameters, "parameters")

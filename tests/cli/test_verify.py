@@ -46,7 +46,8 @@ def test_quick_verification_succeeds(quick: Done, folder: Path) -> None:
 
 
 def test_the_last_line_is_the_summary(quick: Done, checks: list[dict[str, Any]]) -> None:
-    *table, files, last = quick.out.splitlines()
+    *table, files, survey, last = quick.out.splitlines()
+    assert survey.startswith("T2.benefit: the criterion's sign agrees with the exact gain at the best step on ")
     assert files == "checks and figures: out/checks.json, out/verdicts.pdf, out/verdicts.png"
     must = [claim for claim in CLAIMS.values() if claim.standing in (Standing.PROVED, Standing.LITERATURE)]
     printed = [claim for claim in CLAIMS.values() if claim.standing is Standing.PRINTED]
