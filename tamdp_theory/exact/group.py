@@ -70,6 +70,11 @@ class GroupPlan:
         """Group moments at P (..., M); entries >= 0 that sum to one."""
         return GroupMoments(self, probability)
 
+    @property
+    def centered(self) -> bool:
+        """Whether advantages are c minus the group mean: linear, with closed forms."""
+        return self.scheme.normalization == "center"
+
     @cached_property
     def composite(self) -> tuple[Fraction, ...]:
         """c of each class."""
@@ -127,7 +132,7 @@ class GroupPlan:
         unit = states.unit[variable]
         centred = size * states.values[variable][of] - total
         result: Floats
-        if self.scheme.normalization == "center":
+        if self.centered:
             result = centred * unit / size
             return result
         scale = spread * np.sqrt(size / (size - self.scheme.ddof)) + size * self.scheme.eps / unit
@@ -143,6 +148,10 @@ class ContrastPlan(GroupPlan):
     """
 
     share: float = 1.0
+
+    @property
+    def centered(self) -> bool:
+        return False
 
     @cached_property
     def variables(self) -> tuple[tuple[float, tuple[Fraction, ...]], ...]:
@@ -162,7 +171,7 @@ class GroupMoments:
     @cached_property
     def first(self) -> Floats:
         """h (..., M): the effective reward of L5."""
-        if self._centered:
+        if self.plan.centered:
             return self.plan.scheme.kappa * self._deviation[0]
         return self._sum(weight * self._one((v,))[0] for v, (weight, _) in enumerate(self.plan.variables))
 
@@ -189,7 +198,7 @@ class GroupMoments:
     def second(self) -> Floats:
         """a (..., M), >= 0."""
         scheme = self.plan.scheme
-        if self._centered:
+        if self.plan.centered:
             deviation, variance = self._deviation
             return scheme.kappa**2 * deviation**2 + (scheme.group_size - 1) / scheme.group_size**2 * variance
         return self._sum(
@@ -201,7 +210,7 @@ class GroupMoments:
     @cached_property
     def cross(self) -> Floats:
         """b (..., M, M), symmetric."""
-        if self._centered:
+        if self.plan.centered:
             size, given = self.plan.scheme.group_size, self.given_pair
             return given * np.swapaxes(given, -1, -2) + (size - 2) / size**2 * self._deviation[1][..., None]
         half = self._sum(
@@ -213,15 +222,11 @@ class GroupMoments:
     @cached_property
     def given_pair(self) -> Floats:
         """E[A_1 | m, l] (..., M, M); dh_m/dP_l = (G - 1) times it."""
-        if self._centered:
+        if self.plan.centered:
             deviation, size = self._deviation[0], self.plan.scheme.group_size
             return deviation[..., :, None] - (deviation[..., :, None] + deviation[..., None, :]) / size
         terms = (weight * self._two((v,))[0] for v, (weight, _) in enumerate(self.plan.variables))
         return self._sum(terms, self.probability.shape[-1])
-
-    @property
-    def _centered(self) -> bool:
-        return self.plan.scheme.normalization == "center"
 
     @cached_property
     def _deviation(self) -> tuple[Floats, Floats]:

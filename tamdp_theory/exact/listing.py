@@ -22,6 +22,7 @@ from tamdp_theory.model import Floats, Ints
 
 MAX_GROUPS = 100_000
 _EXACT = 2**62
+_WIDEST = 10**300  # integers beyond do not fit a float
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +111,7 @@ class Groups:
         size, unit = self.size, lcm(*(v.denominator for v in values))
         integers = [int(v * unit) for v in values]
         wide = max(max(integers) - min(integers), 1) * size
-        if wide**2 * size > 10**300:
+        if max(wide**2, unit) * size > _WIDEST:
             raise CapacityError("listing groups: rewards need too many digits for a common denominator; round them")
         # squares and products of deviations must not wrap around
         table = np.array(integers, dtype=np.int64 if wide**2 * size < _EXACT and max(map(abs, integers)) * size < _EXACT else object)
@@ -126,7 +127,8 @@ def count_multisets(kinds: int, size: int) -> int:
 def list_multisets(kinds: int, size: int) -> tuple[Ints, Floats]:
     """Every multiset (S, size) and the number of its orders (S,). CapacityError beyond MAX_GROUPS."""
     if (count := count_multisets(kinds, size)) > MAX_GROUPS:
-        raise CapacityError(f"{count:,} groups of {size} out of {kinds} exceed the limit of {MAX_GROUPS:,}; use a smaller group or instance")
+        shown = f"{count:,}" if count < 10**15 else "more than 10^15"
+        raise CapacityError(f"{shown} groups of {size} out of {kinds} exceed the limit of {MAX_GROUPS:,}; use a smaller group or instance")
     found = list(combinations_with_replacement(range(kinds), size))
     ways = [factorial(size) // prod(factorial(group.count(kind)) for kind in set(group)) for group in found]
     return np.array(found, dtype=np.int64).reshape(len(found), size), np.array(ways, dtype=np.float64)

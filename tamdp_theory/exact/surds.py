@@ -77,9 +77,9 @@ class Surd:
         return other * self.inverse()
 
     def __pow__(self, power: int) -> Any:
-        result: Any = fmpq(1)
-        for _ in range(power):
-            result = result * self
+        result, factor = fmpq(1), self if power >= 0 else self.inverse()
+        for _ in range(abs(power)):
+            result = result * factor
         return result
 
     def __abs__(self) -> "Surd":
@@ -111,6 +111,8 @@ class Surd:
 
 def square_root(value: fmpq) -> Any:
     """sqrt of a rational >= 0: fmpq or Surd; a ball if its numerator and denominator are too large to factor."""
+    if value < 0:
+        raise ValueError(f"the square root of {value} is not real")
     if value == 0:
         return _ZERO
     inside = value.p * value.q

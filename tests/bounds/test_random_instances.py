@@ -22,6 +22,7 @@ SPECIAL = {
     "T1.drift.decomposed": "one example is all that it claims",
     "T1.scaling.independent": "needs fair independent components of weight one under one law",
     "T1.scaling.comonotone": "needs fair equal components of weight one under one law",
+    "T2.open": "needs a composite of three values and the joint normalization",
     "T2.cancel.lossy": "needs two opposite components of equal weight and a composite that varies",
 }
 TURNS = 60  # a multiple of every number of schemes up to six

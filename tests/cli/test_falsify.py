@@ -53,8 +53,8 @@ def test_a_proved_claim_stands_and_shows_its_tightest_instance(claim_id: str, tm
 
 
 def test_descent_comes_close_to_the_sharp_constant() -> None:
-    """L3.tree: autograd alone brings a random tree from below .6 to above .85 of 27/128."""
-    env = families.random_tree(seed=3, prompts=1, tools=1, answers=2, max_tool_depth=1, components=1)
+    """L3.tree: autograd alone brings a random tree from below .6 to above .98 of 27/128."""
+    env = families.random_tree(seed=1, prompts=1, tools=1, answers=2, max_tool_depth=1, components=1)
     claim = CLAIMS["L3.tree"]
     start = of_instance(claim_instance(env), claim.id, ())
     assert start is not None and is_smooth(claim, start)
@@ -64,7 +64,7 @@ def test_descent_comes_close_to_the_sharp_constant() -> None:
         assert check.lhs is not None and check.rhs is not None
         ratios.append(check.lhs / check.rhs)
     assert ratios[0] < 0.6
-    assert max(ratios) > 0.85
+    assert max(ratios) > 0.98
 
 
 def claim_instance(env: TAMDP) -> Instance:
@@ -102,6 +102,6 @@ def test_shipped_certificates_are_current(capsys: pytest.CaptureFixture[str]) ->
     wanted = {c.id for c in CLAIMS.values() if c.standing is Standing.PRINTED or c.kind == "example"}
     assert set(certificates.shipped()) == wanted
     for claim_id, path in certificates.shipped().items():
-        assert certificates.verify(path) == certificates.example_certificate(CLAIMS[claim_id])
+        assert certificates.verify(path).digest == certificates.example_certificate(CLAIMS[claim_id]).digest
     done = here(capsys, "certify")
     assert (done.code, done.out.splitlines()[-1]) == (0, "all verified")

@@ -1,0 +1,253 @@
+"""The numbers of Theorem 2's claims by a second route: ordered groups (tests/oracle.py), fractions, every deterministic policy."""
+
+import itertools
+import math
+from collections.abc import Iterator
+from decimal import localcontext
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from bounds import CLAIMS, Instance
+from bounds import symbols as s
+from tamdp_theory import TAMDP, Policy, TabularSoftmax, exact, families
+from tamdp_theory.exact import Scheme
+from tamdp_theory.strategies import policies, schemes, tabular_policies, tamdps
+from tests import oracle
+from tests.bounds.brute import Group, Prompt
+from tests.exact.test_step import few, score_table, stepped
+
+BOTH: tuple[exact.Normalization, exact.Normalization] = ("sum_then_normalize", "normalize_then_sum")
+PLAIN = st.builds(Scheme, st.integers(2, 4), st.just(BOTH[1]), st.just(0.0), st.sampled_from([0, 1]))
+
+
+def close(found: Any, expected: Any, scale: float = 1.0) -> None:
+    np.testing.assert_allclose(np.asarray(found, dtype=float), np.asarray(expected, dtype=float), rtol=1e-10, atol=1e-12 * scale)
+
+
+def numbers(claim_id: str, instance: Instance) -> Any:
+    measured = CLAIMS[claim_id].measure(instance)
+    assert all(measured.assumptions.values())
+    return measured.numbers
+
+
+def prompts(instance: Instance) -> list[Prompt]:
+    env = instance.env
+    assume(few(env.to_dict(), instance.scheme.group_size, 700))
+    return [Prompt(env, instance.policy, q, instance.think_weight) for q in range(env.n_prompts)]
+
+
+# -- single groups ------------------------------------------------------------------------------------------------
+
+
+def single_groups(instance: Instance) -> Iterator[Group]:
+    env, scheme = instance.env, instance.scheme
+    for q in range(env.n_prompts):
+        for rewards in itertools.combinations_with_replacement(Prompt(env, instance.policy, q).classes, scheme.group_size):
+            yield Group(env.exact_weights, list(rewards), scheme.ddof)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), tamdps(max_nodes=2), PLAIN)
+def test_single_groups(data: st.DataObject, env: TAMDP, scheme: Scheme) -> None:
+    instance = Instance(env, data.draw(tabular_policies(env)), scheme)
+    with localcontext(prec=60):
+        found = list(single_groups(instance))
+        assume(len(found) <= 150)
+        active = [one for one in found if one.sigma[-1]]
+        scale, count = max(1.0, env.total_weight), range(env.n_components)
+        correlation = np.moveaxis(np.array([[[float(one.correlation(k, m)) for m in count] for k in count] for one in found]), 0, -1)
+        spread = numbers("T2.identity.spread", instance)
+        close(spread[s.sigma_c], [one.sigma[-1] for one in found])
+        close(spread[s.sigma], np.array([[float(v) for v in one.sigma[:-1]] for one in found]).T)
+        close(spread[s.corr], correlation)
+        gap = numbers("T2.advantage", instance)
+        close(gap[s.A_joint_of], np.array([one.joint for one in found]).T)
+        close(gap[s.A_sum_of], np.array([one.split for one in found]).T, scale)
+        close(gap[s.z], np.array([one.z for one in found]).T, scale)
+        close(gap[s.corr], correlation)
+        assert gap[s.kappa_ddof] == ((scheme.group_size - 1) / scheme.group_size if scheme.ddof else 1)
+        zero = numbers("T2.lossless", instance)
+        assert zero[s.gap_zero].tolist() == [one.agrees for one in found]
+        assert zero[s.kernel_zero].tolist() == [one.in_kernel for one in found]
+        if active:
+            identity = numbers("T2.identity", instance)
+            close(identity[s.A_joint], [a for one in active for a in one.joint])
+            close(identity[s.A_part], [[a for one in active for a in one.parts[k]] for k in count])
+            close(identity[s.sigma], [[one.sigma[k] for one in active for _ in one.joint] for k in count])
+            close(identity[s.sigma_c], [one.sigma[-1] for one in active for _ in one.joint])
+        for claim_id, chosen, condition in (
+            ("T2.lossless.comonotone", [one for one in found if one.together], sum(env.exact_weights) == 1),
+            ("T2.scale", [one for one in found if one.uncorrelated], len(set(env.exact_weights)) == 1),
+        ):
+            if chosen and condition:
+                special = numbers(claim_id, instance)
+                close(special[s.A_joint], [a for one in chosen for a in one.joint])
+                close(special[s.A_sum], [a for one in chosen for a in one.split], scale)
+            else:
+                assert not all(CLAIMS[claim_id].measure(instance).assumptions.values())
+        if active and sum(env.exact_weights) == 1:
+            exactly = numbers("T2.lossless.exactly", instance)
+            assert exactly[s.gap_zero].tolist() == [one.agrees for one in active]
+            assert exactly[s.together].tolist() == [one.together for one in active]
+
+
+# -- the update ---------------------------------------------------------------------------------------------------
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data(), tamdps(max_nodes=2), schemes(3), st.sampled_from([1.0, 0.5]))
+def test_distance_of_the_updates(data: st.DataObject, env: TAMDP, scheme: Scheme, think_weight: float) -> None:
+    """Both rows of each prompt: lambda = 1, and the lambda whose mean squared difference of advantages is least."""
+    scheme = Scheme(scheme.group_size, data.draw(st.sampled_from(BOTH)), scheme.eps, scheme.ddof)
+    instance = Instance(env, data.draw(policies(env)), scheme, think_weight=think_weight)
+    size, expected = scheme.group_size, []
+    for one in prompts(instance):
+        a, b = (lambda rewards, one=one, name=name: one.advantages(rewards, name, scheme) for name in BOTH)
+        joint, split = one.update(a, size), one.update(b, size)
+        alpha, beta, gamma = (
+            float(np.dot(one.law, one.given_first(lambda rewards, x=x, y=y: x(rewards)[0] * y(rewards)[0], size))) for x, y in ((a, a), (a, b), (b, b))
+        )  # fmt: skip
+        second = sum(p.probability * np.outer(v, v) for p, v in zip(one.paths, one.vectors, strict=True))
+        for share in (1.0, beta / gamma) if gamma > 0 else ():
+            gap = float(np.dot(one.law, one.given_first(lambda rewards, share=share, a=a, b=b: (a(rewards)[0] - share * b(rewards)[0]) ** 2, size)))
+            distance = float(np.linalg.norm(joint - share * split))
+            assert distance <= math.sqrt(scheme.kappa * gap * np.linalg.norm(np.asarray(second), 2)) * (1 + 1e-9) + 1e-12
+            assume(not 1e-15 < gap / (alpha + gamma) < 1e-9)  # between, floats do not say whether there is a gap
+            if gap > 1e-9 * (alpha + gamma):
+                expected.append((distance, gap, np.linalg.norm(np.asarray(second), 2), np.trace(np.asarray(second))))
+    measured = CLAIMS["T2.gradient"].measure(instance)
+    assert measured.assumptions["gap"] == bool(expected)
+    if expected:
+        for symbol, column in zip((s.gap_norm, s.Q_gap, s.lambda_max, s.energy), np.array(expected).T, strict=True):
+            np.testing.assert_allclose(measured.numbers[symbol], column, rtol=1e-6, atol=1e-9 * max(1.0, env.total_weight**2))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), tamdps(max_nodes=2), st.integers(2, 3), st.sampled_from([1.0, 0.5]))
+def test_centred_updates(data: st.DataObject, env: TAMDP, size: int, think_weight: float) -> None:
+    policy = data.draw(policies(env))
+    found = numbers("T2.lossless.center", Instance(env, policy, Scheme(size, "center"), seed=3, think_weight=think_weight))
+    content, scores = env.to_dict(), score_table(env, policy)
+    assume(few(content, size, 700))
+    direction = np.random.default_rng(3).standard_normal(policy.n_parameters)
+    direction /= np.linalg.norm(direction)
+    for value, weights in [(found[s.mean_center], env.exact_weights)] + [
+        (part, [int(j == k) for j in range(env.n_components)]) for k, part in enumerate(found[s.mean_center_of])
+    ]:
+        for component, w in zip(content["components"], weights, strict=True):
+            component["weight"] = w
+        mean = oracle.update(content, policy.probabilities(), scores, size, "center", weight=oracle.think_weights(content, think_weight))[0]
+        close(value, mean @ direction)
+
+
+# -- suboptimality ------------------------------------------------------------------------------------------------
+
+
+def comparators(env: TAMDP, policy: Policy, one: Prompt, q: int) -> list[tuple[float, float, list[float]]]:
+    """(J_q, C, law of the classes) of every deterministic policy."""
+    content, found = env.to_dict(), []
+    reach = {d: sum(p.probability for p in one.paths if d in p.decisions) for p in one.paths for d in p.decisions}
+    own = sorted({x for x, _ in reach})
+    for choice in itertools.product(*(range(int(env.pair_count[x])) for x in own)):
+        table = policy.probabilities().copy()
+        table[own] = np.eye(env.n_actions)[list(choice)]
+        chosen = [p for p in oracle.paths(content, table) if p.prompt == q and p.probability > 0]
+        visits = {d: sum(p.probability for p in chosen if d in p.decisions) for p in chosen for d in p.decisions}
+        law = [sum(p.probability for p in chosen if p.rewards == rewards) for rewards in one.classes]
+        value = float(np.dot(law, [float(c) for c in one.composite]))
+        found.append((value, math.sqrt(sum((v / reach[d]) ** 2 for d, v in visits.items())), law))
+    return found
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.data(), tamdps(max_nodes=2), schemes(3))
+def test_suboptimality(data: st.DataObject, env: TAMDP, scheme: Scheme) -> None:
+    policy = data.draw(tabular_policies(env))
+    assume(policy.pair_probability.min() > 1e-9)
+    split = Scheme(scheme.group_size, "normalize_then_sum", scheme.eps, scheme.ddof)
+    whole, parts = numbers("T2.suboptimality", Instance(env, policy, scheme)), numbers("T2.suboptimality.components", Instance(env, policy, split))
+    signed = CLAIMS["T2.suboptimality.signed"].measure(Instance(env, policy, split))
+    row = 0
+    for q, one in enumerate(prompts(Instance(env, policy, scheme))):
+        c = np.array([float(v) for v in one.composite])
+        found = comparators(env, policy, one, q)
+        optimum, value = max(f[0] for f in found), float(np.dot(one.law, c))
+        best = [f for f in found if f[0] >= optimum - 1e-11]
+        for side, normalized in ((whole, scheme), (parts, split)):
+            close(side[s.J_star][q], optimum)
+            close(side[s.J][q], value)
+            # an optimal policy with this constant and this law, and on one decision the one with the smallest constant
+            fits = [f for f in best if math.isclose(f[1], side[s.C_star][q], rel_tol=1e-9)]
+            distances = [float(np.abs(np.subtract(f[2], one.law)).sum() / 2) for f in fits]
+            assert any(math.isclose(d, side[s.tv][q], rel_tol=1e-9, abs_tol=1e-12) for d in distances)
+            if env.horizon == 1:
+                close(side[s.C_star][q], min(f[1] for f in best))
+            step = one.update(lambda rewards, one=one, name=normalized.normalization: one.advantages(rewards, name, scheme), scheme.group_size)
+            close(side[s.m_norm][q], np.linalg.norm(step))
+        h, w = one.effective(scheme), env.weights
+        h_of = np.array([one.alone(k, scheme) for k in range(env.n_components)])
+        rewards = np.array(one.classes, dtype=float).T
+        close(whole[s.osc_residual][q], np.ptp(c - whole[s.mu][q] * h), max(1.0, whole[s.mu][q]))
+        close(parts[s.osc_residual_of][:, q], np.ptp(rewards - parts[s.mu][q] * h_of, axis=1), max(1.0, parts[s.mu][q]))
+        sides = {}
+        columns = {"T2.suboptimality": (whole, np.ones(1), c[None], h[None]), "T2.suboptimality.components": (parts, w, rewards, h_of)}
+        for claim_id, (side, importance, values, effective) in columns.items():
+            slope, tv, mu = side[s.C_star][q] * side[s.m_norm][q], side[s.tv][q], side[s.mu][q]
+            found_at = {t: float(importance @ np.ptp(values - t * effective, axis=1) * tv + t * slope) for t in (mu, *np.linspace(0, 2 * mu, 9), *range(5))}
+            sides[claim_id] = np.atleast_1d(CLAIMS[claim_id].sides(side)[1])[q]
+            close(sides[claim_id], found_at[mu])
+            assert sides[claim_id] <= min(found_at.values()) * (1 + 1e-7) + 1e-11
+        assert sides["T2.suboptimality"] <= np.ptp(c) * (1 + 1e-9)
+        varies = [k for k in range(env.n_components) if w[k] > 0 and len(set(rewards[k])) > 1]
+        if all(signed.assumptions.values()) and varies:
+            for place in (row, row + 1):
+                close(signed.numbers[s.p_of][:, place], rewards @ one.law)
+                assert any(np.allclose(signed.numbers[s.p_star_of][:, place], rewards @ f[2], rtol=0, atol=1e-9) for f in best)
+                # h_k = psi_k (R_k - p_k) for 0/1 rewards, psi_k > 0; a component that never varies has none
+                psi = signed.numbers[s.psi_of][:, place]
+                assert [v > 0 for v in psi] == [k in varies for k in range(env.n_components)]
+                for k in varies:
+                    np.testing.assert_allclose(h_of[k], psi[k] * (rewards[k] - rewards[k] @ one.law), atol=1e-9)
+            used = [signed.numbers[s.psi_of][k, row] for k in varies]
+            close(signed.numbers[s.mu][[row, row + 1]], [1 / max(used), 1 / min(used)])
+            row += 2
+
+
+@pytest.mark.parametrize(("size", "psi"), [(2, 1.0), (3, math.sqrt(2))])
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_psi_in_closed_form(size: int, psi: float, p: float) -> None:
+    env = families.bandit([(0, 1), (1, 1)], weights=("3/4", "1/4"))
+    instance = Instance(env, TabularSoftmax(env, np.log([[1 - p, p]])), Scheme(size, "normalize_then_sum"))
+    found = numbers("T2.suboptimality.signed", instance)
+    close(found[s.psi_of], [[psi, psi], [0, 0]])
+    close(found[s.p_of][0], [p, p])
+    close(found[s.p_star_of][0], [1, 1])
+    # C = 1/p, ||m|| = (3/4) psi p (1 - p) sqrt 2
+    assert CLAIMS["T2.suboptimality.solvable"].check(instance).rhs == pytest.approx(math.sqrt(2) * 0.75 * (1 - p), rel=1e-12)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), tamdps(max_nodes=2), schemes(3))
+def test_one_step(data: st.DataObject, env: TAMDP, scheme: Scheme) -> None:
+    policy, content = data.draw(tabular_policies(env)), env.to_dict()
+    assume(few(content, scheme.group_size, 700))
+    measured = CLAIMS["T2.benefit"].measure(Instance(env, policy, scheme))
+    scores, table = score_table(env, policy), policy.probabilities()
+    ranges = [max(one.composite) - min(one.composite) for one in (Prompt(env, policy, q) for q in range(env.n_prompts))]
+    smooth = float(max(rho * r for rho, r in zip(env.exact_prompt_probability, ranges, strict=True))) / 2
+    gradient, expected = exact.policy_gradient(env, policy), []
+    for name in BOTH:
+        mean, variance = oracle.update(content, table, scores, scheme.group_size, name, scheme.eps, scheme.ddof)
+        drift, second = float(gradient @ mean), variance + float(mean @ mean)
+        assume(not 0 < abs(drift) < 1e-12 * env.total_weight**2)
+        if smooth > 0 and second > 1e-14 * env.total_weight**2 and drift > 0:
+            one = Scheme(scheme.group_size, name, scheme.eps, scheme.ddof)
+            gain = stepped(content, policy, one, drift / (smooth * second)) - oracle.objective(content, table)
+            expected.append((gain, drift, smooth, second))
+    assert measured.assumptions["informative"] == bool(expected)
+    for symbol, column in zip((s.one_step, s.drift, s.L_J, s.second_law), np.array(expected).T, strict=False):
+        np.testing.assert_allclose(measured.numbers[symbol], column, rtol=1e-7, atol=1e-11 * env.total_weight)
