@@ -335,7 +335,7 @@ CLAIMS = (
         (Scheme(4, "normalize_then_sum"), Scheme(8, "normalize_then_sum", 1e-2, 1)),
     ),
     Claim(
-        "T2.benefit", "Guaranteed progress of one step", PROVED, "inequality", sp.Ge(s.one_step, _PROGRESS), _benefit, "docs/theory.md",
+        "T2.benefit", "Guaranteed progress of one step", PROVED, "inequality", sp.Le(_PROGRESS, s.one_step), _benefit, "docs/theory.md",
         (TABULAR, LISTABLE, INFORMATIVE), "Descent lemma for J with L_J of L3 at the step <grad J, m> / (L_J E||g||^2). Compare the right sides: benefit().",
         ("L3", "L6"), (Scheme(3, "normalize_then_sum"), Scheme(4, "normalize_then_sum", 1e-2, 1)),
     ),
