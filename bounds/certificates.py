@@ -27,7 +27,9 @@ from bounds.claim import FULL_SCORE, Claim, Instance, Verdict
 from bounds.conditions import EXISTENCE, met_by
 from bounds.enclosures import LEMMAS, ExactInstance
 from bounds.enclosures_theorem2 import THEOREM2
+from bounds.enclosures_theorem3 import DOMAINS, THEOREM3
 from bounds.evaluation import evaluate, separated
+from bounds.generalization import default_samples, default_target
 from bounds.registry import CLAIMS
 from tamdp_theory import TAMDP, CapacityError, InputError, Policy, TabularSoftmax, storage
 from tamdp_theory.errors import quote
@@ -36,9 +38,10 @@ from tamdp_theory.files import check_schema, decode_json, readable
 from tamdp_theory.numbers import Decimal, exact, to_json
 
 SCHEMA = "tamdp-certificate/1"
-ENCLOSURES = LEMMAS | THEOREM2
+ENCLOSURES = LEMMAS | THEOREM2 | THEOREM3
 PRECISIONS = (128, 256, 512, 1024, 2048)  # bits, tried in turn until the sides separate
-_BALL = re.compile(r"\[?(-?[0-9][0-9.]*(e[+-]?[0-9]+)?)?( ?\+/- ?[0-9][0-9.]*(e[+-]?[0-9]+)?)?\]?")
+_SIZE = r"[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?"
+_BALL = re.compile(rf"\[(-?{_SIZE} )?\+/- {_SIZE}\]")
 
 
 class TabularRecord(msgspec.Struct, forbid_unknown_fields=True, tag_field="kind", tag="tabular"):
@@ -66,6 +69,8 @@ class InstanceRecord(msgspec.Struct, forbid_unknown_fields=True):
     think_weight: Any = 1
     reference: TabularRecord | LogLinearRecord | None = None
     without: list[str] = []
+    target: list[Any] = []
+    samples: int = 0
 
 
 class Certificate(msgspec.Struct, forbid_unknown_fields=True):
@@ -112,7 +117,10 @@ def decide(claim: Claim, instance: ExactInstance) -> Decision:
         return Decision(Verdict.ASSUMPTION_UNMET, None, None, assumptions)
     if any(not met and name not in instance.without for name, met in assumptions.items()):
         return Decision(Verdict.ASSUMPTION_UNMET, None, None, assumptions)
-    rows = ENCLOSURES[claim.id](instance)
+    try:
+        rows = ENCLOSURES[claim.id](instance)
+    except ZeroDivisionError as error:
+        raise InputError(f"{claim.id}: divides by a number that is zero on this instance") from error
     assumptions |= {a.name: bool(rows) and a.name not in instance.without for a in claim.assumptions if a.name in EXISTENCE}
     if not rows:
         return Decision(Verdict.ASSUMPTION_UNMET, None, None, assumptions)
@@ -139,6 +147,8 @@ def certify(claim: Claim, instance: Instance | ExactInstance) -> Certificate:
     Raises InputError where an assumption is unmet or the policy has no exact form, CapacityError where balls do not separate the sides.
     """
     found = exactly(instance) if isinstance(instance, Instance) else instance
+    if claim.id not in DOMAINS:
+        found = replace(found, target=(), samples=0)
     for bits in PRECISIONS:
         with balls.precision(bits):
             decision = decide(claim, found)
@@ -180,8 +190,14 @@ def exactly(instance: Instance) -> ExactInstance:
     policy, reference = instance.policy, instance.reference
     return ExactInstance(
         instance.env, _exact_policy(instance.env, policy), instance.scheme, None if reference is None else _exact_policy(instance.env, reference),
-        exact(float(instance.think_weight), "think_weight"), instance.without,
+        exact(float(instance.think_weight), "think_weight"), instance.without, *_domain(instance),
     )  # fmt: skip
+
+
+def _domain(instance: Instance) -> tuple[tuple[Fraction, ...], int]:
+    """Target and number of training prompts: those given, or what the seed draws."""
+    given = instance.generalization
+    return (default_target(instance.env, instance.seed), default_samples(instance.seed)) if given is None else (given.target, given.n)
 
 
 def _exact_policy(env: TAMDP, policy: Policy) -> balls.BallPolicy:
@@ -209,7 +225,7 @@ def _write_instance(instance: ExactInstance) -> InstanceRecord:
     reference = None if instance.reference is None else _write_policy(instance.reference)
     return InstanceRecord(
         instance.env.to_dict(), _write_policy(instance.policy), scheme.group_size, scheme.normalization, to_json(exact(float(scheme.eps), "eps")), scheme.ddof,
-        to_json(instance.think_weight), reference, list(instance.without),
+        to_json(instance.think_weight), reference, list(instance.without), [to_json(p) for p in instance.target], instance.samples,
     )  # fmt: skip
 
 
@@ -248,9 +264,16 @@ def _read_instance(record: InstanceRecord) -> ExactInstance:
     eps, think = exact(record.eps, "instance.eps"), exact(record.think_weight, "instance.think_weight")
     if not 0 <= think <= 1:
         raise InputError(f"instance.think_weight: must be in [0, 1], got {think}")
+    if not 0 <= eps <= 10**300 or Fraction(repr(float(eps))) != eps:
+        raise InputError("instance.eps: must be 0 or a positive decimal that float64 holds")  # a scheme holds a float, taken at its decimal
     scheme = _within("instance", lambda: Scheme(record.group_size, record.normalization, float(eps), record.ddof))
     reference = None if record.reference is None else _read_policy(env, record.reference, "instance.reference")
-    return ExactInstance(env, _read_policy(env, record.policy, "instance.policy"), scheme, reference, think, tuple(record.without))
+    target = tuple(exact(p, f"instance.target[{q}]") for q, p in enumerate(record.target))
+    if target and (any(p < 0 for p in target) or sum(target) != 1):
+        raise InputError(f"instance.target: probabilities must not be negative and must sum to 1, got the sum {sum(target)}")
+    if record.samples < (1 if target else 0):
+        raise InputError(f"instance.samples: must be a whole number of at least 1, got {record.samples}")
+    return ExactInstance(env, _read_policy(env, record.policy, "instance.policy"), scheme, reference, think, tuple(record.without), target, record.samples)
 
 
 def _within(place: str, make: Any) -> Any:
@@ -282,6 +305,8 @@ def verify(path: str | Path) -> Certificate:
         raise InputError(f"{path}: refused: {readable(error)}") from error
     except (InputError, CapacityError) as error:
         raise type(error)(f"{path}: refused: {error}") from error
+    except RecursionError as error:
+        raise InputError(f"{path}: refused: JSON nested too deep; a {SCHEMA} file has at most 11 levels") from error
     return certificate
 
 
@@ -303,7 +328,8 @@ def check(certificate: Certificate) -> None:
     unknown = set(certificate.instance.without) - {a.name for a in claim.assumptions}
     if unknown:
         raise InputError(f"instance.without: {claim.id} has no assumption {quote(sorted(unknown)[0])}")
-    sides = [_parse(text, name) for text, name in ((certificate.lhs, "lhs"), (certificate.rhs, "rhs"), (certificate.slack, "slack"))]
+    if certificate.verdict not in (Verdict.HOLDS, Verdict.VIOLATED):
+        raise InputError(f"verdict: {quote(certificate.verdict)} is neither 'holds' nor 'violated'")
     with balls.precision(certificate.bits + 64):
         instance = _read_instance(certificate.instance)
         decision = decide(claim, instance)
@@ -311,30 +337,28 @@ def check(certificate: Certificate) -> None:
             raise InputError(f"assumptions: computed {decision.assumptions}, the file says {certificate.assumptions}")
         if str(decision.verdict or "undecided") != certificate.verdict:
             raise InputError(f"verdict: computed {decision.verdict or 'undecided'}, the file says {quote(certificate.verdict)}")
-        for name, found, said in zip(("lhs", "rhs", "slack"), (decision.lhs, decision.rhs, decision.rhs - decision.lhs), sides, strict=True):
-            if isinstance(said, arb):
-                fits = said.contains(balls.ball(found))
-            else:
-                fits = not isinstance(found, arb) and balls.is_zero(found - said)
-            if not fits:
-                raise InputError(f"{name}: computed {_text(found, 64)}, which the file's {getattr(certificate, name)[:60]} does not contain")
-        truth = separated(claim.statement, sides[0], sides[1])
-        if truth is not (certificate.verdict == Verdict.HOLDS):
-            raise InputError(f"lhs, rhs: as written they do not show {certificate.verdict!r}; the enclosures are too wide")
+        sides = [
+            _side(getattr(certificate, name), found, name)
+            for name, found in (("lhs", decision.lhs), ("rhs", decision.rhs), ("slack", decision.rhs - decision.lhs))
+        ]
+        truths = {separated(claim.statement, sides[0], sides[1]), separated(claim.statement, balls.ZERO, sides[2])}
+        if truths != {certificate.verdict == Verdict.HOLDS}:
+            raise InputError(f"lhs, rhs, slack: as written they do not show {certificate.verdict!r}; the enclosures are too wide")
 
 
-def _parse(text: str, place: str) -> Any:
-    """A rational or an enclosure as written."""
+def _side(text: str, found: Any, place: str) -> Any:
+    """A side as written, which must be the number found, letter by letter, or an enclosure that contains it."""
     if not text.startswith("["):
-        total = balls.ZERO
-        for term in text.split(" + "):
-            factor, _, radicand = term.partition("*sqrt(")
-            total = total + balls.number(exact(factor, place)) * (balls.root(balls.number(exact(radicand.removesuffix(")"), place))) if radicand else 1)
-        return total
+        if isinstance(found, arb) or text != str(found):
+            raise InputError(f"{place}: computed {_text(found, 64)[:60]}, the file says {quote(text)}")
+        return found
     if len(text) > 2000 or not _BALL.fullmatch(text):
         raise InputError(f"{place}: {quote(text)} is not an enclosure such as [0.25 +/- 1e-30]")
     with balls.precision(PRECISIONS[-1] + 128):
-        return arb(text)
+        said = arb(text)
+    if not said.contains(balls.ball(found)):
+        raise InputError(f"{place}: computed {_text(found, 64)[:60]}, which the file's {quote(text)} does not contain")
+    return said
 
 
 def shipped() -> dict[str, Path]:

@@ -14,13 +14,15 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 
-from bounds.symbols import INDICES
+from bounds.generalization import Generalization
+from bounds.pac_bayes import numeric
+from bounds.symbols import INDICES, Probability
 from tamdp_theory import TAMDP, InputError, Policy, TabularSoftmax
 from tamdp_theory.exact import Normalization, Scheme
 from tamdp_theory.model import Floats
 
 Bools: TypeAlias = NDArray[np.bool_]
-Quantity: TypeAlias = sp.Symbol | sp.IndexedBase
+Quantity: TypeAlias = sp.Symbol | sp.IndexedBase | Probability
 
 
 class Standing(StrEnum):
@@ -65,7 +67,8 @@ class Instance:
     seed drives everything random in a check (directions, training runs); steps, runs and learning_rate are for claims about
     training (learning_rate None: the step size that the claim recommends); level is the confidence of statistical evidence.
     without: names of assumptions to drop, for negative controls; the check still says that they are not met. think_weight: weight of
-    think actions in the score that the estimator uses (theory.md section 2).
+    think actions in the score that the estimator uses (theory.md section 2). generalization: training prompts, policies and target
+    domain of Theorem 3 (None: drawn from the seed).
     """
 
     env: TAMDP
@@ -80,6 +83,7 @@ class Instance:
     label: str = ""
     without: tuple[str, ...] = ()
     think_weight: float = 1.0
+    generalization: Generalization | None = None
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.runs < 2:
@@ -169,14 +173,19 @@ class Claim:
 
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
-        """What the statement speaks of, by name: symbols, and indexed ones once each."""
-        indexed = self.statement.atoms(sp.IndexedBase)
-        plain = {q for q in self.statement.free_symbols if q.is_Symbol} - {base.label for base in indexed}
-        return tuple(sorted(plain | indexed, key=str))
+        """What the statement takes numbers for: symbols, indexed ones once each, and probabilities as a whole."""
+        events = self.statement.atoms(Probability)
+        outside = sp.Tuple(self.statement.lhs, self.statement.rhs).xreplace(dict.fromkeys(events, sp.S.Zero))
+        return tuple(sorted(_names(outside) | events, key=str))
+
+    @property
+    def symbols(self) -> tuple[sp.Symbol | sp.IndexedBase, ...]:
+        """Every symbol that a reader needs explained, those inside the events of probabilities too."""
+        return tuple(sorted(_names(self.statement), key=str))
 
     @cached_property
     def _sides(self) -> Callable[..., tuple[Any, Any]]:
-        function: Callable[..., tuple[Any, Any]] = sp.lambdify(self.quantities, (self.statement.lhs, self.statement.rhs), "numpy")
+        function: Callable[..., tuple[Any, Any]] = numeric(self.quantities, self.statement.lhs, self.statement.rhs)
         return function
 
     def sides(self, numbers: Mapping[Quantity, Any]) -> tuple[Any, Any]:
@@ -274,6 +283,11 @@ class Claim:
         if slack > error:
             return Verdict.HOLDS
         return Verdict.UNDECIDED
+
+
+def _names(expression: sp.Basic) -> set[sp.Symbol | sp.IndexedBase]:
+    indexed: set[sp.IndexedBase] = expression.atoms(sp.IndexedBase)
+    return {q for q in expression.free_symbols if q.is_Symbol and q not in {base.label for base in indexed}} | indexed
 
 
 def _from_one(quantity: Quantity, value: Any) -> Any:

@@ -51,7 +51,10 @@ FIXED_LAWS = ((1, 1, 1, 1, 1, 1, 1, 1), (1, 2, 3, 5, 7, 11, 13, 17), (8, 1, 5, 2
 
 @dataclass(frozen=True)
 class ExactInstance:
-    """What a claim is evaluated on: all numbers rational, or balls at the precision in force."""
+    """What a claim is evaluated on: all numbers rational, or balls at the precision in force.
+
+    target: prompt distribution of another domain, and samples: number of training prompts, where Theorem 3 speaks of them.
+    """
 
     env: TAMDP
     policy: BallPolicy
@@ -59,6 +62,8 @@ class ExactInstance:
     reference: BallPolicy | None = None
     think_weight: Fraction = Fraction(1)
     without: tuple[str, ...] = ()
+    target: tuple[Fraction, ...] = ()
+    samples: int = 0
 
     @property
     def law(self) -> BallLaw:
@@ -117,7 +122,7 @@ def objective(law: BallLaw, q: int) -> Number:
 # -- lemmas -------------------------------------------------------------------------------------------------------
 
 
-def _divergence(i: ExactInstance) -> list[Row]:
+def divergence_rows(i: ExactInstance) -> list[Row]:
     if i.reference is None:
         raise CapacityError("this claim compares with a reference policy; the instance has none")
     law = i.law
@@ -485,7 +490,7 @@ def _exponent(i: ExactInstance) -> list[Row]:
 
 
 LEMMAS: dict[str, Callable[[ExactInstance], list[Row]]] = {
-    "L1": _divergence, "L1.bound": _divergence, "L2": _energy, "L2.bound": _energy, "L3": _hessian, "L3.bandit": _hessian, "L3.tree": _hessian,
+    "L1": divergence_rows, "L1.bound": divergence_rows, "L2": _energy, "L2.bound": _energy, "L3": _hessian, "L3.bandit": _hessian, "L3.tree": _hessian,
     "L4": _domination, "L5": _effective_reward, "L6": _second_moment, "L7": _potential, "L7.upper": _slopes, "L7.lower": _slopes, "L8": _closed,
     "L8.pair": _curl_pair, "L9": _variance, "L9.components": _variance, "L9.two-valued": _variance_component, "L9.decomposed": _variance_decomposed,
     "L9x": _leave_one_out, "T1.drift": _drift, "T1.drift.decomposed": _drift, "T1.scaling.joint": _scaling, "T1.scaling.independent": _scaling,

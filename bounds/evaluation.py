@@ -23,7 +23,7 @@ def evaluate(expression: sp.Expr, numbers: Mapping[Quantity, Any], bound: Mappin
     if isinstance(expression, sp.Indexed):
         value = numbers[expression.base]
         for index in expression.indices:
-            value = value[bound[index] - 1]
+            value = value[int(at(index).p) - 1]
         return _number(value)
     if expression.is_Symbol:
         return _number(bound[expression] if expression in bound else numbers[expression])
@@ -60,7 +60,7 @@ def _power(base: Number, exponent: sp.Expr, at: Any) -> Number:
 
 
 def _sum(expression: sp.Sum, numbers: Mapping[Quantity, Any], bound: Mapping[sp.Symbol, int]) -> Number:
-    (index, low, high), *rest = expression.limits
+    *rest, (index, low, high) = expression.limits  # the last sum is the outer one
     inner = sp.Sum(expression.function, *rest) if rest else expression.function
     first, last = (evaluate(limit, numbers, bound) for limit in (low, high))
     return sum((evaluate(inner, numbers, {**bound, index: i}) for i in range(int(first.p), int(last.p) + 1)), ZERO)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from types import MappingProxyType
 
-from bounds import lemmas, theorem1, theorem2
+from bounds import lemmas, theorem1, theorem2, theorem3
 from bounds.claim import Claim
 
 
@@ -26,4 +26,4 @@ def _collect(*groups: tuple[Claim, ...]) -> Mapping[str, Claim]:
     return MappingProxyType(claims)
 
 
-CLAIMS = _collect(lemmas.CLAIMS, theorem1.CLAIMS, theorem2.CLAIMS)
+CLAIMS = _collect(lemmas.CLAIMS, theorem1.CLAIMS, theorem2.CLAIMS, theorem3.CLAIMS)

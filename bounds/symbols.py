@@ -1,6 +1,7 @@
 """Every symbol of the statements once: name, LaTeX, domain, meaning. Statements are built from these alone."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import sympy as sp
 
@@ -30,6 +31,48 @@ def _define_indexed(latex: str, text: str, indices: int = 1, **domain: bool) -> 
     _MEANINGS[base] = Meaning(base, text)
     INDICES[base] = indices
     return base
+
+
+class Probability(sp.Function):  # type: ignore[misc]
+    """P[event] over the draw of the training set; the event is a relation of symbols, and its frequency a number of its own."""
+
+    nargs = 1
+
+    def _latex(self, printer: Any) -> str:
+        return rf"\mathbb{{P}}\left[{printer.doprint(self.args[0])}\right]"
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"P[{printer.doprint(self.args[0].lhs)} {self.args[0].rel_op} {printer.doprint(self.args[0].rhs)}]"
+
+
+class BinaryKL(sp.Function):  # type: ignore[misc]
+    """kl(p||q) = p ln(p/q) + (1-p) ln((1-p)/(1-q)), the divergence of two coins."""
+
+    nargs = 2
+
+    @property
+    def definition(self) -> sp.Expr:
+        """Written out."""
+        x, y = self.args
+        return x * sp.log(x / y) + (1 - x) * sp.log((1 - x) / (1 - y))
+
+    def _latex(self, printer: Any) -> str:
+        return rf"\mathrm{{kl}}\left({printer.doprint(self.args[0])}\middle\|{printer.doprint(self.args[1])}\right)"
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"kl({printer.doprint(self.args[0])}‖{printer.doprint(self.args[1])})"
+
+
+class KLInverse(sp.Function):  # type: ignore[misc]
+    """The largest q in [p, 1] with kl(p||q) <= c."""
+
+    nargs = 2
+
+    def _latex(self, printer: Any) -> str:
+        return rf"\mathrm{{kl}}^{{-1}}\left({printer.doprint(self.args[0])}\middle|{printer.doprint(self.args[1])}\right)"
+
+    def _sympystr(self, printer: Any) -> str:
+        return f"kl⁻¹({printer.doprint(self.args[0])} | {printer.doprint(self.args[1])})"
 
 
 def meaning(symbol: sp.Symbol | sp.IndexedBase) -> str:
@@ -169,3 +212,24 @@ S_joint = _define(r"S^{\mathrm{joint}}", "surrogate of a group with joint advant
 S_dec = _define(r"S^{\mathrm{dec}}", "surrogate of a group with decomposed advantages, unclipped", real=True)
 Delta = _define(r"\Delta", "largest |A_i^joint - sum_k w_k (sigma_k/sigma_c) A_i^k| of the group", nonnegative=True)
 printed_factor = _define("B", "the printed factor of Delta, any finite number; it meets Delta = 0", positive=True)
+
+# generalization
+R_hat = _define(r"\hat R", "empirical risk: mean loss 1 - V_c/W of the posterior on the training prompts", nonnegative=True)
+R_hat_drawn = _define(r"\hat R_m", "mean empirical risk of m policies drawn from the posterior", nonnegative=True)
+R_S = _define("R_S", "risk: expected loss of the posterior under the source distribution", nonnegative=True)
+R_T = _define("R_T", "risk under the target distribution", nonnegative=True)
+kl_posterior = _define(r"\mathrm{KL}(Q\|\Pi)", "divergence of the posterior from the prior, both over policies", nonnegative=True)
+n = _define("n", "number of training prompts", integer=True, positive=True)
+delta = _define(r"\delta", "probability with which the bound may fail, over the draw of the training set", positive=True)
+m_drawn = _define("m", "number of policies drawn from the posterior", integer=True, positive=True)
+delta_drawn = _define(r"\delta'", "share of the failure probability kept for the draw of policies", positive=True)
+C_catoni = _define("C", "Catoni's constant, fixed before the data", positive=True)
+tv_domains = _define(r"\mathrm{TV}(D_S,D_T)", "total variation between the prompt distributions", nonnegative=True)
+kl_domains = _define(r"\mathrm{KL}(D_T\|D_S)", "divergence of the target from the source distribution", nonnegative=True)
+chi2_domains = _define(r"\chi^2(D_T\|D_S)", "chi-squared divergence of the target from the source distribution", nonnegative=True)
+var_S = _define(r"\operatorname{Var}_S", "variance of the loss over source prompts", nonnegative=True)
+osc_loss = _define(r"\operatorname{osc}_q\ell", "range of the loss over the prompts of both domains", nonnegative=True)
+osc_value = _define_indexed(r"\operatorname{osc}V", "range over the prompts of both domains of the expected reward of component k", nonnegative=True)
+shift_term = _define(r"\textstyle\sum_k\frac{w_k}{W}\operatorname{osc}_k\mathrm{TV}", "the shift term of T3.shift", nonnegative=True)
+D_tools = _define("D", "most tool calls in a trajectory", integer=True, nonnegative=True)
+B_run = _define(r"B_{\mathrm{run}}", "most decisions in a row that call no tool", integer=True, nonnegative=True)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import tyro
 
+from experiments.commands.bound import Bound
 from experiments.commands.certify import Certify
 from experiments.commands.claims import Claims
 from experiments.commands.exact import Exact
@@ -25,6 +26,7 @@ Command = (
     | Annotated[Claims, tyro.conf.subcommand("claims")]
     | Annotated[Falsify, tyro.conf.subcommand("falsify")]
     | Annotated[Certify, tyro.conf.subcommand("certify")]
+    | Annotated[Bound, tyro.conf.subcommand("bound")]
     | Annotated[Train, tyro.conf.subcommand("train")]
 )
 
@@ -37,6 +39,7 @@ Examples:
   tamdp claims T1.stationary                          statement, assumptions, standing, reference
   tamdp falsify T2.printed                            search for an instance that violates a claim
   tamdp certify results/falsify/T2.printed.json       verify a certificate from its file alone
+  tamdp bound --risk 0.2 --n 500 --kl 3               PAC-Bayes bounds for numbers of your own
   tamdp train examples/search-small.json --mode sampled --seeds 16"""
 
 

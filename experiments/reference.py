@@ -2,13 +2,16 @@
 
 import sys
 
-from bounds import Claim, lemmas, theorem1, theorem2
+from bounds import Claim, lemmas, theorem1, theorem2, theorem3
 from bounds.symbols import meaning
 from experiments.console import fail
 from tamdp_theory import InputError, TamdpError, storage
 
 MARK = "<!-- claims:"
-_ROOMS = {"4. Lemmas": lemmas.CLAIMS, "5. Theorem 1: convergence": theorem1.CLAIMS, "6. Theorem 2: reward decomposition": theorem2.CLAIMS}
+_ROOMS = {
+    "4. Lemmas": lemmas.CLAIMS, "5. Theorem 1: convergence": theorem1.CLAIMS, "6. Theorem 2: reward decomposition": theorem2.CLAIMS,
+    "7. Theorem 3: generalization": theorem3.CLAIMS,
+}  # fmt: skip
 
 
 def page(current: str) -> str:
@@ -23,7 +26,7 @@ def page(current: str) -> str:
 
 
 def _section(claim: Claim) -> str:
-    symbols = "; ".join(f"${symbol}$ {meaning(symbol)}" for symbol in claim.quantities)
+    symbols = "; ".join(f"${symbol}$ {meaning(symbol)}" for symbol in claim.symbols)
     assumptions = "; ".join(f"*{a.name}*: {a.text}" for a in claim.assumptions) or "none"
     lines = [
         f"### {claim.id}: {claim.title}", "", f"$$ {claim.latex()} $$", "", symbols + ".", "",

@@ -6,7 +6,8 @@ from typing import Literal
 
 import numpy as np
 
-from bounds import CLAIMS, Claim, Instance, Standing
+from bounds import CLAIMS, Claim, Generalization, Instance, Standing
+from bounds.generalization import around, default_target
 from bounds.theorem1 import component_bandit
 from tamdp_theory import TAMDP, LogLinear, Network, Policy, TabularSoftmax, families
 from tamdp_theory.exact import Scheme
@@ -73,20 +74,34 @@ def instances(claim: Claim, level: Level) -> Iterable[Instance]:
     if claim.kind == "scaling":
         yield from _components(claim, level)
         return
-    training = claim.id.startswith("T1.")
+    training, generalization = claim.id.startswith("T1."), claim.id.startswith("T3.")
     if claim.standing is Standing.PRINTED:
         level = "quick"  # one violation is enough
     for env in processes(level).values():
         if training and env.n_pairs > 600:
             continue
         for name, policy in policies(env, level).items():
-            if training and name != "soft":
+            if (training and name != "soft") or (claim.kind == "coverage" and name not in ("soft", "log-linear")):
                 continue
             for scheme in claim.schemes or _SCHEMES[:1]:
                 instance = Instance(env, policy, scheme, seed=7, steps=steps, runs=runs, label=_label(env, name, scheme, bool(claim.schemes)))
+                if generalization:
+                    yield from _generalizations(claim, instance)
+                    continue
                 yield instance
                 if claim.weighted and (env.pair_kind == THINK).any():
                     yield replace(instance, think_weight=0.5, label=f"{instance.label} think weight 1/2")
+
+
+def _generalizations(claim: Claim, instance: Instance) -> Iterable[Instance]:
+    """Eight policies around one, tens of training prompts, and a target that leaves prompts out; coverage also from rollouts."""
+    policy, seed = instance.policy, instance.seed
+    n = 60 if instance.env.n_prompts <= 4 else 20
+    setting = Generalization(default_target(instance.env, seed), around(policy, 8, seed), n=n, inverse_temperature=20.0, resamples=5000)
+    yield replace(instance, generalization=setting)
+    if claim.kind == "coverage":
+        few = replace(setting, policies=setting.policies[:2], rollouts=True)
+        yield replace(instance, generalization=few, label=f"{instance.label} rollouts")
 
 
 def _components(claim: Claim, level: Level) -> Iterable[Instance]:

@@ -51,7 +51,7 @@ class Claims:
         out.print(f"\n  {statement_text(claim)}\n", markup=False, soft_wrap=True)
         out.print(f"  LaTeX: {claim.latex()}\n", markup=False, soft_wrap=True)
         symbols = Table(box=None, padding=(0, 2), show_header=False)
-        for symbol in claim.quantities:
+        for symbol in claim.symbols:
             symbols.add_row(plain(str(symbol)), meaning(symbol))
         out.print(symbols)
         out.print("\nassumptions:" if claim.assumptions else "\nassumptions: none")
@@ -90,9 +90,10 @@ _PLAIN = (
     (r"^{\star}", "*"), ("{t<T}", "{t<T} "), (r"\nabla ", "∇"), (r"\nabla", "∇"), (r"\equiv", " ≡"), (r"\le ", " ≤ "), (r"\langle ", "<"), (r"\langle", "<"),
     (r"\textstyle", ""), (r"\operatorname", ""), (r"\mathrm", ""), (r"\mathbb", ""), (r"\text", ""), (r"\rangle", ">"),
     (r"\theta", "θ"), (r"\kappa", "κ"), (r"\alpha", "α"), (r"\eta", "η"), (r"\rho", "ρ"), (r"\pi", "π"), (r"\psi", "ψ"),
-    (r"\Sigma", "Σ"), (r"\sum", "Σ"), (r"\partial", "∂"), (r"\hat g", "ĝ"), (r"\bar V", "V̄"), (r"\|", "‖"), (r"\max", "max"),
+    (r"\Sigma", "Σ"), (r"\sum", "Σ"), (r"\partial", "∂"), (r"\hat g", "ĝ"),  (r"\bar V", "V̄"), (r"\|", "‖"), (r"\max", "max"),
     (r"\min", "min"), (r"\ln", "ln"), (r"\tfrac12", "1/2"), (r"\frac{1}{T}", "1/T "), (r"\frac{1}{G}", "1/G "),
-    (r"\#", "#"), (r"\{", "("), (r"\}", ")"), (r"\,", " "), ("{", ""), ("}", ""), ("^2", "²"), ("**2", "²"), ("\\", ""),
+    (r"\#", "#"), (r"\{", "("), (r"\}", ")"), (r"\,", " "), ("{", ""), ("}", ""), ("^2", "²"), ("**2", "²"),
+    (r"\hat R", "R̂"), (r"\Pi", "Π"), (r"\delta", "δ"), (r"\chi", "χ"), (r"\ell", "ℓ"), ("\\", ""),
 )  # fmt: skip
 
 

@@ -5,6 +5,7 @@
     search        search calls and evidence, after Visual-ARFT
     coding        code that mends an image, after Visual-ARFT; a DAG
     number_line   walk to a goal, after RL4VLM
+    shifted       search_domains, coding_domains: source and target domains with a known shift; shift: of any two processes
     blackjack     hit or stand, after RL4VLM; dealer_law: the dealer's final total
 
 Every number is an exact rational; equal arguments give equal processes.
@@ -18,15 +19,19 @@ from tamdp_theory.families.coding import coding
 from tamdp_theory.families.number_line import number_line
 from tamdp_theory.families.random_tree import random_tree
 from tamdp_theory.families.search import search
+from tamdp_theory.families.shifted import coding_domains, search_domains, shift
 
 __all__ = [
     "bandit",
     "blackjack",
     "coding",
+    "coding_domains",
     "contextual_bandit",
     "dealer_law",
     "drift_bandit",
     "number_line",
     "random_tree",
     "search",
+    "search_domains",
+    "shift",
 ]

@@ -1,11 +1,12 @@
 """A small torch network on the observation. torch loads when the first one is made."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tamdp_theory.errors import InputError
+from tamdp_theory.errors import InputError, quote
 from tamdp_theory.model import TAMDP, Floats
 from tamdp_theory.policies.base import Policy, as_parameters
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 class Network(Policy):
     """One hidden tanh layer from the node's encoding to one logit per action name (float64).
 
-    encoding (n_nodes, f): what the network sees; None: an indicator of the observation label and the tool depth. parameters
-    (d,): None draws them from ``generator`` (normal, scaled by fan-in), which is then required.
+    encoding (n_nodes, f): what the network sees; None: an indicator of the observation label and the tool depth. outputs: the
+    action name of each logit, at least those of ``env``; None: these, as they are first met. parameters (d,): None draws them
+    from ``generator`` (normal, scaled by fan-in), which is then required.
     """
 
     def __init__(
@@ -26,6 +28,7 @@ class Network(Policy):
         hidden: int = 16,
         *,
         encoding: ArrayLike | None = None,
+        outputs: Iterable[str] | None = None,
         parameters: ArrayLike | None = None,
         generator: np.random.Generator | None = None,
     ) -> None:
@@ -34,8 +37,14 @@ class Network(Policy):
         seen = observation_encoding(env) if encoding is None else np.array(encoding, dtype=np.float64)
         if seen.ndim != 2 or len(seen) != env.n_nodes or not np.isfinite(seen).all():
             raise InputError(f"encoding: expected finite ({env.n_nodes}, f), got shape {seen.shape}")
-        names = {name: i for i, name in enumerate(dict.fromkeys(env.action_names))}
         self.env, self.hidden, self.encoding = env, hidden, seen
+        self.outputs = tuple(dict.fromkeys(env.action_names)) if outputs is None else tuple(outputs)
+        names = {name: i for i, name in enumerate(self.outputs)}
+        if len(names) < len(self.outputs):
+            raise InputError("outputs: an action name appears twice; give each its own")
+        missing = next((name for name in env.action_names if name not in names), None)
+        if missing is not None:
+            raise InputError(f"outputs: no logit for action {quote(missing)} of {quote(env.name)}; add it")
         self._output = np.array([names[name] for name in env.action_names])
         self._shapes = {"0.weight": (hidden, seen.shape[1]), "0.bias": (hidden,), "2.weight": (len(names), hidden), "2.bias": (len(names),)}
         size = sum(int(np.prod(shape)) for shape in self._shapes.values())
@@ -47,7 +56,7 @@ class Network(Policy):
         self.parameters = as_parameters(np.asarray(parameters), size)
 
     def with_parameters(self, parameters: ArrayLike) -> Self:
-        return type(self)(self.env, self.hidden, encoding=self.encoding, parameters=parameters)
+        return type(self)(self.env, self.hidden, encoding=self.encoding, outputs=self.outputs, parameters=parameters)
 
     def pair_logits(self, parameters: Floats) -> Floats:
         import torch

@@ -33,7 +33,7 @@ def test_every_claim_is_complete(claim_id: str) -> None:
     assert claim.latex()
     assert claim.reference
     assert claim.proof
-    for symbol in claim.quantities:
+    for symbol in claim.symbols:
         assert symbols.meaning(symbol)
     names = [a.name for a in claim.assumptions]
     assert len(names) == len(set(names))

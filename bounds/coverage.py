@@ -1,0 +1,277 @@
+"""How often a PAC-Bayes bound fails, over the draw of the n training prompts: exactly, or by resampling (theory.md section 7).
+
+A training example is an ``Atoms`` entry: a prompt, or a prompt with what one rollout of every policy came to. The n examples enter a
+bound only by how often each entry was drawn, so the exact sum runs over the multinomial counts; entries with equal losses are one.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from math import comb
+from typing import Any, TypeAlias
+
+import numpy as np
+import sympy as sp
+from scipy.special import gammaln, rel_entr
+from scipy.stats import binomtest
+
+from bounds import symbols as s
+from bounds.pac_bayes import numeric
+from tamdp_theory import TAMDP, CapacityError, InputError, Policy
+from tamdp_theory.domains import prompt_values
+from tamdp_theory.exact.law import ClassLaw
+from tamdp_theory.model import Floats, Ints
+from tamdp_theory.posteriors import check_distribution, gibbs
+
+MAX_STATES = 1_000_000  # training sets summed over, told apart by their counts
+MAX_ATOMS = 4096
+_CHUNK = 4_000_000  # floats of one array of a batch
+_SURE = 1e-10  # sides of an event nearer than this are not told apart
+
+# further numbers of an event, by symbol, from posteriors (B, m) and empirical risks (B, m)
+Further: TypeAlias = Callable[[Floats, Floats], dict[Any, Floats]]
+
+
+@dataclass(frozen=True, eq=False)
+class Atoms:
+    """What one training example can be: probability (Z,), loss (m, Z) in [0, 1] of each policy, and the class's true risk (m,)."""
+
+    probability: Floats
+    loss: Floats
+    risk: Floats
+
+    def merged(self) -> "Atoms":
+        """The same with entries of equal losses made one."""
+        losses, place = np.unique(self.loss.T, axis=0, return_inverse=True)
+        chance: Floats = np.bincount(place.ravel(), weights=self.probability).astype(np.float64)
+        return Atoms(chance, np.ascontiguousarray(losses.T), self.risk)
+
+
+def losses(env: TAMDP, policies: tuple[Policy, ...]) -> Floats:
+    """1 - V_c/W of each policy on each prompt (m, N)."""
+    result: Floats = np.clip(1 - prompt_values(env, policies) @ (env.weights / env.total_weight), 0.0, 1.0)
+    return result
+
+
+def exact_atoms(env: TAMDP, policies: tuple[Policy, ...]) -> Atoms:
+    """A prompt of the source with the exact value of every policy on it."""
+    loss = losses(env, policies)
+    return Atoms(env.prompt_probability, loss, (loss * env.prompt_probability).sum(-1))
+
+
+def rollout_atoms(env: TAMDP, policies: tuple[Policy, ...]) -> Atoms:
+    """A prompt of the source with the outcome of one independent rollout of every policy. CapacityError beyond MAX_ATOMS joint outcomes."""
+    law, loss = outcome_laws(env, policies)
+    sizes = [len({*loss[classes]}) for classes in env.prompt_classes]
+    if sum(size ** len(policies) for size in sizes) > MAX_ATOMS:
+        raise CapacityError(f"joint outcomes of {len(policies)} rollouts exceed {MAX_ATOMS}; use fewer policies, or exact values, or resampling")
+    chances, rows = [], []
+    for q, classes in enumerate(env.prompt_classes):
+        values, place = np.unique(loss[classes], return_inverse=True)
+        own = np.stack([np.bincount(place, weights=law[j, classes]) for j in range(len(policies))])
+        for outcome in product(range(len(values)), repeat=len(policies)):
+            chances.append(env.prompt_probability[q] * own[np.arange(len(policies)), outcome].prod())
+            rows.append(values[list(outcome)])
+    mean = np.stack([law[j] * loss for j in range(len(policies))])
+    risk = (mean * env.prompt_probability[env.class_prompt]).sum(-1)
+    return Atoms(np.array(chances), np.array(rows).T, risk).merged()
+
+
+def outcome_laws(env: TAMDP, policies: tuple[Policy, ...]) -> tuple[Floats, Floats]:
+    """Probability (m, C) of each reward class given its prompt, and the class's loss (C,)."""
+    pi = np.stack([policy.pair_probability for policy in policies], axis=1)
+    return ClassLaw.of(env, pi).probability.T, 1 - env.class_composite / env.total_weight
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How a bound fares over training sets.
+
+    failure: probability that it fails (exact, or the share of the sets drawn); doubtful: probability of sets where rounding hides which;
+    informative: probability that the bound is below 1; bound, empirical, risk, kl: means; sets: training sets summed over or drawn;
+    low, high: Clopper-Pearson limits of the failure probability, equal to it if exact.
+    """
+
+    failure: float
+    doubtful: float
+    informative: float
+    bound: float
+    empirical: float
+    risk: float
+    kl: float
+    sets: int
+    low: float
+    high: float
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every training set was summed over."""
+        return self.low == self.high
+
+
+# -- the law of a training set ------------------------------------------------------------------------------------
+
+
+def count_sets(kinds: int, n: int) -> int:
+    """Training sets of n examples of so many kinds, told apart by counts."""
+    return comb(n + kinds - 1, n)
+
+
+def list_sets(kinds: int, n: int) -> Ints:
+    """Counts (S, kinds) of every training set. CapacityError beyond MAX_STATES, before anything is built."""
+    if n > 10**6 or kinds > 10**6 or (total := count_sets(kinds, n)) * kinds > 4 * MAX_STATES:
+        shown = f"{total:,}" if n <= 10**6 and kinds <= 10**6 and total < 10**15 else "more than 10^15"
+        raise CapacityError(f"{shown} training sets of {n} examples of {kinds} kinds are too many to sum over; resample, or use fewer prompts or a smaller n")
+    left = np.array([n])
+    columns: list[Ints] = []
+    for _ in range(kinds - 1):
+        repeat = left + 1
+        parent = np.repeat(np.arange(len(left)), repeat)
+        used = np.arange(len(parent)) - np.repeat(np.cumsum(repeat) - repeat, repeat)
+        columns = [column[parent] for column in columns] + [used]
+        left = left[parent] - used
+    return np.stack([*columns, left], axis=1)
+
+
+def set_probability(counts: Ints, probability: Floats) -> Floats:
+    """Multinomial probability (S,) of counts (S, Z)."""
+    n = counts[0].sum()
+    with np.errstate(divide="ignore"):
+        log_p = np.where(counts > 0, np.log(probability), 0.0)
+    result: Floats = np.exp(gammaln(n + 1.0) - gammaln(counts + 1.0).sum(-1) + (counts * log_p).sum(-1))
+    return result
+
+
+# -- coverage -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False)
+class Learner:
+    """A bound at work: prior (m,), Gibbs inverse temperature, the event that the bound fails, and the bound as an expression.
+
+    numbers: values of the remaining symbols (n, delta, C, ...).
+    """
+
+    prior: Floats
+    inverse_temperature: float
+    event: sp.Rel
+    bound: sp.Expr
+    numbers: Mapping[Any, Any]
+
+    def __post_init__(self) -> None:
+        check_distribution(self.prior, "prior")
+
+    def judge(self, empirical: Floats, truth: Floats, more: Further | None = None) -> dict[str, Floats]:
+        """For training sets with empirical risks (B, m) of the policies, whose true risks are (m,): what the bound says and whether it fails."""
+        posterior = gibbs(self.prior, empirical, self.inverse_temperature)
+        numbers = dict(self.numbers) | {
+            s.R_hat: np.clip((posterior * empirical).sum(-1), 0.0, 1.0), s.R_S: np.clip((posterior * truth).sum(-1), 0.0, 1.0),
+            s.kl_posterior: np.maximum(rel_entr(posterior, self.prior).sum(-1), 0.0),
+        }  # fmt: skip
+        if more is not None:
+            numbers |= more(posterior, empirical)
+        names = tuple(sorted(self.event.free_symbols | self.bound.free_symbols, key=str))
+        given = [numbers[name] for name in names]
+        sides = numeric(names, self.event.lhs, self.event.rhs, self.bound)(*given)
+        left, right, bound = (np.broadcast_to(side, empirical.shape[:1]) for side in sides)
+        sure = np.abs(left - right) > _SURE * np.maximum(1.0, np.where(np.isfinite(right), np.abs(right), 1.0))
+        return {
+            "fails": sure & (left > right), "doubtful": ~sure, "informative": bound < 1, "bound": bound, "empirical": numbers[s.R_hat],
+            "risk": numbers[s.R_S], "kl": numbers[s.kl_posterior],
+        }  # fmt: skip
+
+
+def exact_coverage(atoms: Atoms, learner: Learner, n: int, more: Further | None = None) -> Coverage:
+    """Sum over every training set of n examples. CapacityError if there are too many."""
+    used = atoms.merged()
+    counts = list_sets(len(used.probability), n)
+    chance = set_probability(counts, used.probability)
+    totals: dict[str, float] = {}
+    step = max(1, _CHUNK // len(atoms.risk))
+    for start in range(0, len(counts), step):
+        rows = slice(start, start + step)
+        found = learner.judge(_empirical(counts[rows], used.loss, n), atoms.risk, more)
+        for name, values in found.items():
+            totals[name] = totals.get(name, 0.0) + float((chance[rows] * values).sum())
+    failure = totals.pop("fails")
+    lost = abs(1 - float(chance.sum()))
+    return Coverage(failure, totals.pop("doubtful") + lost, **totals, sets=len(counts), low=failure, high=failure)
+
+
+def _empirical(counts: Ints, loss: Floats, n: int) -> Floats:
+    # einsum without BLAS: the same bits whatever the number of threads
+    result: Floats = np.einsum("bz,jz->bj", counts.astype(np.float64), loss) / n
+    return np.clip(result, 0.0, 1.0)
+
+
+def resampled_coverage(
+    empirical: Iterator[Floats], risk: Floats, learner: Learner, level: float = 0.999, more: Further | None = None
+) -> Coverage:
+    """Coverage on training sets given as batches of empirical risks (B, m); Clopper-Pearson limits at ``level``."""
+    totals: dict[str, float] = {}
+    sets = 0
+    for batch in empirical:
+        sets += len(batch)
+        for name, values in learner.judge(batch, risk, more).items():
+            totals[name] = totals.get(name, 0.0) + float(values.sum())
+    if not sets:
+        raise InputError("resamples: need at least one training set")
+    fails, doubtful = round(totals.pop("fails")), round(totals.pop("doubtful"))
+    # a doubtful set counts as a failure for the upper limit and as none for the lower
+    low = binomtest(fails, sets).proportion_ci(level, method="exact").low
+    high = binomtest(fails + doubtful, sets).proportion_ci(level, method="exact").high
+    means = {name: total / sets for name, total in totals.items()}
+    return Coverage(fails / sets, doubtful / sets, **means, sets=sets, low=float(low), high=float(high))
+
+
+def draw_prompts(atoms: Atoms, n: int, sets: int, generator: np.random.Generator) -> Iterator[Floats]:
+    """Empirical risks (B, m), in batches, of ``sets`` training sets of n examples drawn from the atoms."""
+    step = max(1, _CHUNK // max(len(atoms.probability), len(atoms.risk)))
+    probability = atoms.probability / atoms.probability.sum()
+    for start in range(0, sets, step):
+        counts = generator.multinomial(n, probability, size=min(step, sets - start))
+        yield _empirical(counts, atoms.loss, n)
+
+
+def draw_rollouts(env: TAMDP, policies: tuple[Policy, ...], n: int, sets: int, generator: np.random.Generator) -> Iterator[Floats]:
+    """The same where each training prompt shows one rollout of every policy, all independent."""
+    law, loss = outcome_laws(env, policies)
+    first = np.array([classes[0] for classes in env.prompt_classes])
+    rho = np.cumsum(env.prompt_probability)[:-1]
+    # one increasing sequence: the classes of prompt q end between q and q + 1
+    ends = np.concatenate([q + np.cumsum(law[:, classes], axis=1) for q, classes in enumerate(env.prompt_classes)], axis=1)
+    last = np.array([classes[-1] for classes in env.prompt_classes])
+    step = max(1, _CHUNK // (8 * n))
+    for start in range(0, sets, step):
+        size = min(step, sets - start)
+        prompt = np.searchsorted(rho, generator.random((size, n)), side="right")
+        result = np.empty((size, len(policies)))
+        for j in range(len(policies)):
+            place = np.searchsorted(ends[j], prompt + generator.random((size, n)), side="right")
+            result[:, j] = loss[np.clip(place, first[prompt], last[prompt])].sum(-1) / n
+        yield np.clip(result, 0.0, 1.0)
+
+
+def draw_posterior(draws: int, generator: np.random.Generator) -> Further:
+    """Mean empirical risk of ``draws`` policies drawn from each posterior."""
+
+    def drawn(posterior: Floats, empirical: Floats) -> dict[Any, Floats]:
+        chosen = generator.multinomial(draws, posterior / posterior.sum(-1, keepdims=True))
+        return {s.R_hat_drawn: np.clip((chosen * empirical).sum(-1) / draws, 0.0, 1.0)}
+
+    return drawn
+
+
+def elsewhere(env: TAMDP, policies: tuple[Policy, ...], target: Floats) -> Further:
+    """Target risk and shift term of T3.shift of each posterior; target (N,) distribution of prompts."""
+    values = prompt_values(env, policies)
+    rho = env.prompt_probability
+    distance = np.abs(target - rho).sum() / 2
+    risk = (losses(env, policies) * target).sum(-1)
+
+    def shifted(posterior: Floats, empirical: Floats) -> dict[Any, Floats]:
+        spread = np.ptp(np.einsum("bj,jqk->bqk", posterior, values), axis=1)
+        term = (spread * env.weights).sum(-1) / env.total_weight * distance
+        return {s.R_T: np.clip((posterior * risk).sum(-1), 0.0, 1.0), s.shift_term: term}
+
+    return shifted

@@ -1,0 +1,53 @@
+"""The numbers of Theorem 3's deterministic claims in rationals and balls: change of domain and tool depth."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from itertools import groupby
+
+from bounds import symbols as s
+from bounds.enclosures import ExactInstance, Row, composite, divergence_rows, reward, rho
+from tamdp_theory import InputError
+from tamdp_theory.exact.balls import ZERO, Number, ball, dot, largest, number
+from tamdp_theory.model import TOOL
+
+
+def _range(values: list[Number]) -> Number:
+    return largest(values) + largest([-v for v in values])
+
+
+def _shift(i: ExactInstance) -> list[Row]:
+    env, prompts = i.env, range(i.env.n_prompts)
+    if len(i.target) != env.n_prompts:
+        raise InputError(f"instance.target: need a target probability for each of {env.n_prompts} prompts")
+    law = [[one.probability for one in own] for own in i.law.classes]
+    loss = [1 - dot(law[q], [number(v) for v in composite(env, q)]) / i.total_weight for q in prompts]
+    values = [[dot(law[q], [number(v) for v in reward(env, q, k)]) for q in prompts] for k in range(env.n_components)]
+    source, target = [rho(env, q) for q in prompts], [number(p) for p in i.target]
+    risk = dot(source, loss)
+    exact = list(zip(env.exact_prompt_probability, i.target, strict=True))
+    distance = sum((abs(t - p) for p, t in exact), Fraction(0)) / 2
+    divergence = sum((number(t) * ball(number(t / p)).log() for p, t in exact if t), ZERO) if distance else ZERO
+    return [{
+        s.R_S: risk, s.R_T: dot(target, loss), s.W: i.total_weight, s.K: env.n_components, s.w: [number(w) for w in env.exact_weights],
+        s.osc_value: [_range(own) for own in values], s.osc_loss: _range(loss), s.tv_domains: distance, s.kl_domains: divergence,
+        s.chi2_domains: sum(((t - p) ** 2 / p for p, t in exact), Fraction(0)),
+        s.var_S: dot(source, [(one - risk) * (one - risk) for one in loss]), s.n: i.samples,
+    }]  # fmt: skip
+
+
+def _runs(i: ExactInstance) -> list[Row]:
+    """Tool calls and runs without them, by walking every trajectory."""
+    kinds = [[bool(i.env.pair_kind[pair] == TOOL) for pair in path.taken] for own in i.law.paths for path in own]
+    runs = [len(list(group)) for path in kinds for is_tool, group in groupby(path) if not is_tool]
+    return [{s.H: max(map(len, kinds)), s.D_tools: max(map(sum, kinds)), s.B_run: max(runs, default=0)}]
+
+
+def _depth(i: ExactInstance) -> list[Row]:
+    return [{**one, **two} for one, two in zip(divergence_rows(i), _runs(i), strict=True)]
+
+
+THEOREM3: dict[str, Callable[[ExactInstance], list[Row]]] = {
+    "T3.shift": _shift, "T3.shift.loss": _shift, "T3.shift.pinsker": _shift, "T3.shift.chi": _shift, "T3.printed": _shift,
+    "T3.depth.horizon": _runs, "T3.depth": _depth,
+}  # fmt: skip
+DOMAINS = frozenset(claim_id for claim_id, rows in THEOREM3.items() if rows is _shift)  # these speak of a target

@@ -1,0 +1,180 @@
+"""PAC-Bayes bounds (theory.md section 7) as sympy expressions, and their numbers, vectorized.
+
+    risk_bound(empirical_risk=0.2, n=500, kl=3.0, delta=0.05)         # T3.kl, for an experiment of your own
+    shift_by_components(0.25, 0.1, [0.0, 0.8, 0.1], [0.2, 0.6, 0.2])  # risk under another distribution of prompts
+
+Each bound is written once; numbers come from the expression by lambdify. A value of 1 or more says nothing.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any, Literal
+
+import numpy as np
+import sympy as sp
+from numpy.typing import ArrayLike
+from scipy.optimize import elementwise
+from scipy.special import rel_entr
+
+from bounds import symbols as s
+from tamdp_theory import InputError
+from tamdp_theory.model import Floats
+
+Method = Literal["kl", "mcallester", "catoni"]
+
+COMPLEXITY = (s.kl_posterior + sp.log(2 * sp.sqrt(s.n) / s.delta)) / s.n
+CATONI = (1 - sp.exp(-s.C_catoni * s.R_hat - (s.kl_posterior + sp.log(1 / s.delta)) / s.n)) / (1 - sp.exp(-s.C_catoni))
+RISK: dict[str, sp.Expr] = {
+    "kl": s.KLInverse(s.R_hat, COMPLEXITY),
+    "mcallester": s.R_hat + sp.sqrt(COMPLEXITY / 2),
+    "catoni": CATONI,
+}
+SAMPLED = s.KLInverse(s.KLInverse(s.R_hat_drawn, sp.log(2 / s.delta_drawn) / s.m_drawn), COMPLEXITY)
+BY_COMPONENTS = s.R_S + sp.Sum(s.w[s.k] * s.osc_value[s.k], (s.k, 1, s.K)) / s.W * s.tv_domains
+BY_LOSS = s.R_S + s.osc_loss * s.tv_domains
+BY_KL = s.R_S + sp.sqrt(s.kl_domains / 2)
+BY_CHI2 = s.R_S + sp.sqrt(s.var_S * s.chi2_domains)
+
+
+# -- the divergence of two coins ----------------------------------------------------------------------------------
+
+
+def binary_kl(p: ArrayLike, q: ArrayLike) -> Floats:
+    """kl(p||q) for p, q in [0, 1], elementwise; 0 ln 0 = 0, infinite where q excludes what p allows."""
+    p, q = np.asarray(p, dtype=np.float64), np.asarray(q, dtype=np.float64)
+    result: Floats = np.asarray(rel_entr(p, q) + rel_entr(1 - p, 1 - q))
+    return result
+
+
+def kl_inverse(p: ArrayLike, c: ArrayLike) -> Floats:
+    """The largest q in [p, 1] with kl(p||q) <= c >= 0, elementwise, to 1e-12 for c above 1e-9 (below, to 1e-8 sqrt(c))."""
+    p, c = np.broadcast_arrays(np.asarray(p, dtype=np.float64), np.asarray(c, dtype=np.float64))
+    top = np.nextafter(1.0, 0.0)
+    inside = (p < top) & (c > 0)
+    inside &= binary_kl(p, top) > c
+    result = np.where(c > 0, 1.0, p)
+    if inside.any():
+        found = elementwise.find_root(
+            lambda q, p, c: binary_kl(p, q) - c, (p[inside], np.full(inside.sum(), top)), args=(p[inside], c[inside]),
+            tolerances={"xatol": 1e-15, "xrtol": 1e-15, "fatol": 0, "frtol": 0},
+        )  # fmt: skip
+        result[inside] = found.x
+    return result
+
+
+NUMERIC = {"BinaryKL": binary_kl, "KLInverse": kl_inverse}
+
+
+@cache
+def numeric(quantities: tuple[Any, ...], *expressions: sp.Expr) -> Callable[..., tuple[Any, ...]]:
+    """Expressions of bounds.symbols as one function of arrays; a probability is a number of its own."""
+    names = {q: sp.Dummy() for q in quantities if isinstance(q, s.Probability)}
+    arguments, results = [names.get(q, q) for q in quantities], tuple(expression.xreplace(names) for expression in expressions)
+    function: Callable[..., tuple[Any, ...]] = sp.lambdify(arguments, results, [NUMERIC, "numpy"])
+    return function
+
+
+def _bound(expression: sp.Expr, *quantities: Any) -> Callable[..., Any]:
+    return lambda *values: numeric(quantities, expression)(*values)[0]
+
+
+# -- plain numbers in, plain numbers out --------------------------------------------------------------------------
+
+
+def risk_bound(
+    empirical_risk: ArrayLike, n: ArrayLike, kl: ArrayLike, delta: ArrayLike, method: Method = "kl", c: ArrayLike = 1.0
+) -> Any:
+    """Upper bound of the risk that holds with probability 1 - delta for all posteriors at once (T3.kl, T3.mcallester, T3.catoni).
+
+    empirical_risk in [0, 1]: mean loss of the posterior on the training set; n >= 1 independent training examples; kl >= 0: divergence
+    of the posterior from a prior that was fixed before the data; delta in (0, 1); c > 0: Catoni's constant, fixed before the data too.
+    Arrays broadcast; numbers give a number. 1 or more says nothing. Raises InputError.
+    """
+    if method not in RISK:
+        raise InputError(f"method: must be one of {', '.join(RISK)}; got {method!r}")
+    values = (_unit(empirical_risk, "empirical_risk"), _count(n, "n"), _positive(kl, "kl", zero=True), _open(delta, "delta"), _positive(c, "c"))
+    with np.errstate(over="ignore"):
+        return _shaped(_bound(RISK[method], s.R_hat, s.n, s.kl_posterior, s.delta, s.C_catoni)(*values), *values)
+
+
+def sampled_risk_bound(
+    drawn_risk: ArrayLike, draws: ArrayLike, n: ArrayLike, kl: ArrayLike, delta: ArrayLike, delta_drawn: ArrayLike
+) -> Any:
+    """``risk_bound`` where the empirical risk is itself a mean over policies drawn from the posterior (T3.kl.sampled).
+
+    drawn_risk in [0, 1]: mean empirical risk of ``draws`` >= 1 independent draws; holds with probability 1 - delta - delta_drawn.
+    """
+    values = (
+        _unit(drawn_risk, "drawn_risk"), _count(draws, "draws"), _count(n, "n"), _positive(kl, "kl", zero=True), _open(delta, "delta"),
+        _open(delta_drawn, "delta_drawn"),
+    )  # fmt: skip
+    return _shaped(_bound(SAMPLED, s.R_hat_drawn, s.m_drawn, s.n, s.kl_posterior, s.delta, s.delta_drawn)(*values), *values)
+
+
+def shift_by_components(source_risk: ArrayLike, total_variation: ArrayLike, oscillation: ArrayLike, weights: ArrayLike) -> Any:
+    """Upper bound of the risk under another prompt distribution, component by component (T3.shift).
+
+    source_risk, total_variation in [0, 1]; oscillation (K,) in [0, 1]: range over prompts of each component's expected reward;
+    weights (K,) >= 0, not all zero.
+    """
+    spread, weight = _unit(oscillation, "oscillation"), _positive(weights, "weights", zero=True)
+    if spread.ndim != 1 or spread.shape != weight.shape or not weight.sum() > 0:
+        raise InputError(f"oscillation, weights: need one number per component and some weight, got shapes {spread.shape} and {weight.shape}")
+    first, second = _unit(source_risk, "source_risk"), _unit(total_variation, "total_variation")
+    function = _bound(BY_COMPONENTS, s.R_S, s.tv_domains, s.osc_value, s.w, s.W, s.K)
+    padded = (np.concatenate([[np.nan], values]) for values in (spread, weight))  # sums run from 1, as on paper
+    return _shaped(function(first, second, *padded, weight.sum(), len(weight)), first, second)
+
+
+def shift_by_kl(source_risk: ArrayLike, kl: ArrayLike) -> Any:
+    """Upper bound of the risk under a target distribution with KL(target||source) = kl >= 0 (T3.shift.pinsker)."""
+    values = (_unit(source_risk, "source_risk"), _positive(kl, "kl", zero=True))
+    return _shaped(_bound(BY_KL, s.R_S, s.kl_domains)(*values), *values)
+
+
+def shift_by_chi_squared(source_risk: ArrayLike, variance: ArrayLike, chi_squared: ArrayLike) -> Any:
+    """The same from the variance of the loss over source prompts, in [0, 1/4], and chi^2(target||source) >= 0 (T3.shift.chi)."""
+    values = (_unit(source_risk, "source_risk"), _unit(variance, "variance"), _positive(chi_squared, "chi_squared", zero=True))
+    return _shaped(_bound(BY_CHI2, s.R_S, s.var_S, s.chi2_domains)(*values), *values)
+
+
+def _array(value: ArrayLike, name: str) -> Floats:
+    try:
+        result = np.asarray(value)
+        if result.dtype == bool or not np.issubdtype(result.dtype, np.number) or np.iscomplexobj(result):
+            raise TypeError
+        return result.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: expected a number or an array of numbers, got {value!r}") from error
+
+
+def _require(met: Any, values: Floats, name: str, what: str) -> Floats:
+    if not np.all(met):
+        raise InputError(f"{name}: must be {what}, got {float(values[~np.asarray(met)].ravel()[0]):g}")
+    return values
+
+
+def _unit(value: ArrayLike, name: str) -> Floats:
+    values = _array(value, name)
+    return _require((values >= 0) & (values <= 1), values, name, "in [0, 1]")
+
+
+def _open(value: ArrayLike, name: str) -> Floats:
+    values = _array(value, name)
+    return _require((values > 0) & (values < 1), values, name, "in (0, 1), ends excluded")
+
+
+def _positive(value: ArrayLike, name: str, zero: bool = False) -> Floats:
+    values = _array(value, name)
+    return _require((values >= 0 if zero else values > 0) & ~np.isnan(values), values, name, "0 or more" if zero else "positive")
+
+
+def _count(value: ArrayLike, name: str) -> Floats:
+    values = _array(value, name)
+    return _require((values >= 1) & (values == np.floor(values)) & np.isfinite(values), values, name, "a whole number of at least 1")
+
+
+def _shaped(result: Any, *inputs: Floats) -> Any:
+    """A float if every input was one, else an array of the broadcast shape."""
+    shape = np.broadcast_shapes(*(one.shape for one in inputs))
+    return float(result) if shape == () else np.broadcast_to(np.asarray(result, dtype=np.float64), shape).copy()

@@ -1,0 +1,287 @@
+"""Theorem 3 of the paper as theory.md section 7 states it: PAC-Bayes bounds, change of domain, tool depth.
+
+``risk_bound``, ``sampled_risk_bound`` and the ``shift_`` functions give the same bounds for numbers of your own.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import sympy as sp
+
+from bounds import symbols as s
+from bounds.claim import Claim, Instance, Measured, Standing
+from bounds.coverage import (
+    Coverage,
+    Learner,
+    draw_posterior,
+    draw_prompts,
+    draw_rollouts,
+    elsewhere,
+    exact_atoms,
+    exact_coverage,
+    list_sets,
+    resampled_coverage,
+    rollout_atoms,
+)
+from bounds.generalization import Generalization, default_generalization
+from bounds.lemmas import reference_of
+from bounds.pac_bayes import (
+    BY_CHI2,
+    BY_COMPONENTS,
+    BY_KL,
+    BY_LOSS,
+    COMPLEXITY,
+    RISK,
+    SAMPLED,
+    binary_kl,
+    kl_inverse,
+    risk_bound,
+    sampled_risk_bound,
+    shift_by_chi_squared,
+    shift_by_components,
+    shift_by_kl,
+)
+from tamdp_theory import TAMDP, CapacityError, TabularSoftmax, exact, families
+from tamdp_theory.domains import Domains, risks
+from tamdp_theory.model import TOOL, Floats
+from tamdp_theory.posteriors import divergence, gibbs
+
+__all__ = [
+    "CLAIMS", "Coverage", "binary_kl", "coverage", "kl_inverse", "risk_bound", "sampled_risk_bound", "shift_by_chi_squared", "shift_by_components",
+    "shift_by_kl",
+    "tool_runs",
+]  # fmt: skip
+
+PROVED, LITERATURE, PRINTED = Standing.PROVED, Standing.LITERATURE, Standing.PRINTED
+
+
+def setting_of(instance: Instance) -> Generalization:
+    """What the instance says about training prompts and target, or what its seed draws."""
+    return instance.generalization or default_generalization(instance.policy, instance.seed)
+
+
+# -- coverage -----------------------------------------------------------------------------------------------------
+
+# how each bound fails, and the bound
+EVENTS: dict[str, tuple[sp.Rel, sp.Expr]] = {
+    "T3.kl": (sp.Gt(s.BinaryKL(s.R_hat, s.R_S), COMPLEXITY), RISK["kl"]),
+    "T3.mcallester": (sp.Gt(s.R_S, RISK["mcallester"]), RISK["mcallester"]),
+    "T3.catoni": (sp.Gt(s.R_S, RISK["catoni"]), RISK["catoni"]),
+    "T3.kl.sampled": (sp.Gt(s.R_S, SAMPLED), SAMPLED),
+    "T3.transfer": (sp.Gt(s.R_T, RISK["kl"] + s.shift_term), RISK["kl"] + s.shift_term),
+}
+
+
+def coverage(claim_id: str, instance: Instance) -> Coverage:
+    """How often the bound of a claim fails over training sets: exactly if they are few enough, else on ``resamples`` of them.
+
+    Half of delta is for the draw of policies where the posterior is sampled; Catoni's constant is 1.
+    """
+    setting, env, sampled = setting_of(instance), instance.env, claim_id == "T3.kl.sampled"
+    numbers = {s.n: float(setting.n), s.delta: setting.delta, s.C_catoni: 1.0}
+    if sampled:
+        numbers |= {s.delta: setting.delta / 2, s.delta_drawn: setting.delta / 2, s.m_drawn: float(setting.draws)}
+    learner = Learner(setting.prior_probability, setting.inverse_temperature, *EVENTS[claim_id], numbers)
+    generator = np.random.default_rng(instance.seed)
+    more = draw_posterior(setting.draws, generator) if sampled else None
+    if claim_id == "T3.transfer":
+        more = elsewhere(env, setting.policies, np.array([float(p) for p in setting.target]))
+    if not sampled:
+        try:
+            atoms = (rollout_atoms if setting.rollouts else exact_atoms)(env, setting.policies)
+            return exact_coverage(atoms, learner, setting.n, more)
+        except CapacityError:  # too many to sum over: draw them
+            pass
+    atoms = exact_atoms(env, setting.policies)
+    if setting.rollouts:
+        batches = draw_rollouts(env, setting.policies, setting.n, setting.resamples, generator)
+    else:
+        batches = draw_prompts(atoms, setting.n, setting.resamples, generator)
+    return resampled_coverage(batches, atoms.risk, learner, instance.level, more)
+
+
+def _coverage(claim_id: str) -> Callable[[Instance], Measured]:
+    def measure(instance: Instance) -> Measured:
+        found, setting = coverage(claim_id, instance), setting_of(instance)
+        share = setting.delta / 2 if claim_id == "T3.kl.sampled" else setting.delta
+        numbers = {s.Probability(EVENTS[claim_id][0]): found.failure, s.delta: share, s.delta_drawn: share}
+        half = None if found.is_exact else max(found.high - found.failure, found.failure - found.low)
+        kind = "every one" if found.is_exact else "drawn,"
+        trivial = found.informative if found.bound < 1 else 0.0
+        note = (
+            f"{kind} of {found.sets:,} training sets, n = {setting.n}: mean bound {found.bound:.4g}, empirical risk {found.empirical:.4g}, "
+            f"risk {found.risk:.4g}, KL {found.kl:.4g}; below 1 with probability {found.informative:.3g}"
+        )
+        # a bound fails only where it is below 1: if that is rarer than delta, or it is not so on average, coverage says nothing
+        return Measured(numbers, {}, found.doubtful if found.is_exact else 0.0, half, trivial=trivial, scale=0.0, note=note)
+
+    return measure
+
+
+def _tighter(instance: Instance) -> Measured:
+    """Empirical risk and divergence of every training set, or of a thousand."""
+    setting = setting_of(instance)
+    atoms = exact_atoms(instance.env, setting.policies).merged()
+    try:
+        counts = list_sets(len(atoms.probability), setting.n)
+    except CapacityError:
+        counts = np.random.default_rng(instance.seed).multinomial(setting.n, atoms.probability / atoms.probability.sum(), size=1000)
+    empirical = np.clip(np.einsum("bz,jz->bj", counts.astype(np.float64), atoms.loss) / setting.n, 0.0, 1.0)
+    posterior = gibbs(setting.prior_probability, empirical, setting.inverse_temperature)
+    learned = (posterior * empirical).sum(-1)
+    numbers = {s.R_hat: learned, s.kl_posterior: divergence(posterior, setting.prior_probability), s.n: setting.n, s.delta: setting.delta}
+    return Measured(numbers, trivial=1.0, scale=0.0)
+
+
+# -- another domain -----------------------------------------------------------------------------------------------
+
+
+def _shift(instance: Instance, by: str) -> Measured:
+    """The policy's risks under both domains and how far apart they are. A process gives every prompt of its own probability, so KL is finite."""
+    env, setting = instance.env, setting_of(instance)
+    domains = Domains(env, env.exact_prompt_probability, setting.target)
+    found = risks(domains, instance.policy)
+    loss = found.per_prompt
+    rho, target = env.prompt_probability, np.array([float(p) for p in setting.target])
+    numbers = {
+        s.R_S: found.source, s.R_T: found.target, s.w: env.weights, s.W: env.total_weight, s.K: env.n_components, s.osc_value: found.oscillation,
+        s.tv_domains: float(domains.total_variation), s.osc_loss: float(np.ptp(loss[domains.support])), s.kl_domains: domains.divergence,
+        s.chi2_domains: float(domains.chi_squared), s.var_S: float(rho @ (loss - rho @ loss) ** 2), s.n: setting.n,
+    }  # fmt: skip
+    if by == "chi":
+        attained = _proportional(loss - rho @ loss, target / rho - 1, rho)
+    elif by == "kl":
+        attained = domains.total_variation == 0
+    else:
+        columns = (1 - exact.values(env, instance.policy).per_prompt)[:, env.weights > 0] if by == "components" else loss[:, None]
+        attained = all(_all_moves_up(column, target - rho) for column in columns.T)
+    return Measured(numbers, trivial=1.0, attained=attained)
+
+
+def _all_moves_up(loss: Floats, moved: Floats) -> bool:
+    """Whether mass leaves only prompts of the least loss for prompts of the largest, or the loss is constant: then the range is attained."""
+    gains, gives = loss[moved > 0], loss[moved < 0]
+    return not len(gains) or bool(np.ptp(loss) < 1e-14 or (gains.min() > loss.max() - 1e-14 and gives.max() < loss.min() + 1e-14))
+
+
+def _proportional(loss: Floats, ratio: Floats, rho: Floats) -> bool:
+    """Whether loss and density ratio, both centred, point the same way: then Cauchy-Schwarz is an equality."""
+    second = rho @ ratio**2
+    return second == 0 or bool(rho @ (loss * ratio) >= 0 and np.abs(loss - rho @ (loss * ratio) / second * ratio).max() < 1e-13)
+
+
+# -- depth --------------------------------------------------------------------------------------------------------
+
+
+def tool_runs(env: TAMDP) -> tuple[int, int]:
+    """(D, B): most tool calls in a trajectory, and most decisions in a row that call no tool."""
+    calls = env.pair_kind == TOOL
+    depth = int(env.node_depth[env.pair_node[calls]].max()) + 1 if calls.any() else 0
+    inside = env.edge_target < env.n_nodes
+    source = env.node_rank[env.pair_node[env.edge_pair]]
+    run, longest = np.zeros(env.n_nodes, dtype=np.int64), 0
+    for rank, level in enumerate(env.levels):
+        after = np.where(calls, 0, run[env.pair_node] + 1)
+        longest = max(longest, int(after[level.pairs].max()))
+        edges = np.flatnonzero(inside & (source == rank))
+        np.maximum.at(run, env.edge_target[edges], after[env.edge_pair[edges]])
+    return depth, longest
+
+
+def _depth(instance: Instance) -> Measured:
+    env, policy, reference = instance.env, instance.policy, reference_of(instance)
+    ratio = policy.pair_log_probability - reference.pair_log_probability
+    per_node = env.node_sum((policy.pair_probability * ratio)[:, None])
+    depth, run = tool_runs(env)
+    numbers = {
+        s.kl: exact.divergence(env, policy, reference).value, s.kl_max: float(per_node.max()), s.D_tools: depth, s.B_run: run, s.H: env.horizon,
+    }  # fmt: skip
+    return Measured(numbers, attained=env.n_nodes == 1)
+
+
+def _horizon(instance: Instance) -> Measured:
+    depth, run = tool_runs(instance.env)
+    longest = depth + (depth + 1) * run
+    return Measured({s.H: instance.env.horizon, s.D_tools: depth, s.B_run: run}, attained=instance.env.horizon == longest)
+
+
+# -- stored examples ----------------------------------------------------------------------------------------------
+
+
+def _moved() -> Instance:
+    """Two prompts with one answer each, right on one only; the target asks the other one more often (theory.md, T3.printed)."""
+    env = families.contextual_bandit([[["0"]], [["1"]]], name="two-questions")
+    policy = TabularSoftmax(env)
+    return Instance(env, policy, generalization=Generalization((Fraction(3, 4), Fraction(1, 4)), (policy,), n=16))
+
+
+def _coin() -> Instance:
+    """The same with one policy: the number of wrong answers among n = 20 is binomial."""
+    moved = _moved()
+    return replace(moved, generalization=Generalization((Fraction(3, 4), Fraction(1, 4)), (moved.policy,), n=20, delta=0.2))
+
+
+_LONGEST = s.D_tools + (s.D_tools + 1) * s.B_run
+_TWO_DOMAINS = "The source is the process's own prompt distribution, the posterior the policy alone. "
+
+CLAIMS = (
+    Claim(
+        "T3.kl", "PAC-Bayes, small kl", LITERATURE, "coverage", sp.Le(s.Probability(EVENTS["T3.kl"][0]), s.delta), _coverage("T3.kl"),
+        "docs/theory.md; Maurer 2004, cs/0411099; Seeger 2002", (),
+        "Change of measure, and E exp(n kl) <= 2 sqrt(n). Posteriors are Gibbs, chosen from the training set.", (), (), _coin,
+    ),
+    Claim(
+        "T3.mcallester", "PAC-Bayes, square root", LITERATURE, "coverage", sp.Le(s.Probability(EVENTS["T3.mcallester"][0]), s.delta),
+        _coverage("T3.mcallester"), "docs/theory.md; McAllester 1999; Maurer 2004, cs/0411099", (), "Pinsker on T3.kl.", ("T3.kl",), (), _coin,
+    ),
+    Claim(
+        "T3.kl.tighter", "The small kl is never the looser bound", PROVED, "inequality", sp.Le(RISK["kl"], RISK["mcallester"]), _tighter, "docs/theory.md",
+        (), "kl(p||q) >= 2 (p - q)^2.", ("T3.kl", "T3.mcallester"),
+    ),
+    Claim(
+        "T3.catoni", "PAC-Bayes, exponential", LITERATURE, "coverage", sp.Le(s.Probability(EVENTS["T3.catoni"][0]), s.delta), _coverage("T3.catoni"),
+        "docs/theory.md; Catoni 2007, Theorem 1.2.6", (), "Change of measure with E exp(C n (..)) <= 1; C = 1 here, fixed before the data.", (), (), _coin,
+    ),
+    Claim(
+        "T3.kl.sampled", "The same from policies drawn from the posterior", LITERATURE, "coverage",
+        sp.Le(s.Probability(EVENTS["T3.kl.sampled"][0]), s.delta + s.delta_drawn), _coverage("T3.kl.sampled"),
+        "docs/theory.md; Langford & Caruana 2001", (), "Chernoff's bound for the mean of independent draws, then T3.kl.", ("T3.kl",),
+    ),
+    Claim(
+        "T3.shift", "Another domain, by components", PROVED, "inequality", sp.Le(s.R_T, BY_COMPONENTS), lambda i: _shift(i, "components"),
+        "docs/theory.md", (),
+        _TWO_DOMAINS + "The mean of a function changes by at most its range times TV; a component that is equal in both domains adds nothing.",
+    ),
+    Claim(
+        "T3.shift.loss", "Another domain, by the loss as a whole", PROVED, "inequality", sp.Le(s.R_T, BY_LOSS), lambda i: _shift(i, "loss"),
+        "docs/theory.md", (),
+        _TWO_DOMAINS + "The same for the loss; never looser than by components.", ("T3.shift",),
+    ),
+    Claim(
+        "T3.shift.pinsker", "Another domain, by divergence", PROVED, "inequality", sp.Le(s.R_T, BY_KL), lambda i: _shift(i, "kl"),
+        "docs/theory.md", (), _TWO_DOMAINS + "The range is at most 1, and TV <= sqrt(KL/2).", ("T3.shift",),
+    ),
+    Claim(
+        "T3.shift.chi", "Another domain, by the chi-squared divergence", PROVED, "inequality", sp.Le(s.R_T, BY_CHI2), lambda i: _shift(i, "chi"),
+        "docs/theory.md", (), _TWO_DOMAINS + "Cauchy-Schwarz for the covariance of loss and density ratio.",
+    ),
+    Claim(
+        "T3.transfer", "Training on the source, risk on the target", PROVED, "coverage", sp.Le(s.Probability(EVENTS["T3.transfer"][0]), s.delta),
+        _coverage("T3.transfer"), "docs/theory.md", (), "T3.kl and T3.shift for the same posterior: the shift term has no n in it.", ("T3.kl", "T3.shift"),
+    ),
+    Claim(
+        "T3.depth.horizon", "Tool depth bounds the horizon", PROVED, "inequality", sp.Le(s.H, _LONGEST), _horizon, "docs/theory.md", (),
+        "D calls cut a trajectory into at most D + 1 runs. Depth alone bounds nothing: without calls H = B.", weighted=True,
+    ),
+    Claim(
+        "T3.depth", "Trajectory divergence over tool depth", PROVED, "inequality", sp.Le(s.kl, _LONGEST * s.kl_max), _depth, "docs/theory.md", (),
+        "L1 with T3.depth.horizon. Between policies, not between distributions over policies.", ("L1.bound", "T3.depth.horizon"), weighted=True,
+    ),
+    Claim(
+        "T3.printed", "The shift term falls with the number of training prompts", PRINTED, "inequality",
+        sp.Le(s.R_T, s.R_S + sp.sqrt(s.kl_domains / 2) / sp.sqrt(s.n)), lambda i: _shift(i, "kl"), "the paper's Eq. 25 to Eq. 50", (),
+        "False: more prompts of the source say nothing about the target.", ("T3.shift.pinsker",), (), _moved,
+    ),
+)
