@@ -110,7 +110,10 @@ class Decision:
 def decide(claim: Claim, instance: ExactInstance) -> Decision:
     """Evaluate a claim at the precision in force. InputError if it has no exact form, CapacityError if it does not fit or decide."""
     if claim.id not in ENCLOSURES:
-        raise InputError(f"{claim.id}: its check samples or trains, so there is nothing to enclose; certificates exist for {_certifiable()}")
+        raise InputError(
+            f"{claim.id}: its check trains, samples or sums over training sets, so there is nothing to enclose; certificates exist for "
+            f"{_certifiable()}"
+        )
     assumptions = {a.name: met_by(a.name, instance) for a in claim.assumptions if a.name not in EXISTENCE}
     if instance.think_weight != 1 and not claim.weighted:
         assumptions[FULL_SCORE.name] = False

@@ -17,7 +17,7 @@ from flint import arb, arb_mat
 
 from bounds import symbols as s
 from bounds.claim import Quantity
-from tamdp_theory import TAMDP, CapacityError
+from tamdp_theory import TAMDP, CapacityError, InputError
 from tamdp_theory.exact import Scheme
 from tamdp_theory.exact.balls import (
     ONE,
@@ -469,6 +469,8 @@ def _drift(i: ExactInstance) -> list[Row]:
 
 
 def _scaling(i: ExactInstance) -> list[Row]:
+    if i.env.n_prompts > 1:
+        raise InputError("speaks of one prompt; the process has more")
     law = i.law
     by_value: dict[Fraction, Number] = {}
     for c, one in zip(composite(i.env, 0), law.classes[0], strict=True):

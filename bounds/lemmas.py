@@ -23,6 +23,7 @@ CENTER = Assumption("center", "advantages are centred, not scaled")
 PLAIN = Assumption("plain scaling", "eps = 0 and ddof = 0")
 POTENTIAL = Assumption("potential", "center; or two-valued components with normalize_then_sum; or a two-valued composite with sum_then_normalize")
 TWO_VALUED = Assumption("two-valued", "the standardized rewards take at most two values on each prompt")
+DECOMPOSED = Assumption("decomposed", "normalization is normalize_then_sum")
 JOINT = Assumption("joint", "normalization is sum_then_normalize")
 THREE_VALUES = Assumption("three values", "some prompt's composite takes at least three values")
 

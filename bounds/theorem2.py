@@ -13,7 +13,7 @@ from bounds import theorem2_groups as g
 from bounds.benefit import Benefit, Progress, benefit, progress
 from bounds.claim import Assumption, Claim, Evidence, Instance, Measured, Standing, unmet
 from bounds.decomposition import Shortfall, best_scale, both, shortfalls
-from bounds.lemmas import CENTER, JOINT, TABULAR, THREE_VALUES, closed_rows, direction_of
+from bounds.lemmas import CENTER, DECOMPOSED, JOINT, TABULAR, THREE_VALUES, closed_rows, direction_of
 from tamdp_theory import TAMDP, CapacityError, TabularSoftmax, exact, families
 from tamdp_theory.exact import ContrastPlan, GroupPlan, Normalization, Scheme, StepPlan, balls
 from tamdp_theory.exact.law import ClassLaw
@@ -26,7 +26,6 @@ GAP = Assumption("gap", "on some prompt joint and decomposed advantages differ")
 UNIT_TOTAL = Assumption("weights sum to one", "W = 1")
 COMONOTONE = Assumption("comonotone groups", "the groups in which every component with weight varies and all of them are perfectly positively correlated")
 UNCORRELATED = Assumption("uncorrelated groups", "the groups in which components are uncorrelated and have one spread; equal weights")
-DECOMPOSED = Assumption("decomposed", "normalization is normalize_then_sum")
 ZERO_ONE = Assumption("zero-one", "components with weight are 0 or 1")
 SOLVABLE = Assumption("solvable", "no component is less likely to be 1 under the optimal policy")
 TWO_VALUED = Assumption("two-valued components", "each component with weight takes at most two values on each prompt")

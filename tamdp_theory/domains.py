@@ -23,6 +23,7 @@ from tamdp_theory.policies import LogLinear, Network, Policy, TabularSoftmax
 
 Number: TypeAlias = Fraction | int | float | str
 SomePolicy = TypeVar("SomePolicy", bound=Policy)
+CELLS = 1 << 19  # node values held at once by prompt_values; more are slower, as they leave the cache
 
 
 # -- two domains ------------------------------------------------------------------------------------------------------------
@@ -277,16 +278,20 @@ def risks(domains: Domains, policies: Policy | Sequence[Policy], posterior: Arra
 
 
 def prompt_values(env: TAMDP, policies: Sequence[Policy]) -> Floats:
-    """E[R_k | q] in [0, 1] of S policies of one process (S, N, K), in one backward pass."""
+    """E[R_k | q] in [0, 1] of S policies of one process (S, N, K): one backward pass for as many policies as the cache holds."""
     from tamdp_theory.exact.passes import backward
 
     if not policies:
         raise InputError("policies: empty; give at least one")
     for policy in policies:
         check_same_process(env, policy.env)
-    pi = np.stack([policy.pair_probability for policy in policies], axis=1)
-    node, _ = backward(env, pi, env.class_rewards[:, :, None])
-    return np.ascontiguousarray(np.moveaxis(node[env.prompt_start], -1, 0))
+    block = max(1, CELLS // ((env.n_nodes + env.n_classes) * env.n_components))
+    found = np.empty((len(policies), env.n_prompts, env.n_components))
+    for i in range(0, len(policies), block):
+        pi = np.stack([policy.pair_probability for policy in policies[i : i + block]], axis=1)
+        node, _ = backward(env, pi, env.class_rewards[:, :, None])
+        found[i : i + block] = np.moveaxis(node[env.prompt_start], -1, 0)
+    return found
 
 
 def _unit(values: ArrayLike) -> Floats:

@@ -19,7 +19,7 @@ import sympy as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bounds import CLAIMS, Check, Claim, Instance, Standing, Verdict, certificates
+from bounds import CLAIMS, Check, Claim, Generalization, Instance, Standing, Verdict, certificates
 from bounds.certificates import ENCLOSURES, Certificate, Decision, certify, decide, exactly, save, verify
 from bounds.theorem1 import component_bandit
 from tamdp_theory import TAMDP, CapacityError, InputError, LogLinear, Network, Policy, TabularSoftmax, families
@@ -393,7 +393,12 @@ def as_instance(content: dict[str, Any]) -> Instance:
 
     scheme = Scheme(own["group_size"], own["normalization"], float(Fraction(str(own["eps"]))), own["ddof"])
     reference = None if own["reference"] is None else policy(own["reference"])
-    return Instance(env, policy(own["policy"]), scheme, reference, think_weight=float(Fraction(str(own["think_weight"]))), without=tuple(own["without"]))
+    target = tuple(Fraction(str(p)) for p in own["target"])
+    domain = Generalization(target, (TabularSoftmax(env),), n=own["samples"]) if target else None
+    return Instance(
+        env, policy(own["policy"]), scheme, reference, think_weight=float(Fraction(str(own["think_weight"]))), without=tuple(own["without"]),
+        generalization=domain,
+    )  # fmt: skip
 
 
 def survives(content: dict[str, Any], path: Path) -> bool:
@@ -440,7 +445,7 @@ def test_what_cannot_be_certified() -> None:
         certify(CLAIMS["L9"], network)
     tabular = Instance(BITS, TabularSoftmax(BITS), Scheme(3, "center"))
     for claim_id in (c for c in CLAIMS if c not in ENCLOSURES):
-        with pytest.raises(InputError, match=f"{claim_id}: its check samples or trains, so there is nothing to enclose"):
+        with pytest.raises(InputError, match=f"{claim_id}: its check trains, samples or sums over training sets, so there is nothing to enclose"):
             certify(CLAIMS[claim_id], tabular)
     with pytest.raises(InputError, match="L8: does not speak of this instance; not met: joint"):
         certify(CLAIMS["L8"], tabular)
