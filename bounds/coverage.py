@@ -119,8 +119,9 @@ def count_sets(kinds: int, n: int) -> int:
 
 def list_sets(kinds: int, n: int) -> Ints:
     """Counts (S, kinds) of every training set. CapacityError beyond MAX_STATES, before anything is built."""
-    if n > 10**6 or kinds > 10**6 or (total := count_sets(kinds, n)) * kinds > 4 * MAX_STATES:
-        shown = f"{total:,}" if n <= 10**6 and kinds <= 10**6 and total < 10**15 else "more than 10^15"
+    many = min(n, kinds - 1) > 60  # at least 2^60 sets: not even counted
+    if many or (total := count_sets(kinds, n)) * kinds > 4 * MAX_STATES:
+        shown = "more than 10^15" if many or total > 10**15 else f"{total:,}"
         raise CapacityError(f"{shown} training sets of {n} examples of {kinds} kinds are too many to sum over; resample, or use fewer prompts or a smaller n")
     left = np.array([n])
     columns: list[Ints] = []

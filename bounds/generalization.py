@@ -40,6 +40,7 @@ class Generalization:
         numbers = [exact(p, f"target[{q}]") for q, p in enumerate(self.target)]
         if any(p < 0 for p in numbers) or sum(numbers) != 1:
             raise InputError(f"target: probabilities must not be negative and must sum to 1, got the sum {sum(numbers)}")
+        object.__setattr__(self, "target", tuple(numbers))
         if self.prior is not None:
             check_distribution(self.prior, "prior", len(self.policies))
         for name, least in (("n", 1), ("draws", 1), ("resamples", 1)):

@@ -42,17 +42,24 @@ BY_CHI2 = s.R_S + sp.sqrt(s.var_S * s.chi2_domains)
 def binary_kl(p: ArrayLike, q: ArrayLike) -> Floats:
     """kl(p||q) for p, q in [0, 1], elementwise; 0 ln 0 = 0, infinite where q excludes what p allows."""
     p, q = np.asarray(p, dtype=np.float64), np.asarray(q, dtype=np.float64)
-    result: Floats = np.asarray(rel_entr(p, q) + rel_entr(1 - p, 1 - q))
-    return result
+    return np.maximum(_term(p, q, q - p) + _term(1 - p, 1 - q, p - q), 0.0)
+
+
+def _term(p: Floats, q: Floats, gap: Floats) -> Floats:
+    """p ln(p/q), gap = q - p: for nearby numbers the rounding is that of the gap, so that the two terms of kl keep their difference."""
+    near = np.abs(gap) < p / 2
+    ratio = np.divide(gap, p, out=np.zeros(near.shape), where=near)
+    return np.asarray(np.where(near, -p * np.log1p(ratio), rel_entr(p, q)))
 
 
 def kl_inverse(p: ArrayLike, c: ArrayLike) -> Floats:
-    """The largest q in [p, 1] with kl(p||q) <= c >= 0, elementwise, to 1e-12 for c above 1e-9 (below, to 1e-8 sqrt(c))."""
+    """The largest q in [p, 1] with kl(p||q) <= c >= 0, elementwise, to 1e-14."""
     p, c = np.broadcast_arrays(np.asarray(p, dtype=np.float64), np.asarray(c, dtype=np.float64))
     top = np.nextafter(1.0, 0.0)
     inside = (p < top) & (c > 0)
     inside &= binary_kl(p, top) > c
     result = np.where(c > 0, 1.0, p)
+    result[np.isnan(p) | np.isnan(c)] = np.nan
     if inside.any():
         found = elementwise.find_root(
             lambda q, p, c: binary_kl(p, q) - c, (p[inside], np.full(inside.sum(), top)), args=(p[inside], c[inside]),
@@ -75,7 +82,13 @@ def numeric(quantities: tuple[Any, ...], *expressions: sp.Expr) -> Callable[...,
 
 
 def _bound(expression: sp.Expr, *quantities: Any) -> Callable[..., Any]:
-    return lambda *values: numeric(quantities, expression)(*values)[0]
+    function = numeric(quantities, expression)
+
+    def bound(*values: Any) -> Any:
+        with np.errstate(over="ignore", divide="ignore"):  # what overflows says nothing
+            return function(*values)[0]
+
+    return bound
 
 
 # -- plain numbers in, plain numbers out --------------------------------------------------------------------------
@@ -90,11 +103,11 @@ def risk_bound(
     of the posterior from a prior that was fixed before the data; delta in (0, 1); c > 0: Catoni's constant, fixed before the data too.
     Arrays broadcast; numbers give a number. 1 or more says nothing. Raises InputError.
     """
-    if method not in RISK:
+    if not isinstance(method, str) or method not in RISK:
         raise InputError(f"method: must be one of {', '.join(RISK)}; got {method!r}")
-    values = (_unit(empirical_risk, "empirical_risk"), _count(n, "n"), _positive(kl, "kl", zero=True), _open(delta, "delta"), _positive(c, "c"))
-    with np.errstate(over="ignore"):
-        return _shaped(_bound(RISK[method], s.R_hat, s.n, s.kl_posterior, s.delta, s.C_catoni)(*values), *values)
+    values = (_unit(empirical_risk, "empirical_risk"), _count(n, "n"), _positive(kl, "kl", zero=True), _open(delta, "delta"), _positive(c, "c", finite=True))
+    _broadcast(values, "empirical_risk, n, kl, delta, c")
+    return _shaped(_bound(RISK[method], s.R_hat, s.n, s.kl_posterior, s.delta, s.C_catoni)(*values), *values)
 
 
 def sampled_risk_bound(
@@ -108,6 +121,7 @@ def sampled_risk_bound(
         _unit(drawn_risk, "drawn_risk"), _count(draws, "draws"), _count(n, "n"), _positive(kl, "kl", zero=True), _open(delta, "delta"),
         _open(delta_drawn, "delta_drawn"),
     )  # fmt: skip
+    _broadcast(values, "drawn_risk, draws, n, kl, delta, delta_drawn")
     return _shaped(_bound(SAMPLED, s.R_hat_drawn, s.m_drawn, s.n, s.kl_posterior, s.delta, s.delta_drawn)(*values), *values)
 
 
@@ -117,25 +131,32 @@ def shift_by_components(source_risk: ArrayLike, total_variation: ArrayLike, osci
     source_risk, total_variation in [0, 1]; oscillation (K,) in [0, 1]: range over prompts of each component's expected reward;
     weights (K,) >= 0, not all zero.
     """
-    spread, weight = _unit(oscillation, "oscillation"), _positive(weights, "weights", zero=True)
-    if spread.ndim != 1 or spread.shape != weight.shape or not weight.sum() > 0:
+    spread, weight = _unit(oscillation, "oscillation"), _positive(weights, "weights", zero=True, finite=True)
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    if spread.ndim != 1 or spread.shape != weight.shape or not 0 < total < np.inf:
         raise InputError(f"oscillation, weights: need one number per component and some weight, got shapes {spread.shape} and {weight.shape}")
-    first, second = _unit(source_risk, "source_risk"), _unit(total_variation, "total_variation")
+    first, second = values = _unit(source_risk, "source_risk"), _unit(total_variation, "total_variation")
+    _broadcast(values, "source_risk, total_variation")
     function = _bound(BY_COMPONENTS, s.R_S, s.tv_domains, s.osc_value, s.w, s.W, s.K)
     padded = (np.concatenate([[np.nan], values]) for values in (spread, weight))  # sums run from 1, as on paper
-    return _shaped(function(first, second, *padded, weight.sum(), len(weight)), first, second)
+    return _shaped(function(first, second, *padded, total, len(weight)), first, second)
 
 
 def shift_by_kl(source_risk: ArrayLike, kl: ArrayLike) -> Any:
     """Upper bound of the risk under a target distribution with KL(target||source) = kl >= 0 (T3.shift.pinsker)."""
     values = (_unit(source_risk, "source_risk"), _positive(kl, "kl", zero=True))
+    _broadcast(values, "source_risk, kl")
     return _shaped(_bound(BY_KL, s.R_S, s.kl_domains)(*values), *values)
 
 
 def shift_by_chi_squared(source_risk: ArrayLike, variance: ArrayLike, chi_squared: ArrayLike) -> Any:
     """The same from the variance of the loss over source prompts, in [0, 1/4], and chi^2(target||source) >= 0 (T3.shift.chi)."""
     values = (_unit(source_risk, "source_risk"), _unit(variance, "variance"), _positive(chi_squared, "chi_squared", zero=True))
-    return _shaped(_bound(BY_CHI2, s.R_S, s.var_S, s.chi2_domains)(*values), *values)
+    _broadcast(values, "source_risk, variance, chi_squared")
+    with np.errstate(invalid="ignore"):
+        result = _bound(BY_CHI2, s.R_S, s.var_S, s.chi2_domains)(*values)
+    return _shaped(np.where(np.isinf(values[2]), np.inf, result), *values)  # prompts that the source lacks may be lost
 
 
 def _array(value: ArrayLike, name: str) -> Floats:
@@ -164,14 +185,22 @@ def _open(value: ArrayLike, name: str) -> Floats:
     return _require((values > 0) & (values < 1), values, name, "in (0, 1), ends excluded")
 
 
-def _positive(value: ArrayLike, name: str, zero: bool = False) -> Floats:
+def _positive(value: ArrayLike, name: str, zero: bool = False, finite: bool = False) -> Floats:
     values = _array(value, name)
-    return _require((values >= 0 if zero else values > 0) & ~np.isnan(values), values, name, "0 or more" if zero else "positive")
+    met = (values >= 0 if zero else values > 0) & (np.isfinite(values) if finite else ~np.isnan(values))
+    return _require(met, values, name, ("0 or more" if zero else "positive") + (" and finite" if finite else ""))
 
 
 def _count(value: ArrayLike, name: str) -> Floats:
     values = _array(value, name)
     return _require((values >= 1) & (values == np.floor(values)) & np.isfinite(values), values, name, "a whole number of at least 1")
+
+
+def _broadcast(values: tuple[Floats, ...], names: str) -> None:
+    try:
+        np.broadcast_shapes(*(one.shape for one in values))
+    except ValueError as error:
+        raise InputError(f"{names}: shapes {', '.join(str(one.shape) for one in values)} do not broadcast") from error
 
 
 def _shaped(result: Any, *inputs: Floats) -> Any:

@@ -13,6 +13,8 @@ from experiments.commands.certify import Certify
 from experiments.commands.claims import Claims
 from experiments.commands.exact import Exact
 from experiments.commands.falsify import Falsify
+from experiments.commands.figures import Figures
+from experiments.commands.run import Studies
 from experiments.commands.show import Show
 from experiments.commands.train import Train
 from experiments.commands.verify import Verify
@@ -27,6 +29,8 @@ Command = (
     | Annotated[Falsify, tyro.conf.subcommand("falsify")]
     | Annotated[Certify, tyro.conf.subcommand("certify")]
     | Annotated[Bound, tyro.conf.subcommand("bound")]
+    | Annotated[Studies, tyro.conf.subcommand("run")]
+    | Annotated[Figures, tyro.conf.subcommand("figures")]
     | Annotated[Train, tyro.conf.subcommand("train")]
 )
 
@@ -40,6 +44,8 @@ Examples:
   tamdp falsify T2.printed                            search for an instance that violates a claim
   tamdp certify results/falsify/T2.printed.json       verify a certificate from its file alone
   tamdp bound --risk 0.2 --n 500 --kl 3               PAC-Bayes bounds for numbers of your own
+  tamdp run transfer --quick                          a study: cells in parallel, one table
+  tamdp figures transfer                              redraw a figure from saved results
   tamdp train examples/search-small.json --mode sampled --seeds 16"""
 
 
@@ -68,7 +74,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 0
     command = tyro.cli(
         Command,  # type: ignore[arg-type]
-        prog="tamdp", description=DESCRIPTION, args=given or ["--help"], config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
+        prog="tamdp", description=DESCRIPTION, args=given or ["--help"],
+        config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
     )  # fmt: skip
     try:
         return command.run()

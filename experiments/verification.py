@@ -98,7 +98,7 @@ def run(plan: Sequence[tuple[Claim, Instance]], progress: Callable[[int, str], N
             progress(done, f"{claim.id} {instance.name}")
             checks.append(claim.check(instance))
         return checks
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, _one_thread_each():
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, one_thread_each():
         futures = [pool.submit(_check, claim.id, instance) for claim, instance in plan]
         try:
             checks = []
@@ -112,7 +112,7 @@ def run(plan: Sequence[tuple[Claim, Instance]], progress: Callable[[int, str], N
 
 
 @contextmanager
-def _one_thread_each() -> Iterator[None]:
+def one_thread_each() -> Iterator[None]:
     """Processes that start in this block get one thread for linear algebra: more would compete for the same cores."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}

@@ -2,6 +2,7 @@
 
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -10,7 +11,9 @@ from matplotlib.figure import Figure
 
 from tamdp_theory import storage
 
-DOUBLE = 7.2  # inches, a double column
+SINGLE, DOUBLE = 3.5, 7.2  # inches, column widths
+MARKERS = ("o", "s", "^", "D", "v", "P")  # with PALETTE: colour is never the only difference
+LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")  # Okabe and Ito
 _RC = {
     "font.size": 8, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7, "legend.fontsize": 7, "pdf.fonttype": 42,
@@ -20,14 +23,20 @@ _RC = {
 
 def subplots(width: float = DOUBLE, height: float = 3.0) -> tuple[Figure, Axes]:
     """A figure with one axes in the house style; no global state is touched."""
+    figure, axes = panels(1, 1, width, height)
+    return figure, axes[0, 0]
+
+
+def panels(rows: int, columns: int, width: float = DOUBLE, height: float = 3.0, **options: Any) -> tuple[Figure, Any]:
+    """A figure with axes (rows, columns); options as of ``Figure.subplots`` (sharex, sharey, ...)."""
     with matplotlib.rc_context(_RC):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
-        return figure, figure.add_subplot()
+        return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
 def save(figure: Figure, stem: Path, caption: str) -> list[Path]:
-    """Write PDF, PNG and the caption; returns the paths. Byte-identical for equal input."""
+    """Write PDF, PNG and the caption as text and as LaTeX; returns the pictures' paths. Byte-identical for equal input."""
     paths = []
     for kind, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
         content = BytesIO()
@@ -36,4 +45,18 @@ def save(figure: Figure, stem: Path, caption: str) -> list[Path]:
         paths.append(stem.with_suffix(f".{kind}"))
         storage.write_atomically(paths[-1], content.getvalue())
     storage.write_atomically(stem.with_suffix(".txt"), caption + "\n")
+    storage.write_atomically(stem.with_suffix(".tex"), latex_text(caption) + "\n")
     return paths
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}", "²": "$^2$", "≤": r"$\leq$", "≥": r"$\geq$", "‖": r"$\|$", "∇": r"$\nabla$", "√": r"$\sqrt{\,}$", "Ψ": r"$\Psi$",
+    "ψ": r"$\psi$", "η": r"$\eta$", "θ": r"$\theta$", "δ": r"$\delta$", "κ": r"$\kappa$", "λ": r"$\lambda$", "ρ": r"$\rho$", "±": r"$\pm$",
+    "×": r"$\times$", "−": "$-$", "∞": r"$\infty$", "σ": r"$\sigma$", "π": r"$\pi$", "–": "--", "½": r"$\tfrac12$", "⟨": r"$\langle$", "⟩": r"$\rangle$",
+}  # fmt: skip
+
+
+def latex_text(text: str) -> str:
+    """A caption as LaTeX source."""
+    return "".join(_LATEX.get(character, character) for character in text)

@@ -18,9 +18,11 @@ CAPTION = (
 _MARKS = {"holds": ("o", PALETTE[0], PALETTE[0]), "vacuous": ("D", "none", PALETTE[1]), "violated": ("x", PALETTE[3], PALETTE[3])}
 
 
-def draw(folder: Path) -> list[Path]:
-    """Draw from ``folder``/checks.json; returns the files written (none if no check has a ratio)."""
-    source = folder / "checks.json"
+SOURCE, COMMAND = "verify/checks.json", "tamdp verify"
+
+
+def draw(source: Path, out: Path) -> list[Path]:
+    """Draw from the checks of a verification; returns the files written (none if no check has a ratio)."""
     try:
         rows = _ratios(json.loads(storage.read_bytes(source))["checks"])
     except (ValueError, KeyError, TypeError) as error:
@@ -28,8 +30,8 @@ def draw(folder: Path) -> list[Path]:
             raise
         raise InputError(f"{source}: not a result of `tamdp verify`; run it again") from error
     if not rows:
-        for kind in ("pdf", "png", "txt"):  # none is better than one of other checks
-            (folder / f"verdicts.{kind}").unlink(missing_ok=True)
+        for kind in ("pdf", "png", "txt", "tex"):  # none is better than one of other checks
+            (out / f"verdicts.{kind}").unlink(missing_ok=True)
         return []
     figure, axes = subplots(height=0.9 + 0.24 * len(rows))
     names = list(rows)[::-1]
@@ -48,7 +50,7 @@ def draw(folder: Path) -> list[Path]:
     axes.grid(axis="x", linewidth=0.4, alpha=0.5)
     handles = [Line2D([], [], linestyle="none", marker=m, markersize=4, markerfacecolor=face, markeredgecolor=edge) for m, face, edge in _MARKS.values()]
     axes.legend(handles, ["holds", "vacuous", "violated"], loc="lower left", frameon=True, framealpha=1.0, fontsize=7)
-    return save(figure, folder / "verdicts", CAPTION)
+    return save(figure, out / "verdicts", CAPTION)
 
 
 def _ratios(checks: Any) -> dict[str, list[tuple[float, str]]]:

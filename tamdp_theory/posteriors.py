@@ -17,7 +17,7 @@ from tamdp_theory.policies.base import Policy
 
 def check_distribution(values: ArrayLike, name: str, size: int | None = None) -> Floats:
     """Probabilities (..., m) that are not negative and sum to one within 1e-9; InputError otherwise."""
-    result = np.asarray(values, dtype=np.float64)
+    result = _floats(values, name)
     if result.ndim == 0 or (size is not None and result.shape[-1] != size):
         raise InputError(f"{name}: expected {size or 'some'} probabilities, got shape {result.shape}")
     if not (np.isfinite(result).all() and (result >= 0).all()):
@@ -28,11 +28,20 @@ def check_distribution(values: ArrayLike, name: str, size: int | None = None) ->
     return result
 
 
+def _floats(values: ArrayLike, name: str) -> Floats:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: expected numbers, got {values!r}") from error
+
+
 def divergence(posterior: ArrayLike, prior: ArrayLike) -> Floats:
     """KL(Q||Pi) >= 0 of finite distributions (..., m): (...). InputError where the posterior has mass and the prior has none."""
     q, p = check_distribution(posterior, "posterior"), check_distribution(prior, "prior")
     if q.shape[-1] != p.shape[-1]:
         raise InputError(f"posterior, prior: {q.shape[-1]} and {p.shape[-1]} policies; they must be over the same class")
+    if p.ndim > 1 and p.shape != q.shape:
+        raise InputError(f"posterior, prior: shapes {q.shape} and {p.shape}; give one prior for all, or one for each")
     if ((q > 0) & (p == 0)).any():
         raise InputError("prior: has zero mass where the posterior has some, so the divergence is infinite; give every policy some prior mass")
     result: Floats = np.maximum(rel_entr(q, p).sum(-1), 0.0)
@@ -41,13 +50,17 @@ def divergence(posterior: ArrayLike, prior: ArrayLike) -> Floats:
 
 def gibbs(prior: ArrayLike, risk: ArrayLike, inverse_temperature: float) -> Floats:
     """Posterior (..., m) proportional to prior (m,) times exp(-inverse_temperature risk); risk (..., m) finite."""
-    p, r = check_distribution(prior, "prior"), np.asarray(risk, dtype=np.float64)
+    p, r = check_distribution(prior, "prior"), _floats(risk, "risk")
+    if p.ndim != 1:
+        raise InputError(f"prior: expected shape (m,), got {p.shape}")
     if not np.isfinite(r).all() or r.shape[-1:] != p.shape[-1:]:
         raise InputError(f"risk: expected finite numbers (..., {p.shape[-1]}), got shape {r.shape}")
-    if not (np.isfinite(inverse_temperature) and inverse_temperature >= 0):
-        raise InputError(f"inverse_temperature: must be finite and not negative, got {inverse_temperature}")
-    with np.errstate(divide="ignore"):
-        energy = np.log(p) - inverse_temperature * r
+    beta = _floats(inverse_temperature, "inverse_temperature")
+    if beta.ndim or not (np.isfinite(beta) and beta >= 0):
+        raise InputError(f"inverse_temperature: must be a number, finite and not negative, got {inverse_temperature}")
+    least = np.where(p > 0, r, np.inf).min(-1, keepdims=True)
+    with np.errstate(divide="ignore", over="ignore"):
+        energy = np.log(p) - beta * np.where(p > 0, r - least, 0.0)
     result: Floats = np.exp(energy - logsumexp(energy, axis=-1, keepdims=True))
     return result
 
@@ -60,7 +73,7 @@ class DiagonalGaussian:
     deviation: Floats
 
     def __post_init__(self) -> None:
-        mean, deviation = np.asarray(self.mean, dtype=np.float64), np.asarray(self.deviation, dtype=np.float64)
+        mean, deviation = _floats(self.mean, "mean"), _floats(self.deviation, "deviation")
         if mean.ndim != 1 or deviation.shape not in ((), mean.shape):
             raise InputError(f"mean, deviation: need (d,) and (d,) or a number, got {mean.shape} and {deviation.shape}")
         if not (np.isfinite(mean).all() and np.isfinite(deviation).all() and (deviation > 0).all()):
@@ -72,14 +85,19 @@ class DiagonalGaussian:
         """KL(self||prior) = sum of ln(t/s) + (s^2 + (mean difference)^2) / (2 t^2) - 1/2."""
         if len(self.mean) != len(prior.mean):
             raise InputError(f"prior: has {len(prior.mean)} parameters, the posterior {len(self.mean)}")
-        ratio = (self.deviation / prior.deviation) ** 2
-        shift = ((self.mean - prior.mean) / prior.deviation) ** 2
-        # ratio - 1 - ln(ratio) without cancellation near 1
-        return float((ratio - 1 - np.log1p(ratio - 1) + shift).sum() / 2)
+        with np.errstate(over="ignore"):
+            gap = (self.deviation - prior.deviation) / prior.deviation
+            shift = ((self.mean - prior.mean) / prior.deviation) ** 2
+            near = np.abs(gap) < 0.5
+            # ln(s/t) without cancellation near 1, without underflow far from it
+            log = np.where(near, np.log1p(np.where(near, gap, 0.0)), np.log(self.deviation) - np.log(prior.deviation))
+            return float((gap * (gap + 2) - 2 * log + shift).sum() / 2)
 
     def sample(self, policy: Policy, count: int, generator: np.random.Generator) -> tuple[Policy, ...]:
         """``count`` >= 1 policies like the given one, their parameters drawn independently."""
         if policy.n_parameters != len(self.mean):
             raise InputError(f"policy: has {policy.n_parameters} parameters, the distribution {len(self.mean)}")
+        if count < 1:
+            raise InputError(f"count: must be at least 1, got {count}")
         noise: Floats = generator.standard_normal((count, len(self.mean)))
         return tuple(policy.with_parameters(self.mean + self.deviation * row) for row in noise)

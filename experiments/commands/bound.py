@@ -1,17 +1,15 @@
 """``tamdp bound``: PAC-Bayes bounds for numbers of one's own."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated
 
 import tyro
 from rich.table import Table
 
 from bounds import pac_bayes
-from experiments.console import console
-from tamdp_theory import InputError, posteriors, storage
+from experiments.console import console, write_json
+from tamdp_theory import InputError, posteriors
 
 
 @dataclass(frozen=True)
@@ -22,6 +20,7 @@ class Bound:
     if the prior was fixed before. A bound of 1 or more is marked vacuous: it says nothing.
 
     Example: tamdp bound --risk 0.2 --n 500 --kl 3 --delta 0.05
+
     Example: tamdp bound --risk 0.2 --n 500 --posterior 0.7 0.3 --prior 0.5 0.5 --total-variation 0.1
     """
 
@@ -58,11 +57,10 @@ class Bound:
             shift = pac_bayes.shift_by_components(0.0, self.total_variation, self.oscillation, weights)
             shifted = {method: value + shift for method, value in found.items()}
         content = {"kl": divergence, "risk": found} | ({"target_risk": shifted} if shifted else {})
-        if self.json is not None and self.json != "-":
-            storage.write_atomically(Path(self.json), json.dumps(content, indent=1) + "\n")
-        if self.json == "-":
-            print(json.dumps(content, indent=1))
-            return 0
+        if self.json is not None:
+            write_json(self.json, content)
+            if self.json == "-":
+                return 0
         out = console()
         out.print(f"empirical risk {self.risk:g}, n = {self.n}, KL = {divergence:.6g}, each bound fails with probability at most {self.delta:g}")
         table = Table("bound", "risk under the source", *(["risk under the target"] if shifted else []), box=None, padding=(0, 2))

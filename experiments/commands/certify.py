@@ -22,6 +22,7 @@ class Certify:
     certificates that come with the package. With --claim, FILE is a tamdp/1 process, and a certificate for it is made and written.
 
     Example: tamdp certify results/falsify/T2.printed.json
+
     Example: tamdp certify examples/bandit-drift.json --claim T1.drift --group-size 2 --out drift.json
     """
 

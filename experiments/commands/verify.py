@@ -64,7 +64,7 @@ class Verify:
         survey = benefit.survey(level) if "T2.benefit" in chosen else []
         write_json(str(folder / "benefit.json"), {"instances": [row.to_dict() for row in survey]})
         # figures are plugged in by the entry-point group tamdp.figures: this room does not import theirs
-        figures = [path for point in entry_points(group="tamdp.figures") for path in point.load()(folder)]
+        figures = [path for point in entry_points(group="tamdp.figures", name="verdicts") for path in point.load().draw(folder / "checks.json", folder)]
         if self.json is not None:
             write_json(self.json, content)
         if self.json != "-":
