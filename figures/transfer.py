@@ -50,6 +50,6 @@ def draw(source: Path, out: Path) -> list[Path]:
     caption = (
         f"Training by exact GRPO on n = {n} prompts drawn from the source, mean over {sets} sets of training prompts. Top: exact risk on source and "
         f"target over the tool depth D, and the PAC-Bayes bounds of a Gaussian posterior (T3.kl.sampled; plus T3.shift for the target), "
-        f"overlap of the domains {table['overlap'][0]:g}. Bottom: share of each component in the shift term; a component that is equal in both domains has none."
+        f"overlap of the domains {table['overlap'][0]:g}. Bottom: share of each component in the shift term; one that is equal in both domains has none."
     )
     return save(figure, out / "transfer", caption)

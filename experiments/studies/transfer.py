@@ -172,7 +172,7 @@ def summary(table: dict[str, list[Any]], out: Any) -> None:
         shown.add_row(key[0], key[1], f"{key[2]:.0f}", *(f"{mean:.3f}" for mean in means))
     out.print(shown)
     for line in findings(table):
-        out.print(line)
+        out.print(line, soft_wrap=True)
 
 
 def findings(table: dict[str, list[Any]]) -> list[str]:
@@ -191,6 +191,7 @@ def findings(table: dict[str, list[Any]]) -> list[str]:
         verb = "lower" if target[most] < target[least] else "do not lower"
         lines.append(
             f"{task}, {differ} differs: {most:.0f} tool calls {verb} the target risk after training, {target[least]:.3f} to {target[most]:.3f}; "
-            f"training gains {gains['target'] / gains['source']:.0%} on the target of what it gains on the source; executability makes up {share:.0%} of the shift term"
+            f"training gains {gains['target'] / gains['source']:.0%} on the target of what it gains on the source; executability makes up {share:.0%} of "
+            "the shift term"
         )
     return lines
