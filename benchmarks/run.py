@@ -16,17 +16,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks import rows
+from benchmarks import coverage, rows
 from benchmarks.measure import Row
 
-Part = Literal["training", "passes", "moments", "groups", "import"]
+Part = Literal["training", "passes", "moments", "groups", "coverage", "import"]
 
 
 @dataclass(frozen=True)
 class Options:
     """What to measure."""
 
-    only: tuple[Part, ...] = ("training", "passes", "moments", "groups", "import")
+    only: tuple[Part, ...] = ("training", "passes", "moments", "groups", "coverage", "import")
     """Parts to run."""
     repeats: int = 5
     """Repeats of each timing; the table shows the median and the minimum, ratios are of minima."""
@@ -49,6 +49,7 @@ def main(options: Options) -> None:
         "passes": lambda: rows.passes(edges, repeats),
         "moments": lambda: rows.moments(*small, repeats),
         "groups": lambda: rows.groups(16, repeats),
+        "coverage": lambda: coverage.coverage(2_000 if options.quick else 100_000, repeats),
         "import": lambda: rows.imports(repeats),
     }
     console = Console(width=None if Console().is_terminal else 200)

@@ -151,7 +151,8 @@ def _shift(instance: Instance, by: str) -> Measured:
         s.chi2_domains: float(domains.chi_squared), s.var_S: float(rho @ (loss - rho @ loss) ** 2), s.n: setting.n,
     }  # fmt: skip
     if by == "chi":
-        attained = _proportional(loss - rho @ loss, target / rho - 1, rho)
+        ratio = np.array([float(t / p - 1) for p, t in zip(domains.source, domains.target, strict=True)])  # keeps the digits of a small move
+        attained = _proportional(loss - rho @ loss, ratio, rho)
     elif by == "kl":
         attained = domains.total_variation == 0
     else:
@@ -167,9 +168,11 @@ def _all_moves_up(loss: Floats, moved: Floats) -> bool:
 
 
 def _proportional(loss: Floats, ratio: Floats, rho: Floats) -> bool:
-    """Whether loss and density ratio, both centred, point the same way: then Cauchy-Schwarz is an equality."""
+    """Whether loss and density ratio, both centred, point the same way, or one is zero: then Cauchy-Schwarz is an equality."""
     second = rho @ ratio**2
-    return second == 0 or bool(rho @ (loss * ratio) >= 0 and np.abs(loss - rho @ (loss * ratio) / second * ratio).max() < 1e-13)
+    if second == 0 or np.ptp(loss) < 1e-14:
+        return True
+    return bool(rho @ (loss * ratio) >= 0 and np.abs(loss - rho @ (loss * ratio) / second * ratio).max() < 1e-13)
 
 
 # -- depth --------------------------------------------------------------------------------------------------------

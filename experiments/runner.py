@@ -175,7 +175,16 @@ def to_csv(rows: Sequence[Row]) -> str:
     return out.getvalue()
 
 
-def read_table(path: Path) -> dict[str, list[Any]]:
+class Columns(dict[str, list[Any]]):
+    """Columns of a table; InputError for one that it does not have."""
+
+    path: Path
+
+    def __missing__(self, name: str) -> Any:
+        raise InputError(f"{self.path}: no column {name!r}; make it again with `tamdp run {self.path.parent.name}`")
+
+
+def read_table(path: Path) -> Columns:
     """Columns of a study's table, numbers as floats; InputError naming the command that makes it if it is missing or damaged."""
     name = path.parent.name
     if not path.exists():
@@ -186,7 +195,9 @@ def read_table(path: Path) -> dict[str, list[Any]]:
             raise ValueError
     except (ValueError, csv.Error) as error:
         raise InputError(f"{path}: damaged; make it again with `tamdp run {name}`") from error
-    return {column: [_number(row[column]) for row in rows] for column in rows[0]}
+    found = Columns({column: [_number(row[column]) for row in rows] for column in rows[0]})
+    found.path = path
+    return found
 
 
 def _number(text: str) -> Any:
@@ -228,7 +239,7 @@ def cluster(address: str) -> Iterator[Executor]:
     except ImportError as error:
         raise InputError("scheduler: needs the extra `cluster`; install it with `pip install tamdp-theory[cluster]`") from error
     try:
-        client = Client(address, timeout="10s")
+        client = Client(address, timeout="5s")
     except (OSError, TimeoutError, ValueError) as error:
         raise InputError(f"scheduler: no Dask scheduler answers at {address} ({error}); start one with `dask scheduler`") from error
     with client:

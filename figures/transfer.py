@@ -21,7 +21,7 @@ def draw(source: Path, out: Path) -> list[Path]:
 
     def mean(kind: tuple[str, str], column: str) -> np.ndarray:
         chosen = [[v for v, own, d in zip(table[column], pairs, table["depth"], strict=True) if own == kind and d == depth] for depth in depths]
-        return np.array([np.mean(values) for values in chosen])
+        return np.array([np.mean(values) if values else np.nan for values in chosen])
 
     series = (
         ("bound_target", "bound, target", PALETTE[3], LINES[1], "none"), ("bound", "bound, source", PALETTE[0], LINES[1], "none"),
@@ -38,7 +38,7 @@ def draw(source: Path, out: Path) -> list[Path]:
         for (name, label, hatch), colour in zip(_PARTS, (PALETTE[2], PALETTE[1], PALETTE[5]), strict=True):
             share = mean(kind, name)
             bottom.bar(depths, share, 0.6, bottom=below, color=colour, edgecolor="black", linewidth=0.5, hatch=hatch, label=label)
-            below += share
+            below += np.nan_to_num(share)
         bottom.set_xlabel("tool calls allowed, D")
         bottom.set_xticks(depths, [f"{depth:.0f}" for depth in depths])
     axes[0, 0].set_ylabel("risk")

@@ -62,6 +62,8 @@ class Config:
         for name, least in (("depth", 0), ("n", 1), ("steps", 1), ("draws", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{name}: must be at least {least}, got {getattr(self, name)}")
+        if not 0 < self.delta < 1:
+            raise InputError(f"delta: must be in (0, 1), ends excluded, got {self.delta}")
 
 
 def sweep(quick: bool = False) -> list[Config]:
