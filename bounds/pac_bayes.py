@@ -31,6 +31,8 @@ RISK: dict[str, sp.Expr] = {
 }
 SAMPLED = s.KLInverse(s.KLInverse(s.R_hat_drawn, sp.log(2 / s.delta_drawn) / s.m_drawn), COMPLEXITY)
 BY_COMPONENTS = s.R_S + sp.Sum(s.w[s.k] * s.osc_value[s.k], (s.k, 1, s.K)) / s.W * s.tv_domains
+HORIZON = s.D_tools + (s.D_tools + 1) * s.B_run
+BY_DEPTH = HORIZON * s.kl_max
 BY_LOSS = s.R_S + s.osc_loss * s.tv_domains
 BY_KL = s.R_S + sp.sqrt(s.kl_domains / 2)
 BY_CHI2 = s.R_S + sp.sqrt(s.var_S * s.chi2_domains)
@@ -157,6 +159,17 @@ def shift_by_chi_squared(source_risk: ArrayLike, variance: ArrayLike, chi_square
     with np.errstate(invalid="ignore"):
         result = _bound(BY_CHI2, s.R_S, s.var_S, s.chi2_domains)(*values)
     return _shaped(np.where(np.isinf(values[2]), np.inf, result), *values)  # prompts that the source lacks may be lost
+
+
+def trajectory_kl_bound(largest_kl: ArrayLike, tool_depth: ArrayLike, longest_run: ArrayLike) -> Any:
+    """Upper bound of the trajectory divergence between two policies (T3.depth), not of KL(posterior||prior).
+
+    largest_kl >= 0 at any node; tool_depth >= 0 calls; longest_run >= 1 decisions in a row that call no tool (``tool_runs``).
+    """
+    depth = _array(tool_depth, "tool_depth")
+    _require((depth >= 0) & (depth == np.floor(depth)) & np.isfinite(depth), depth, "tool_depth", "a whole number of at least 0")
+    values = (_positive(largest_kl, "largest_kl", zero=True), depth, _count(longest_run, "longest_run"))
+    return _shaped(_bound(BY_DEPTH, s.kl_max, s.D_tools, s.B_run)(*values), *values)
 
 
 def _array(value: ArrayLike, name: str) -> Floats:

@@ -30,9 +30,11 @@ from bounds.lemmas import reference_of
 from bounds.pac_bayes import (
     BY_CHI2,
     BY_COMPONENTS,
+    BY_DEPTH,
     BY_KL,
     BY_LOSS,
     COMPLEXITY,
+    HORIZON,
     RISK,
     SAMPLED,
     binary_kl,
@@ -42,6 +44,7 @@ from bounds.pac_bayes import (
     shift_by_chi_squared,
     shift_by_components,
     shift_by_kl,
+    trajectory_kl_bound,
 )
 from tamdp_theory import TAMDP, CapacityError, TabularSoftmax, exact, families
 from tamdp_theory.domains import Domains, risks
@@ -51,7 +54,7 @@ from tamdp_theory.posteriors import divergence, gibbs
 __all__ = [
     "CLAIMS", "Coverage", "binary_kl", "coverage", "kl_inverse", "risk_bound", "sampled_risk_bound", "shift_by_chi_squared", "shift_by_components",
     "shift_by_kl",
-    "tool_runs",
+    "tool_runs", "trajectory_kl_bound",
 ]  # fmt: skip
 
 PROVED, LITERATURE, PRINTED = Standing.PROVED, Standing.LITERATURE, Standing.PRINTED
@@ -226,7 +229,6 @@ def _coin() -> Instance:
     return replace(moved, generalization=Generalization((Fraction(3, 4), Fraction(1, 4)), (moved.policy,), n=20, delta=0.2))
 
 
-_LONGEST = s.D_tools + (s.D_tools + 1) * s.B_run
 _TWO_DOMAINS = "The source is the process's own prompt distribution, the posterior the policy alone. "
 
 CLAIMS = (
@@ -275,11 +277,11 @@ CLAIMS = (
         _coverage("T3.transfer"), "docs/theory.md", (), "T3.kl and T3.shift for the same posterior: the shift term has no n in it.", ("T3.kl", "T3.shift"),
     ),
     Claim(
-        "T3.depth.horizon", "Tool depth bounds the horizon", PROVED, "inequality", sp.Le(s.H, _LONGEST), _horizon, "docs/theory.md", (),
+        "T3.depth.horizon", "Tool depth bounds the horizon", PROVED, "inequality", sp.Le(s.H, HORIZON), _horizon, "docs/theory.md", (),
         "D calls cut a trajectory into at most D + 1 runs. Depth alone bounds nothing: without calls H = B.", weighted=True,
     ),
     Claim(
-        "T3.depth", "Trajectory divergence over tool depth", PROVED, "inequality", sp.Le(s.kl, _LONGEST * s.kl_max), _depth, "docs/theory.md", (),
+        "T3.depth", "Trajectory divergence over tool depth", PROVED, "inequality", sp.Le(s.kl, BY_DEPTH), _depth, "docs/theory.md", (),
         "L1 with T3.depth.horizon. Between policies, not between distributions over policies.", ("L1.bound", "T3.depth.horizon"), weighted=True,
     ),
     Claim(

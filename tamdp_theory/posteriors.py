@@ -4,7 +4,9 @@ The posterior of PAC-Bayes (theory.md section 7). Its divergence from the prior 
 policies, which ``exact.divergence`` computes; the two measure different things.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -63,6 +65,26 @@ def gibbs(prior: ArrayLike, risk: ArrayLike, inverse_temperature: float) -> Floa
         energy = np.log(p) - beta * np.where(p > 0, r - least, 0.0)
     result: Floats = np.exp(energy - logsumexp(energy, axis=-1, keepdims=True))
     return result
+
+
+def parameter_grid(policy: Policy, coordinates: Sequence[int], values: ArrayLike) -> tuple[Policy, ...]:
+    """Policies like the given one, with each chosen parameter at each of ``values`` (v,): v^len(coordinates) of them, the last fastest.
+
+    coordinates: distinct places in the parameter vector. InputError if they are not, or for more than 100,000 policies.
+    """
+    chosen, points = list(coordinates), np.asarray(values, dtype=np.float64)
+    if len(set(chosen)) != len(chosen) or not all(0 <= place < policy.n_parameters for place in chosen):
+        raise InputError(f"coordinates: need distinct places from 0 to {policy.n_parameters - 1}, got {chosen}")
+    if points.ndim != 1 or not len(points) or not np.isfinite(points).all():
+        raise InputError("values: expected some finite numbers (v,)")
+    if len(points) ** len(chosen) > 100_000:
+        raise InputError(f"values: {len(points)}^{len(chosen)} policies exceed 100,000; use fewer values or coordinates")
+    found = []
+    for point in product(points, repeat=len(chosen)):
+        parameters = policy.parameters.copy()
+        parameters[chosen] = point
+        found.append(policy.with_parameters(parameters))
+    return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)

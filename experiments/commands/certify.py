@@ -77,6 +77,8 @@ class Certify:
         table.add_row("left side", plain(found.lhs))
         table.add_row("right side", plain(found.rhs))
         table.add_row("instance", plain(f"{found.instance.process.get('name')}, G = {found.instance.group_size}, {found.instance.normalization}"))
+        if found.instance.target:
+            table.add_row("target", plain(f"{', '.join(str(p) for p in found.instance.target)} on the prompts in order; n = {found.instance.samples}"))
         table.add_row("assumptions", ", ".join(f"{name}{'' if met else ' (not met, dropped)'}" for name, met in found.assumptions.items()) or "none")
         table.add_row("arithmetic", "exact" if found.is_exact else f"balls, {found.bits} bits")
         out.print(table)

@@ -91,8 +91,14 @@ class Falsify:
         deviation += ", ddof 1" if scheme.ddof else ""
         think = f", think weight {instance.think_weight:g}" if instance.think_weight != 1 else ""
         out.print(f"groups of {scheme.group_size}, {scheme.normalization}{deviation}{think}; weights {weights}", soft_wrap=True)
+        found = certificates.exactly(instance)
+        if check.claim_id.startswith("T3."):
+            moved = (f"{plain(name)} {p} -> {t}" for name, p, t in zip(env.prompt_names, env.exact_prompt_probability, found.target, strict=True))
+            out.print(f"prompts, source -> target: {', '.join(moved)}; n = {found.samples} training prompts", soft_wrap=True)
+        if check.note:
+            out.print(plain(check.note), soft_wrap=True)
         table = Table("node", "action", "probability", "leads to", box=None, padding=(0, 2))
-        pi = certificates.exactly(instance).policy.probability
+        pi = found.policy.probability
         for pair in range(env.n_pairs):
             ends = []
             for edge in range(*env.edge_pair.searchsorted([pair, pair + 1])):

@@ -1,7 +1,8 @@
 """GRPO: advantages, and training with the expected update or with sampled groups."""
 
 from tamdp_theory.grpo.advantages import advantages
+from tamdp_theory.grpo.checkpoints import checkpoints
 from tamdp_theory.grpo.config import Config, History
 from tamdp_theory.grpo.trainer import train
 
-__all__ = ["Config", "History", "advantages", "train"]
+__all__ = ["Config", "History", "advantages", "checkpoints", "train"]
