@@ -40,8 +40,8 @@ class Bound:
     """Catoni's constant, positive, fixed before the data."""
     total_variation: float | None = None
     """Also bound the risk under a prompt distribution this far from the training one, in [0, 1]."""
-    oscillation: tuple[float, ...] = (1.0,)
-    """With --total-variation: range over prompts of each component's expected reward, in [0, 1]."""
+    oscillation: tuple[float, ...] = ()
+    """With --total-variation: range over prompts of each component's expected reward, in [0, 1]; default: 1, the worst."""
     weights: tuple[float, ...] = ()
     """With --oscillation: weight of each component; default: equal."""
     json: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
@@ -52,9 +52,12 @@ class Bound:
         divergence = self._divergence()
         found = {method: pac_bayes.risk_bound(self.risk, self.n, divergence, self.delta, method, self.c) for method in pac_bayes.RISK}
         shifted = {}
+        if self.total_variation is None and (self.oscillation or self.weights):
+            raise InputError("oscillation, weights: belong to --total-variation; give that too")
         if self.total_variation is not None:
-            weights: Sequence[float] = self.weights or (1.0,) * len(self.oscillation)
-            shift = pac_bayes.shift_by_components(0.0, self.total_variation, self.oscillation, weights)
+            oscillation = self.oscillation or (1.0,)
+            weights: Sequence[float] = self.weights or (1.0,) * len(oscillation)
+            shift = pac_bayes.shift_by_components(0.0, self.total_variation, oscillation, weights)
             shifted = {method: value + shift for method, value in found.items()}
         content = {"kl": divergence, "risk": found} | ({"target_risk": shifted} if shifted else {})
         if self.json is not None:
@@ -72,6 +75,8 @@ class Bound:
     def _divergence(self) -> float:
         if (self.kl is None) == (not self.posterior):
             raise InputError("kl, posterior: give one of them")
+        if self.prior and not self.posterior:
+            raise InputError("prior: belongs to --posterior; give that instead of --kl")
         if self.kl is not None:
             return self.kl
         count = len(self.posterior)

@@ -124,3 +124,12 @@ def test_bad_numbers_are_one_line(changes: dict[str, list[str]], says: str, caps
 def test_what_the_parser_refuses(arguments: list[str], says: str, capsys: Captured) -> None:
     done = here(capsys, *EXAMPLE, *arguments)
     assert (done.code, done.out) == (2, "") and says in done.err and "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [(("--kl", "1", "--prior", "0.5", "0.5"), "prior: belongs to --posterior"), (("--kl", "1", "--weights", "1"), "oscillation, weights: belong to"),
+     (("--kl", "1", "--oscillation", "0.5"), "oscillation, weights: belong to")],
+)  # fmt: skip
+def test_options_that_would_be_ignored(more: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert refused(here(capsys, "bound", "--risk", "0.2", "--n", "10", *more)).startswith(message)
