@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 WORKERS ?= auto
 
-.PHONY: verify test test-slow lint check bench clean
+.PHONY: verify test test-slow test-browser lint check bench clean
 
 verify: $(VENV)/installed
 	$(BIN)/tamdp verify
@@ -15,6 +15,11 @@ test: $(VENV)/tested
 
 test-slow: $(VENV)/tested
 	$(BIN)/python -m pytest -n $(WORKERS) -q -m slow
+
+test-browser: $(VENV)/browser
+	@command -v chromium > /dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; } > /dev/null || \
+		{ echo "make test-browser: no chromium on the PATH, and apt-get cannot install it here (are you root, is there a network?); install Chromium and run it again" >&2; exit 1; }
+	$(BIN)/python -m pytest -q -m browser tests/browser
 
 lint: $(VENV)/tested
 	$(BIN)/ruff check .
@@ -34,6 +39,10 @@ $(VENV)/installed: pyproject.toml constraints.txt
 
 $(VENV)/tested: $(VENV)/installed
 	$(INSTALL) --editable ".[dev]"
+	touch $@
+
+$(VENV)/browser: $(VENV)/tested
+	$(INSTALL) --editable ".[dev,browser]"
 	touch $@
 
 clean:

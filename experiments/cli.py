@@ -14,6 +14,7 @@ from experiments.commands.claims import Claims
 from experiments.commands.exact import Exact
 from experiments.commands.falsify import Falsify
 from experiments.commands.figures import Figures
+from experiments.commands.report import Report
 from experiments.commands.run import Studies
 from experiments.commands.show import Show
 from experiments.commands.train import Train
@@ -31,6 +32,7 @@ Command = (
     | Annotated[Bound, tyro.conf.subcommand("bound")]
     | Annotated[Studies, tyro.conf.subcommand("run")]
     | Annotated[Figures, tyro.conf.subcommand("figures")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Train, tyro.conf.subcommand("train")]
 )
 
@@ -46,6 +48,7 @@ Examples:
   tamdp bound --risk 0.2 --n 500 --kl 3               PAC-Bayes bounds for numbers of your own
   tamdp run transfer --quick                          a study: cells in parallel, one table
   tamdp figures transfer                              redraw a figure from saved results
+  tamdp report                                        one page with every verdict, figure and claim
   tamdp train examples/search-small.json --mode sampled --seeds 16"""
 
 

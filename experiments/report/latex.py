@@ -1,0 +1,122 @@
+"""theorems.tex and verdicts.tex: the claims as theorems, and the verdict tables, to be included in an article.
+
+theorems.tex needs amsmath and amssymb; verdicts.tex needs no package.
+"""
+
+import unicodedata
+
+from bounds import Claim, Verdict
+from experiments.console import number
+from experiments.report import formulas
+from experiments.report.markup import prose
+from experiments.report.results import Result, Results
+from experiments.report.table import relation
+from tamdp_theory import __version__
+from tamdp_theory.errors import printable
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_\allowbreak{}", "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", '"': "''", "–": "--", "—": "---", "’": "'", "‘": "`", "“": "``", "”": "''", "…": r"\dots{}",
+    "²": "$^2$", "³": "$^3$", "½": r"$\frac12$", "±": r"$\pm$", "×": r"$\times$", "−": "$-$", "·": r"$\cdot$", "≤": r"$\leq$", "≥": r"$\geq$", "≠": r"$\neq$",
+    "≡": r"$\equiv$", "∈": r"$\in$", "‖": r"$\|$", "∇": r"$\nabla$", "√": r"$\surd$", "∞": r"$\infty$", "∂": r"$\partial$",
+    "⟨": r"$\langle$", "⟩": r"$\rangle$",
+    "→": r"$\to$", "←": r"$\gets$", "Σ": r"$\Sigma$", "Π": r"$\Pi$", "Ψ": r"$\Psi$", "Δ": r"$\Delta$", "α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$",
+    "δ": r"$\delta$", "ε": r"$\varepsilon$", "η": r"$\eta$", "θ": r"$\theta$", "κ": r"$\kappa$", "λ": r"$\lambda$", "μ": r"$\mu$", "π": r"$\pi$",
+    "ρ": r"$\rho$", "σ": r"$\sigma$", "τ": r"$\tau$", "φ": r"$\varphi$", "χ": r"$\chi$", "ψ": r"$\psi$", "ω": r"$\omega$",
+}  # fmt: skip
+_SIGNS = {"≤": r"\leq", "≥": r"\geq"}
+_ACCENTS = {0x300: "`", 0x301: "'", 0x302: "^", 0x303: "~", 0x304: "=", 0x308: '"', 0x30C: "v"}
+_COUNTS = (Verdict.HOLDS, Verdict.VACUOUS, Verdict.ASSUMPTION_UNMET, Verdict.VIOLATED)
+
+
+def escaped(text: str) -> str:
+    """A text as LaTeX source in ASCII; what has no LaTeX of its own becomes a question mark."""
+    return "".join(_character(character) for character in printable(text))
+
+
+def _character(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    if character.isascii():
+        return character
+    letter, *marks = list(unicodedata.normalize("NFKD", character))
+    if len(marks) == 1 and ord(marks[0]) in _ACCENTS and letter.isascii():
+        return f"\\{_ACCENTS[ord(marks[0])]}{{{letter}}}"
+    return letter if letter.isascii() and letter.isalnum() else "?"
+
+
+def _head(results: Results) -> str:
+    return f"% Made by `tamdp report --latex`, tamdp-theory {__version__}; checks {results.digest[:12]} (SHA-256 of checks.json).\n"
+
+
+def theorems(results: Results) -> str:
+    """Every claim as a lemma or theorem with its assumptions, the reason in a sentence, and where it comes from."""
+    parts = [
+        _head(results),
+        "% In the preamble: \\usepackage{amsmath,amssymb}; environments that the article has already are kept.\n",
+        *(f"\\ifcsname {name}\\endcsname\\else\\newtheorem{{{name}}}{{{name.title()}}}\\fi\n" for name in ("lemma", "theorem", "conjecture")),
+    ]
+    for heading, found in results.groups().items():
+        parts.append(f"\n\\section*{{{escaped(heading)}}}\n")
+        parts += [_theorem(result.claim) for result in found]
+    return "".join(parts)
+
+
+def _theorem(claim: Claim) -> str:
+    name = "conjecture" if claim.standing == "conjectured" else "lemma" if claim.id.startswith("L") else "theorem"
+    standing = {"printed": " Printed, and refuted:", "literature": " From the literature:"}.get(claim.standing, "")
+    lines = [f"\n\\begin{{{name}}}[{escaped(claim.id)}]\\label{{{claim.id}}}", f"\\textbf{{{_text(claim.title)}.}}"]
+    if claim.assumptions:
+        lines.append(f"Assume {'; '.join(_text(assumption.text) for assumption in claim.assumptions)}.{standing or ' Then'}")
+    elif standing:
+        lines.append(standing.strip())
+    lines += [r"\[", "  " + formulas.statement(claim), r"\]", f"\\end{{{name}}}"]
+    if claim.proof:
+        lines.append(rf"\noindent\emph{{{_reason(claim)}.}} {_text(claim.proof)}")
+        lines.append("")
+    links = ", ".join(rf"{_id(other)}~(\ref{{{other}}})" for other in claim.depends_on)
+    builds = f" Builds on {links}." if links else ""
+    lines.append(rf"\noindent\emph{{Reference.}} {_text(claim.reference)}.{builds}")
+    return "\n".join(lines) + "\n"
+
+
+def _id(claim_id: str) -> str:
+    return escaped(claim_id).replace(".", r".\allowbreak{}")
+
+
+def _text(content: str) -> str:
+    return escaped(prose(content))
+
+
+def _reason(claim: Claim) -> str:
+    return {"printed": "Refutation", "conjectured": "Evidence"}.get(claim.standing, "Proof")
+
+
+def verdicts(results: Results) -> str:
+    """A tabular for each part of the theory, narrow enough for the text of an article."""
+    parts = [_head(results), "% Needs no package. n: checks that hold, are vacuous, do not apply, are violated.\n"]
+    for heading, found in results.groups().items():
+        rows = "".join(_row(result) for result in found)
+        parts.append(
+            f"\n\\begin{{center}}\n\\scriptsize\\setlength{{\\tabcolsep}}{{1.5pt}}\n\\textbf{{{escaped(heading)}}}\\par\\nobreak\\smallskip\n"
+            "\\begin{tabular}{@{}llrcrrlr@{}}\n\\hline\n"
+            "claim & verdict & left & & right & slack & evidence & $n$ \\\\\n\\hline\n"
+            f"{rows}\\hline\n\\end{{tabular}}\n\\end{{center}}\n"
+        )
+    return "".join(parts)
+
+
+def _row(result: Result) -> str:
+    check = result.telling
+    left, right, slack = (_number(value) for value in ((check.lhs, check.rhs, check.slack) if check else (None, None, None)))
+    sign = relation(result)
+    counts = "/".join(str(result.count(verdict)) for verdict in _COUNTS)
+    cells = (escaped(result.claim.id), result.verdict, left, f"${_SIGNS.get(sign, sign)}$", right, slack, str(check.evidence) if check else "--", counts)
+    return " & ".join(cells) + " \\\\\n"
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "--"
+    mantissa, _, power = number(value).partition("e")
+    return f"${mantissa}" + (rf"\cdot 10^{{{int(power)}}}$" if power else "$")
