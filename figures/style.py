@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from experiments.report.latex import escaped
 from tamdp_theory import storage
 
 SINGLE, DOUBLE = 3.5, 7.2  # inches, column widths
@@ -45,18 +46,5 @@ def save(figure: Figure, stem: Path, caption: str) -> list[Path]:
         paths.append(stem.with_suffix(f".{kind}"))
         storage.write_atomically(paths[-1], content.getvalue())
     storage.write_atomically(stem.with_suffix(".txt"), caption + "\n")
-    storage.write_atomically(stem.with_suffix(".tex"), latex_text(caption) + "\n")
+    storage.write_atomically(stem.with_suffix(".tex"), escaped(caption) + "\n")
     return paths
-
-
-_LATEX = {
-    "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}", "²": "$^2$", "≤": r"$\leq$", "≥": r"$\geq$", "‖": r"$\|$", "∇": r"$\nabla$", "√": r"$\sqrt{\,}$", "Ψ": r"$\Psi$",
-    "ψ": r"$\psi$", "η": r"$\eta$", "θ": r"$\theta$", "δ": r"$\delta$", "κ": r"$\kappa$", "λ": r"$\lambda$", "ρ": r"$\rho$", "±": r"$\pm$",
-    "×": r"$\times$", "−": "$-$", "∞": r"$\infty$", "σ": r"$\sigma$", "π": r"$\pi$", "–": "--", "½": r"$\tfrac12$", "⟨": r"$\langle$", "⟩": r"$\rangle$",
-}  # fmt: skip
-
-
-def latex_text(text: str) -> str:
-    """A caption as LaTeX source."""
-    return "".join(_LATEX.get(character, character) for character in text)
