@@ -32,7 +32,9 @@ from experiments.verification import one_thread_each
 from tamdp_theory import InputError, TamdpError, storage
 
 Row = dict[str, Any]
-STUDIES = ("transfer",)
+STUDIES = (
+    "convergence", "variance", "field", "potentials", "decomposition", "tightness", "generalization", "transfer", "depth", "thought",
+)
 LIBRARIES = ("numpy", "scipy", "sympy", "python-flint")
 
 
