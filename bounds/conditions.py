@@ -65,7 +65,7 @@ _CONDITIONS: dict[str, Callable[[ExactInstance], bool]] = {
     "plain joint": lambda i: _plain(i) and i.scheme.normalization == "sum_then_normalize",
     "uninformative scores": _uninformative,
     "independent": _independent,
-    "comonotone": lambda i: _fair(i) and len(i.law.classes[0]) == 2,
+    "comonotone": lambda i: _fair(i) and len(i.law.classes[0]) == 2 and all(len(set(row)) == 1 for row in i.env.exact_class_rewards),
     "unit weights": lambda i: i.env.n_components >= 2 and all(w == 1 for w in i.env.exact_weights),
     "weights sum to one": lambda i: sum(i.env.exact_weights) == 1,
     "equal weights": lambda i: len(set(i.env.exact_weights)) == 1,

@@ -221,7 +221,7 @@ def _law_of_variance(instance: Instance, shape: str) -> Measured:
     shapes = {
         "plain joint": plain and scheme.normalization == "sum_then_normalize",
         "independent": len(law.rewards) == 2**count and np.allclose(law.probability, 0.5**count),
-        "comonotone": len(law.rewards) == 2,
+        "comonotone": len(law.rewards) == 2 and bool((law.rewards == law.rewards[:, :1]).all()),
     }  # fmt: skip
     decomposed = plain and fair and scheme.normalization == "normalize_then_sum"
     conditions = {"uninformative scores": alike, shape: bool(shapes[shape] and (shape == "plain joint" or decomposed))}

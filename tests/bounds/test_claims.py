@@ -8,10 +8,10 @@ import pytest
 import sympy as sp
 
 import bounds
-from bounds import CLAIMS, Check, Claim, Evidence, Instance, Measured, Standing, Verdict, registry, symbols
+from bounds import CLAIMS, Check, Claim, Evidence, Instance, Measured, Standing, Verdict, certificates, registry, symbols
 from bounds.theorem1 import component_bandit
 from tamdp_theory import TAMDP, InputError, LogLinear, TabularSoftmax, exact, families
-from tamdp_theory.exact import Scheme
+from tamdp_theory.exact import Scheme, balls
 from tamdp_theory.grpo.enumeration import enumerate_update
 from tests.exact.test_geometry import chain
 
@@ -77,6 +77,18 @@ def test_a_dropped_assumption_shows(claim_id: str, assumption: str) -> None:
     dropped = CLAIMS[claim_id].check(replace(instance, without=(assumption,)))
     assert dropped.verdict is Verdict.VIOLATED
     assert dropped.assumptions[assumption] is False
+
+
+def test_opposite_components_are_not_comonotone() -> None:
+    """Two reward classes alone do not make components move together: (1, 0) and (0, 1) cancel."""
+    law = [("1/2", (1, 0)), ("1/2", (0, 1))]
+    env = families.bandit([law, law], weights=(1, 1))
+    instance = Instance(env, TabularSoftmax(env), Scheme(4, "normalize_then_sum"))
+    check = CLAIMS["T1.scaling.comonotone"].check(instance)
+    assert (check.verdict, check.assumptions["comonotone"]) == (Verdict.ASSUMPTION_UNMET, False)
+    with balls.precision(128):
+        assert certificates.decide(CLAIMS["T1.scaling.comonotone"], certificates.exactly(instance)).assumptions["comonotone"] is False
+    assert CLAIMS["T1.scaling.comonotone"].check(replace(instance, without=("comonotone",))).verdict is Verdict.VIOLATED
 
 
 @pytest.mark.parametrize("claim_id", ["T1.stationary", "T1.stationary.path", "T1.exact", "T1.exact.start", "T1.biased"])
