@@ -30,6 +30,7 @@ RISK: dict[str, sp.Expr] = {
     "catoni": CATONI,
 }
 SAMPLED = s.KLInverse(s.KLInverse(s.R_hat_drawn, sp.log(2 / s.delta_drawn) / s.m_drawn), COMPLEXITY)
+MEAN_ERROR = sp.sqrt(sp.log(2 * s.N_means / s.delta_drawn) / (2 * s.m_drawn))  # Hoeffding, for all means at once
 BY_COMPONENTS = s.R_S + sp.Sum(s.w[s.k] * s.osc_value[s.k], (s.k, 1, s.K)) / s.W * s.tv_domains
 HORIZON = s.D_tools + (s.D_tools + 1) * s.B_run
 BY_DEPTH = HORIZON * s.kl_max
@@ -125,6 +126,14 @@ def sampled_risk_bound(
     )  # fmt: skip
     _broadcast(values, "drawn_risk, draws, n, kl, delta, delta_drawn")
     return _shaped(_bound(SAMPLED, s.R_hat_drawn, s.m_drawn, s.n, s.kl_posterior, s.delta, s.delta_drawn)(*values), *values)
+
+
+def mean_error(count: ArrayLike, draws: ArrayLike, delta_drawn: ArrayLike) -> Any:
+    """How far ``count`` >= 1 means over ``draws`` independent numbers in [0, 1] are from their expectations, all of them, with probability
+    1 - delta_drawn (Hoeffding 1963). For a posterior that is sampled: the oscillations in T3.shift are means too."""
+    values = (_count(count, "count"), _count(draws, "draws"), _open(delta_drawn, "delta_drawn"))
+    _broadcast(values, "count, draws, delta_drawn")
+    return _shaped(_bound(MEAN_ERROR, s.N_means, s.m_drawn, s.delta_drawn)(*values), *values)
 
 
 def shift_by_components(source_risk: ArrayLike, total_variation: ArrayLike, oscillation: ArrayLike, weights: ArrayLike) -> Any:

@@ -222,6 +222,7 @@ kl_posterior = _define(r"\mathrm{KL}(Q\|\Pi)", "divergence of the posterior from
 n = _define("n", "number of training prompts", integer=True, positive=True)
 delta = _define(r"\delta", "probability with which the bound may fail, over the draw of the training set", positive=True)
 m_drawn = _define("m", "number of policies drawn from the posterior", integer=True, positive=True)
+N_means = _define(r"N_{\mathrm{means}}", "number of means estimated from the same draws", integer=True, positive=True)
 delta_drawn = _define(r"\delta'", "share of the failure probability kept for the draw of policies", positive=True)
 C_catoni = _define("C", "Catoni's constant, fixed before the data", positive=True)
 tv_domains = _define(r"\mathrm{TV}(D_S,D_T)", "total variation between the prompt distributions", nonnegative=True)

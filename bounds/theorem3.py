@@ -39,6 +39,7 @@ from bounds.pac_bayes import (
     SAMPLED,
     binary_kl,
     kl_inverse,
+    mean_error,
     risk_bound,
     sampled_risk_bound,
     shift_by_chi_squared,
@@ -52,10 +53,20 @@ from tamdp_theory.model import TOOL, Floats
 from tamdp_theory.posteriors import divergence, gibbs
 
 __all__ = [
-    "CLAIMS", "Coverage", "binary_kl", "coverage", "kl_inverse", "risk_bound", "sampled_risk_bound", "shift_by_chi_squared", "shift_by_components",
+    "CLAIMS",
+    "Coverage",
+    "binary_kl",
+    "coverage",
+    "kl_inverse",
+    "mean_error",
+    "risk_bound",
+    "sampled_risk_bound",
+    "shift_by_chi_squared",
+    "shift_by_components",
     "shift_by_kl",
-    "tool_runs", "trajectory_kl_bound",
-]  # fmt: skip
+    "tool_runs",
+    "trajectory_kl_bound",
+]
 
 PROVED, LITERATURE, PRINTED = Standing.PROVED, Standing.LITERATURE, Standing.PRINTED
 

@@ -71,7 +71,7 @@ def test_bounds_by_hand(row: dict[str, Any]) -> None:
     _, policy, _ = trained()
     assert row["deviation"] in DEVIATIONS
     assert row["kl"] == pytest.approx(float((policy.parameters**2).sum()) / (2 * row["deviation"] ** 2), rel=1e-9)
-    delta = CONFIG.delta / len(DEVIATIONS) / 2
+    delta = CONFIG.delta / len(DEVIATIONS) / 3
 
     def inverse(p: float, c: float) -> float:
         low, high = p, 1.0
@@ -84,6 +84,13 @@ def test_bounds_by_hand(row: dict[str, Any]) -> None:
     first = inverse(row["posterior_train"], math.log(2 / delta) / CONFIG.draws)
     assert row["bound"] == pytest.approx(inverse(first, (row["kl"] + math.log(2 * math.sqrt(CONFIG.n) / delta)) / CONFIG.n), abs=1e-9)
     assert row["posterior_source"] <= row["bound"] <= row["bound_target"]
+    domains, generator = make_domains(CONFIG), np.random.default_rng(CONFIG.seed)
+    generator.multinomial(CONFIG.n, [float(p) for p in domains.source])
+    draws = [generator.standard_normal((CONFIG.draws, policy.n_parameters)) for _ in range(DEVIATIONS.index(row["deviation"]) + 1)][-1]
+    values = np.array([exact.values(domains.env, policy.with_parameters(policy.parameters + row["deviation"] * z)).per_prompt for z in draws]).mean(axis=0)
+    error = math.sqrt(math.log(2 * values.size / delta) / (2 * CONFIG.draws))
+    term = sum(w * min(1, spread + 2 * error) for w, spread in zip(domains.env.weights, np.ptp(values, axis=0), strict=True)) / 2
+    assert row["bound_target"] == pytest.approx(row["bound"] + term, rel=1e-8)
     assert row["posterior_target"] <= row["bound_target"]
 
 
