@@ -147,7 +147,7 @@ def _certifiable() -> str:
 def certify(claim: Claim, instance: Instance | ExactInstance) -> Certificate:
     """Decide a claim on an instance and record it. A float policy is taken at nearby rational probabilities (``exactly``).
 
-    Raises InputError where an assumption is unmet or the policy has no exact form, CapacityError where balls do not separate the sides.
+    Raises InputError where an assumption is unmet, the claim is vacuous or the policy has no exact form, CapacityError where balls do not separate the sides.
     """
     found = exactly(instance) if isinstance(instance, Instance) else instance
     if claim.id not in DOMAINS:
@@ -158,6 +158,8 @@ def certify(claim: Claim, instance: Instance | ExactInstance) -> Certificate:
         if decision.verdict is Verdict.ASSUMPTION_UNMET:
             missing = [name for name, met in decision.assumptions.items() if not met]
             raise InputError(f"{claim.id}: does not speak of this instance; not met: {', '.join(missing)}")
+        if decision.verdict is Verdict.HOLDS and isinstance(instance, Instance) and claim.check(instance).verdict is Verdict.VACUOUS:
+            raise InputError(f"{claim.id}: vacuous here, the right side is no better than the trivial bound; a certificate would say nothing")
         if decision.verdict is not None:
             return _record(claim, found, decision, bits)
     raise CapacityError(f"{claim.id}: {PRECISIONS[-1]} bits do not separate the sides; they may be equal, which balls cannot show")

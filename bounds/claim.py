@@ -88,6 +88,8 @@ class Instance:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.runs < 2:
             raise InputError(f"steps, runs: need at least 1 step and 2 runs, got {self.steps} and {self.runs}")
+        if not 0 < self.level < 1:
+            raise InputError(f"level: must be in (0, 1), ends excluded, got {self.level}")
 
     @property
     def name(self) -> str:
@@ -274,13 +276,13 @@ class Claim:
             # two numbers below the error agree without saying anything
             return Verdict.HOLDS if left == right == 0.0 or max(abs(left), abs(right)) > 10 * error else Verdict.UNDECIDED
         weak = not isinstance(self.statement, (sp.Lt, sp.Gt))
-        if weak and (left == right == 0.0 or (attained and abs(slack) <= error)):
+        if weak and left == right == 0.0:
             return Verdict.HOLDS
         if slack < -error:
             return Verdict.VIOLATED
         if right >= trivial:
             return Verdict.VACUOUS
-        if slack > error:
+        if slack > error or (weak and attained):
             return Verdict.HOLDS
         return Verdict.UNDECIDED
 

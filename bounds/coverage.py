@@ -87,13 +87,15 @@ def outcome_laws(env: TAMDP, policies: tuple[Policy, ...]) -> tuple[Floats, Floa
 class Coverage:
     """How a bound fares over training sets.
 
-    failure: probability that it fails (exact, or the share of the sets drawn); doubtful: probability of sets where rounding hides which;
+    failure: probability that its event occurs (exact, or the share of the sets drawn); naive: probability that what it bounds exceeds the
+    empirical risk, so that there is something to pay for; doubtful: probability of sets where rounding hides which;
     informative: probability that the bound is below 1; bound, empirical, risk, kl: means; sets: training sets summed over or drawn;
     low, high: Clopper-Pearson limits of the failure probability, equal to it if exact.
     """
 
     failure: float
     doubtful: float
+    naive: float
     informative: float
     bound: float
     empirical: float
@@ -177,9 +179,20 @@ class Learner:
         left, right, bound = (np.broadcast_to(side, empirical.shape[:1]) for side in sides)
         sure = np.abs(left - right) > _SURE * np.maximum(1.0, np.where(np.isfinite(right), np.abs(right), 1.0))
         return {
-            "fails": sure & (left > right), "doubtful": ~sure, "informative": bound < 1, "bound": bound, "empirical": numbers[s.R_hat],
+            "fails": sure & (left > right), "doubtful": ~sure, "informative": bound < 1, "naive": self._truth(numbers) > self._estimate(numbers) + _SURE,
+            "bound": bound, "empirical": numbers[s.R_hat],
             "risk": numbers[s.R_S], "kl": numbers[s.kl_posterior],
         }  # fmt: skip
+
+    def _truth(self, numbers: Mapping[Any, Any]) -> Floats:
+        """What the event bounds: the risk under the target if it speaks of that."""
+        result: Floats = numbers[s.R_T if s.R_T in self.event.free_symbols else s.R_S]
+        return result
+
+    def _estimate(self, numbers: Mapping[Any, Any]) -> Floats:
+        """What the bound starts from: the empirical risk, or that of drawn policies."""
+        result: Floats = numbers[s.R_hat_drawn if s.R_hat_drawn in self.bound.free_symbols else s.R_hat]
+        return result
 
 
 def exact_coverage(atoms: Atoms, learner: Learner, n: int, more: Further | None = None) -> Coverage:

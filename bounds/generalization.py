@@ -60,7 +60,7 @@ class Generalization:
 
 
 def default_target(env: TAMDP, seed: int) -> tuple[Fraction, ...]:
-    """A target distribution that leaves some prompts out, drawn from the seed."""
+    """A target distribution, which may leave prompts out, drawn from the seed."""
     generator = np.random.default_rng([seed, 1])
     shares = generator.integers(0, 5, env.n_prompts)
     shares[generator.integers(env.n_prompts)] += 1

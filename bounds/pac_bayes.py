@@ -103,12 +103,14 @@ def risk_bound(
     """Upper bound of the risk that holds with probability 1 - delta for all posteriors at once (T3.kl, T3.mcallester, T3.catoni).
 
     empirical_risk in [0, 1]: mean loss of the posterior on the training set; n >= 1 independent training examples; kl >= 0: divergence
-    of the posterior from a prior that was fixed before the data; delta in (0, 1); c > 0: Catoni's constant, fixed before the data too.
+    of the posterior from a prior that was fixed before the data; delta in (0, 1); c >= 1e-6: Catoni's constant, fixed before the data too
+    (a smaller one would lose the bound to rounding).
     Arrays broadcast; numbers give a number. 1 or more says nothing. Raises InputError.
     """
     if not isinstance(method, str) or method not in RISK:
         raise InputError(f"method: must be one of {', '.join(RISK)}; got {method!r}")
     values = (_unit(empirical_risk, "empirical_risk"), _count(n, "n"), _positive(kl, "kl", zero=True), _open(delta, "delta"), _positive(c, "c", finite=True))
+    _require(values[-1] >= 1e-6, values[-1], "c", "1e-6 or more")
     _broadcast(values, "empirical_risk, n, kl, delta, c")
     return _shaped(_bound(RISK[method], s.R_hat, s.n, s.kl_posterior, s.delta, s.C_catoni)(*values), *values)
 
@@ -173,11 +175,13 @@ def shift_by_chi_squared(source_risk: ArrayLike, variance: ArrayLike, chi_square
 def trajectory_kl_bound(largest_kl: ArrayLike, tool_depth: ArrayLike, longest_run: ArrayLike) -> Any:
     """Upper bound of the trajectory divergence between two policies (T3.depth), not of KL(posterior||prior).
 
-    largest_kl >= 0 at any node; tool_depth >= 0 calls; longest_run >= 1 decisions in a row that call no tool (``tool_runs``).
+    largest_kl >= 0 at any node; tool_depth >= 0 calls; longest_run >= 0 decisions in a row that call no tool (``tool_runs``).
     """
     depth = _array(tool_depth, "tool_depth")
     _require((depth >= 0) & (depth == np.floor(depth)) & np.isfinite(depth), depth, "tool_depth", "a whole number of at least 0")
-    values = (_positive(largest_kl, "largest_kl", zero=True), depth, _count(longest_run, "longest_run"))
+    run = _array(longest_run, "longest_run")
+    _require((run >= 0) & (run == np.floor(run)) & np.isfinite(run), run, "longest_run", "a whole number of at least 0")
+    values = (_positive(largest_kl, "largest_kl", zero=True), depth, run)
     return _shaped(_bound(BY_DEPTH, s.kl_max, s.D_tools, s.B_run)(*values), *values)
 
 

@@ -220,7 +220,7 @@ R_S = _define("R_S", "risk: expected loss of the posterior under the source dist
 R_T = _define("R_T", "risk under the target distribution", nonnegative=True)
 kl_posterior = _define(r"\mathrm{KL}(Q\|\Pi)", "divergence of the posterior from the prior, both over policies", nonnegative=True)
 n = _define("n", "number of training prompts", integer=True, positive=True)
-delta = _define(r"\delta", "probability with which the bound may fail, over the draw of the training set", positive=True)
+delta = _define(r"\delta", "probability with which the bound may fail, over the draw of training set and policies", positive=True)
 m_drawn = _define("m", "number of policies drawn from the posterior", integer=True, positive=True)
 N_means = _define(r"N_{\mathrm{means}}", "number of means estimated from the same draws", integer=True, positive=True)
 delta_drawn = _define(r"\delta'", "share of the failure probability kept for the draw of policies", positive=True)

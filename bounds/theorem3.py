@@ -123,12 +123,13 @@ def _coverage(claim_id: str) -> Callable[[Instance], Measured]:
         numbers = {s.Probability(EVENTS[claim_id][0]): found.failure, s.delta: share, s.delta_drawn: share}
         half = None if found.is_exact else max(found.high - found.failure, found.failure - found.low)
         kind = "every one" if found.is_exact else "drawn,"
-        trivial = found.informative if found.bound < 1 else 0.0
+        trivial = min(found.informative, found.naive) if found.bound < 1 else 0.0
         note = (
             f"{kind} of {found.sets:,} training sets, n = {setting.n}: mean bound {found.bound:.4g}, empirical risk {found.empirical:.4g}, "
-            f"risk {found.risk:.4g}, KL {found.kl:.4g}; below 1 with probability {found.informative:.3g}"
+            f"risk {found.risk:.4g}, KL {found.kl:.4g}; below 1 with probability {found.informative:.3g}, "
+            f"risk above empirical with {found.naive:.3g}{'' if found.is_exact else f'; Clopper-Pearson at {instance.level:g}'}"
         )
-        # a bound fails only where it is below 1: if that is rarer than delta, or it is not so on average, coverage says nothing
+        # below 1 more rarely than delta, or not on average, a bound says nothing; nor does one that has nothing to pay for
         return Measured(numbers, {}, found.doubtful if found.is_exact else 0.0, half, trivial=trivial, scale=0.0, note=note)
 
     return measure
@@ -172,7 +173,7 @@ def _shift(instance: Instance, by: str) -> Measured:
     else:
         columns = (1 - exact.values(env, instance.policy).per_prompt)[:, env.weights > 0] if by == "components" else loss[:, None]
         attained = all(_all_moves_up(column, target - rho) for column in columns.T)
-    return Measured(numbers, trivial=1.0, attained=attained)
+    return Measured(numbers, trivial=1 - 1e-12, attained=attained)
 
 
 def _all_moves_up(loss: Floats, moved: Floats) -> bool:

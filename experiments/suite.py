@@ -94,7 +94,7 @@ def instances(claim: Claim, level: Level) -> Iterable[Instance]:
 
 
 def _generalizations(claim: Claim, instance: Instance) -> Iterable[Instance]:
-    """Eight policies around one, tens of training prompts, and a target that leaves prompts out; coverage also from rollouts."""
+    """Eight policies around one, tens of training prompts, and a target drawn from the seed; coverage also from rollouts."""
     policy, seed = instance.policy, instance.seed
     n = 60 if instance.env.n_prompts <= 4 else 20
     setting = Generalization(default_target(instance.env, seed), around(policy, 8, seed), n=n, inverse_temperature=20.0, resamples=5000)

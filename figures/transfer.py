@@ -4,16 +4,18 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.runner import read_table
 from figures.style import DOUBLE, LINES, MARKERS, PALETTE, panels, save
+from figures.tables import load
 
 SOURCE, COMMAND = "transfer/table.csv", "tamdp run transfer"
 _PARTS = (("share_format", "format", ""), ("share_accuracy", "accuracy", "//"), ("share_executability", "executability", ".."))
+_TEXTS = ("task", "differ")
+_NUMBERS = ("depth", "overlap", "n", "seed", "bound_target", "bound", "target_start", "target", "source", *(name for name, _, _ in _PARTS))
 
 
 def draw(source: Path, out: Path) -> list[Path]:
     """Draw from the study's table; returns the files written."""
-    table = read_table(source)
+    table = load(source, _TEXTS, _NUMBERS, COMMAND)
     pairs = list(zip(table["task"], table["differ"], strict=True))
     kinds = list(dict.fromkeys(pairs))
     depths = sorted(set(table["depth"]))
@@ -48,8 +50,9 @@ def draw(source: Path, out: Path) -> list[Path]:
     figure.legend(handles + more, labels + texts, loc="outside lower center", ncols=4, frameon=False, fontsize=7)
     n, sets = int(table["n"][0]), len(set(table["seed"]))
     caption = (
-        f"Training by exact GRPO on n = {n} prompts drawn from the source, mean over {sets} sets of training prompts. Top: exact risk on source and "
-        f"target over the tool depth D, and the PAC-Bayes bounds of a Gaussian posterior (T3.kl.sampled; plus T3.shift for the target), "
+        f"Training by exact GRPO on n = {n} prompts drawn from the source, mean over {sets} set{'s' if sets > 1 else ''} of training "
+        f"prompts. Top: exact risk on source and target over the tool depth D, and "
+        f"the PAC-Bayes bounds of a Gaussian posterior (T3.kl.sampled; plus T3.shift for the target), "
         f"overlap of the domains {table['overlap'][0]:g}. Bottom: share of each component in the shift term; one that is equal in both domains has none."
     )
     return save(figure, out / "transfer", caption)

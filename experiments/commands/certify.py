@@ -1,6 +1,6 @@
 """``tamdp certify``: verify a certificate from its file alone, or make one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -47,6 +47,9 @@ class Certify:
         """Verify or make, print, and return 0."""
         if self.claim is not None:
             return self._make(self.claim)
+        given = [f.name for f in fields(self) if f.name not in ("file", "claim") and getattr(self, f.name) != f.default]
+        if given:
+            raise InputError(f"{', '.join(given).replace('_', '-')}: belongs to --claim; a certificate holds its own instance")
         if self.file is not None:
             self._show(certificates.verify(self.file))
             return 0

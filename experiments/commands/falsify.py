@@ -44,6 +44,8 @@ class Falsify:
         from experiments.falsification.search import expects_violation, falsify
 
         claim = find_claim(self.id)
+        if len(set(self.without)) < len(self.without):
+            raise InputError(f"without: given twice: {', '.join(sorted({name for name in self.without if self.without.count(name) > 1}))}")
         if self.seed < 0:
             raise InputError(f"seed: must not be negative, got {self.seed}")
         storage.check_writable(self.out)

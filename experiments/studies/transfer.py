@@ -194,10 +194,11 @@ def findings(table: dict[str, list[Any]]) -> list[str]:
         if least == most:
             continue
         share = float(np.mean([table["share_executability"][i] for i in rows if table["depth"][i] == most]))
-        verb = "lower" if target[most] < target[least] else "do not lower"
+        verb = {True: ("lower", "do not lower"), False: ("lowers", "does not lower")}[most > 1][target[most] >= target[least]]
+        ratio = f"{gains['target'] / gains['source']:.0%}" if gains["source"] > 0 else "-"
         lines.append(
-            f"{task}, {differ} differs: {most:.0f} tool calls {verb} the target risk after training, {target[least]:.3f} to {target[most]:.3f}; "
-            f"training gains {gains['target'] / gains['source']:.0%} on the target of what it gains on the source; executability makes up {share:.0%} of "
-            "the shift term"
+            f"{task}, {differ} differs: {most:.0f} tool call{'s' if most > 1 else ''} {verb} the target risk after training, "
+            f"{target[least]:.3f} to {target[most]:.3f}; training gains {ratio} on the target of what it gains on the source; "
+            f"executability makes up {share:.0%} of the shift term"
         )
     return lines

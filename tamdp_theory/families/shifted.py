@@ -11,12 +11,12 @@ reliability shows in no observation. A tabular policy learns nothing about T fro
 Facts, V_k(S), V_k(T) the means of E[R_k | q] over the prompts of S and of T:
     TV(D_S, D_T) = 1 - o,   KL(D_T||D_S) = (1 - o) ln((2 - o)/o),   chi^2(D_T||D_S) = 4 (1 - o)^2 / (o (2 - o));  inf for o = 0
     for every policy and component, risk under D_T - risk under D_S = (1 - o) (V_k(S) - V_k(T)):  linear in o, and no more
-        than (1 - o) osc_k, with equality if E[R_k | q] is constant over S and over T
+        than (1 - o) osc_k, with equality if E[R_k | q] is constant over S and over T and V_k(S) >= V_k(T)
     format: 1 on every prompt, osc = 0, for every policy that never answers untagged, in ``search_domains`` with malformed = 0 and
         in ``coding_domains``, both without thoughts (or with parse_failure = (0, 0)): transfers free
     executability: 1 on every prompt, osc = 0, for every policy that calls no tool; r (search: r (1 - malformed)) on every prompt of
         reliability r for the one that makes one (good) call and then answers: free if only difficulty or images differ, else
-        the risk difference is (1 - o) (r_S - r_T) and the bound of T3.shift on this component is attained
+        the risk difference is (1 - o) (r_S - r_T), and the bound of T3.shift on this component is attained if r_S >= r_T
     accuracy of answering at once: risk difference (1 - o) (E v(n_S) - E v(n_T)) for careful answers in ``search_domains``,
         (1 - o) (E a(m_S) - E a(m_T)) for reading in ``coding_domains``; v, a, n and m as in search and coding. Reliability is
         then no matter

@@ -155,7 +155,8 @@ def test_a_source_that_lacks_prompts_bounds_nothing() -> None:
 def test_numbers_out_of_reach_say_nothing(method: Any) -> None:
     assert risk_bound(0.1, 10, np.inf, 0.1, method) >= 1
     assert risk_bound(0.1, 10, 1.0, 1e-310, method) >= 1
-    assert risk_bound(0.1, 10, 1.0, 0.1, method, 1e-300) >= (1 if method == "catoni" else 0.1)
+    with pytest.raises(InputError, match=r"^c: must be 1e-6 or more"):
+        risk_bound(0.1, 10, 1.0, 0.1, method, 1e-300)
     assert sampled_risk_bound(0.1, 10, 10, 1.0, 1e-310, 1e-310) == sampled_risk_bound(0.1, 10, 10, np.inf, 0.1, 0.1) == 1
 
 

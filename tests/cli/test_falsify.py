@@ -87,6 +87,8 @@ def test_bad_requests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
     assert refused(here(capsys, "falsify", "L9", "--seconds", "-1", "--out", str(tmp_path))).startswith("seconds: must be positive")
     assert refused(here(capsys, "falsify", "nothing")).startswith("no claim 'nothing'")
     assert "cannot read" in refused(here(capsys, "certify", str(tmp_path / "none.json")))
+    assert refused(here(capsys, "certify", DRIFT, "--group-size", "3")).startswith("group-size: belongs to --claim")
+    assert refused(here(capsys, "falsify", "L9", "--without", "center", "--without", "center")).startswith("without: given twice: center")
     assert "its check trains, samples or sums over training sets" in refused(here(capsys, "certify", DRIFT, "--claim", "T1.stationary"))
 
 

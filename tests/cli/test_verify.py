@@ -109,7 +109,7 @@ def test_success_and_exit_code(
     assert {name: outcome.success for name, outcome in verification.judge(made).items()} == {claim_id: success}
     good = [check(other, V if other == PRINTED else H) for other in (PROVED, LITERATURE, PRINTED) if other != claim_id]
     monkeypatch.setattr(verification, "run", lambda plan, progress, workers: [*made, *good])
-    monkeypatch.setattr(verify, "entry_points", lambda group: [])
+    monkeypatch.setattr(verify, "entry_points", lambda group, name: [])
     code = Verify(quick=True, out=tmp_path).run()
     summary = capsys.readouterr().out.splitlines()[-1]
     assert code == (1 if success is False else 0)

@@ -141,7 +141,12 @@ def test_the_figure(row: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(InputError, match="missing; make it with `tamdp run transfer`"):
         figure.draw(tmp_path / "none" / "transfer" / "table.csv", tmp_path)
     source.write_text("task,differ\na,b\n")
-    with pytest.raises(InputError, match=r"table.csv: no column 'depth'; make it again with `tamdp run transfer`"):
+    text = runner.to_csv([row | {"overlap": "abc"}])
+    source.write_text(text)
+    with pytest.raises(InputError, match=r"damaged, overlap of row 1 is 'abc'; make it again with `tamdp run transfer`"):
+        figure.draw(source, tmp_path)
+    source.write_text("task,differ\na,b\n")
+    with pytest.raises(InputError, match=r"table.csv: no column depth, .*; make it again with `tamdp run transfer`"):
         figure.draw(source, tmp_path)
 
 
