@@ -47,15 +47,15 @@ class Atoms:
         return Atoms(chance, np.ascontiguousarray(losses.T), self.risk)
 
 
-def losses(env: TAMDP, policies: tuple[Policy, ...]) -> Floats:
-    """1 - V_c/W of each policy on each prompt (m, N)."""
-    result: Floats = np.clip(1 - prompt_values(env, policies) @ (env.weights / env.total_weight), 0.0, 1.0)
+def losses(env: TAMDP, values: Floats) -> Floats:
+    """1 - V_c/W (m, N) from the values of the components (m, N, K)."""
+    result: Floats = np.clip(1 - values @ (env.weights / env.total_weight), 0.0, 1.0)
     return result
 
 
 def exact_atoms(env: TAMDP, policies: tuple[Policy, ...]) -> Atoms:
     """A prompt of the source with the exact value of every policy on it."""
-    loss = losses(env, policies)
+    loss = losses(env, prompt_values(env, policies))
     return Atoms(env.prompt_probability, loss, (loss * env.prompt_probability).sum(-1))
 
 
@@ -204,7 +204,7 @@ def exact_coverage(atoms: Atoms, learner: Learner, n: int, more: Further | None 
     step = max(1, _CHUNK // len(atoms.risk))
     for start in range(0, len(counts), step):
         rows = slice(start, start + step)
-        found = learner.judge(_empirical(counts[rows], used.loss, n), atoms.risk, more)
+        found = learner.judge(empirical_risks(counts[rows], used.loss, n), atoms.risk, more)
         for name, values in found.items():
             totals[name] = totals.get(name, 0.0) + float((chance[rows] * values).sum())
     failure = totals.pop("fails")
@@ -212,7 +212,8 @@ def exact_coverage(atoms: Atoms, learner: Learner, n: int, more: Further | None 
     return Coverage(failure, totals.pop("doubtful") + lost, **totals, sets=len(counts), low=failure, high=failure)
 
 
-def _empirical(counts: Ints, loss: Floats, n: int) -> Floats:
+def empirical_risks(counts: Ints, loss: Floats, n: int) -> Floats:
+    """Mean losses (B, m) of the policies on training sets of n examples with these counts (B, Z); loss (m, Z)."""
     # einsum without BLAS: the same bits whatever the number of threads
     result: Floats = np.einsum("bz,jz->bj", counts.astype(np.float64), loss) / n
     return np.clip(result, 0.0, 1.0)
@@ -244,7 +245,7 @@ def draw_prompts(atoms: Atoms, n: int, sets: int, generator: np.random.Generator
     probability = atoms.probability / atoms.probability.sum()
     for start in range(0, sets, step):
         counts = generator.multinomial(n, probability, size=min(step, sets - start))
-        yield _empirical(counts, atoms.loss, n)
+        yield empirical_risks(counts, atoms.loss, n)
 
 
 def draw_rollouts(env: TAMDP, policies: tuple[Policy, ...], n: int, sets: int, generator: np.random.Generator) -> Iterator[Floats]:
@@ -281,7 +282,7 @@ def elsewhere(env: TAMDP, policies: tuple[Policy, ...], target: Floats) -> Furth
     values = prompt_values(env, policies)
     rho = env.prompt_probability
     distance = np.abs(target - rho).sum() / 2
-    risk = (losses(env, policies) * target).sum(-1)
+    risk = (losses(env, values) * target).sum(-1)
 
     def shifted(posterior: Floats, empirical: Floats) -> dict[Any, Floats]:
         spread = np.ptp(np.einsum("bj,jqk->bqk", posterior, values), axis=1)

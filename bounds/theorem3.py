@@ -19,6 +19,7 @@ from bounds.coverage import (
     draw_prompts,
     draw_rollouts,
     elsewhere,
+    empirical_risks,
     exact_atoms,
     exact_coverage,
     list_sets,
@@ -26,7 +27,7 @@ from bounds.coverage import (
     rollout_atoms,
 )
 from bounds.generalization import Generalization, default_generalization
-from bounds.lemmas import reference_of
+from bounds.lemmas import chain_bound
 from bounds.pac_bayes import (
     BY_CHI2,
     BY_COMPONENTS,
@@ -143,7 +144,7 @@ def _tighter(instance: Instance) -> Measured:
         counts = list_sets(len(atoms.probability), setting.n)
     except CapacityError:
         counts = np.random.default_rng(instance.seed).multinomial(setting.n, atoms.probability / atoms.probability.sum(), size=1000)
-    empirical = np.clip(np.einsum("bz,jz->bj", counts.astype(np.float64), atoms.loss) / setting.n, 0.0, 1.0)
+    empirical = empirical_risks(counts, atoms.loss, setting.n)
     posterior = gibbs(setting.prior_probability, empirical, setting.inverse_temperature)
     learned = (posterior * empirical).sum(-1)
     numbers = {s.R_hat: learned, s.kl_posterior: divergence(posterior, setting.prior_probability), s.n: setting.n, s.delta: setting.delta}
@@ -209,14 +210,8 @@ def tool_runs(env: TAMDP) -> tuple[int, int]:
 
 
 def _depth(instance: Instance) -> Measured:
-    env, policy, reference = instance.env, instance.policy, reference_of(instance)
-    ratio = policy.pair_log_probability - reference.pair_log_probability
-    per_node = env.node_sum((policy.pair_probability * ratio)[:, None])
-    depth, run = tool_runs(env)
-    numbers = {
-        s.kl: exact.divergence(env, policy, reference).value, s.kl_max: float(per_node.max()), s.D_tools: depth, s.B_run: run, s.H: env.horizon,
-    }  # fmt: skip
-    return Measured(numbers, attained=env.n_nodes == 1)
+    measured, (depth, run) = chain_bound(instance), tool_runs(instance.env)
+    return replace(measured, numbers={**measured.numbers, s.D_tools: depth, s.B_run: run})
 
 
 def _horizon(instance: Instance) -> Measured:

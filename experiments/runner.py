@@ -26,7 +26,7 @@ from functools import cache
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from experiments.verification import one_thread_each
 from tamdp_theory import InputError, TamdpError, storage
@@ -38,21 +38,8 @@ STUDIES = (
 LIBRARIES = ("numpy", "scipy", "sympy", "python-flint")
 
 
-class Study(Protocol):
-    """A module of ``experiments.studies``."""
-
-    Config: type
-    __doc__: str | None
-
-    def sweep(self, quick: bool) -> Sequence[Any]:
-        """Configs of the cells."""
-
-    def run(self, config: Any) -> list[Row]:
-        """Rows of one cell: numbers, texts and booleans."""
-
-
 def study(name: str) -> Any:
-    """A study by name."""
+    """A study by name: a module with ``Config``, ``sweep(quick)``, the configs of its cells, and ``run(config)``, the rows of one."""
     return importlib.import_module(f"experiments.studies.{name}")
 
 
@@ -177,16 +164,7 @@ def to_csv(rows: Sequence[Row]) -> str:
     return out.getvalue()
 
 
-class Columns(dict[str, list[Any]]):
-    """Columns of a table; InputError for one that it does not have."""
-
-    path: Path
-
-    def __missing__(self, name: str) -> Any:
-        raise InputError(f"{self.path}: no column {name!r}; make it again with `tamdp run {self.path.parent.name}`")
-
-
-def read_table(path: Path) -> Columns:
+def read_table(path: Path) -> dict[str, list[Any]]:
     """Columns of a study's table, numbers as floats; InputError naming the command that makes it if it is missing or damaged."""
     name = path.parent.name
     if not path.exists():
@@ -197,9 +175,7 @@ def read_table(path: Path) -> Columns:
             raise ValueError
     except (ValueError, csv.Error) as error:
         raise InputError(f"{path}: damaged; make it again with `tamdp run {name}`") from error
-    found = Columns({column: [_number(row[column]) for row in rows] for column in rows[0]})
-    found.path = path
-    return found
+    return {column: [_number(row[column]) for row in rows] for column in rows[0]}
 
 
 def _number(text: str) -> Any:

@@ -74,10 +74,10 @@ def chosen(module: Any, quick: bool, options: Any) -> list[Any]:
 def command(name: str) -> type:
     """The command of one study: its options come from its ``Config``."""
     module = runner.study(name)
-    texts, hints = attribute_texts(module.Config), get_type_hints(module.Config)
+    texts, hints, configs = attribute_texts(module.Config), get_type_hints(module.Config), module.sweep(False)
     axes: list[Any] = []
     for axis in (f.name for f in fields(module.Config)):
-        shown = tyro.conf.arg(help=texts.get(axis, ""), help_behavior_hint=f"(default: {_values(module, axis)})")
+        shown = tyro.conf.arg(help=texts.get(axis, ""), help_behavior_hint=f"(default: {_values(configs, axis)})")
         axes.append((axis, Annotated[tuple[hints[axis], ...], shown], ()))
     return _make(name, [*axes, *_COMMON], f"{module.__doc__}\n\nSeveral values of an option make a grid.\n\nExample: tamdp run {name} --quick")
 
@@ -100,8 +100,8 @@ def _make(name: str, options: Sequence[Any], text: str) -> type:
     return make_dataclass(f"Run{name.title()}", members, bases=(Run,), namespace={"study": name, "__doc__": text}, frozen=True)
 
 
-def _values(module: Any, axis: str) -> str:
-    values = list(dict.fromkeys(getattr(config, axis) for config in module.sweep(False)))
+def _values(configs: Sequence[Any], axis: str) -> str:
+    values = list(dict.fromkeys(getattr(config, axis) for config in configs))
     shown = [str(value) for value in values[:6]] + (["..."] if len(values) > 6 else [])
     return ", ".join(shown)
 

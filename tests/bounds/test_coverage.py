@@ -36,6 +36,7 @@ from bounds.coverage import (
 from bounds.pac_bayes import RISK
 from bounds.theorem3 import EVENTS, coverage
 from tamdp_theory import TAMDP, CapacityError, InputError, Policy, TabularSoftmax, families
+from tamdp_theory.domains import prompt_values
 from tamdp_theory.strategies import tabular_policies, tamdps
 from tests import oracle
 
@@ -379,7 +380,7 @@ def test_outcomes_that_cannot_happen_are_not_drawn() -> None:
 
 def test_losses_against_trajectories() -> None:
     expected = [[sum(p * x for p, x in own) for own in table] for table in outcomes(TASK, TRIO)]
-    np.testing.assert_allclose(losses(TASK, TRIO), expected, atol=1e-14)
+    np.testing.assert_allclose(losses(TASK, prompt_values(TASK, TRIO)), expected, atol=1e-14)
 
 
 # -- limits ---------------------------------------------------------------------------------------------------------
@@ -423,7 +424,7 @@ def test_sampled_posterior_against_every_draw() -> None:
     numbers = Generalization((F(1), F(0), F(0)), pair, n=n, delta=delta, inverse_temperature=beta, draws=draws, resamples=20_000)
     found = coverage("T3.kl.sampled", Instance(TASK, pair[0], seed=5, generalization=numbers))
     fails = mean = 0.0
-    rho, loss = TASK.prompt_probability, losses(TASK, pair)
+    rho, loss = TASK.prompt_probability, losses(TASK, prompt_values(TASK, pair))
     for drawn in itertools.product(range(3), repeat=n):
         chance, empirical = math.prod(rho[q] for q in drawn), loss[:, list(drawn)].mean(1)
         mass = np.exp(-beta * empirical)

@@ -14,6 +14,7 @@ from experiments.studies import convergence as study
 from figures import convergence as figure
 from tamdp_theory import InputError, TabularSoftmax, exact, families, grpo
 from tamdp_theory.exact import Scheme
+from tests.studies.tables import quick_table
 
 CONFIG = study.Config("composite", "normalize_then_sum", 4, "tuned", steps=16, runs=3, seed=5)
 
@@ -129,10 +130,7 @@ def test_bad_settings_are_named(bad: dict[str, int]) -> None:
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("study") / "convergence" / "table.csv"
-    path.parent.mkdir()
-    path.write_text(runner.to_csv([row for config in study.sweep(True) for row in study.run(config)]))
-    return path
+    return quick_table(study, tmp_path_factory.mktemp("study"))
 
 
 def test_figure_of_a_quick_table(table: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from figures import variance as figure
 from tamdp_theory import InputError, TabularSoftmax, exact, grpo
 from tamdp_theory.exact import Scheme
 from tamdp_theory.grpo.enumeration import enumerate_update
+from tests.studies.tables import quick_table
 
 CENTER, JOINT, DECOMPOSED = "center", "sum_then_normalize", "normalize_then_sum"
 
@@ -111,10 +112,7 @@ def test_bad_settings_are_named(bad: dict[str, Any]) -> None:
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("study") / "variance" / "table.csv"
-    path.parent.mkdir()
-    path.write_text(runner.to_csv([row for config in study.sweep(True) for row in study.run(config)]))
-    return path
+    return quick_table(study, tmp_path_factory.mktemp("study"))
 
 
 def test_figure_of_a_quick_table(table: Path, tmp_path: Path) -> None:
