@@ -1,0 +1,170 @@
+"""Sources of rollouts: what a check needs of a policy when it is not the exact engine that answers.
+
+A source gives groups of rollouts with component rewards, log-probabilities and scores. ``ExactSource`` lists every group with its
+probability, ``SampledSource`` draws groups, a vision-language model generates them (``tamdp_theory.lvlm``): a check cannot tell them apart,
+except that from listed groups its numbers are exact and from drawn ones they have confidence intervals.
+"""
+
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from tamdp_theory.errors import CapacityError, InputError
+from tamdp_theory.exact.listing import count_multisets, list_multisets
+from tamdp_theory.exact.trajectories import enumerate_trajectories
+from tamdp_theory.grpo.rollouts import make_sampler
+from tamdp_theory.model import TAMDP, Floats, Ints, check_same_process
+from tamdp_theory.policies.base import Policy
+
+MAX_NUMBERS = 50_000_000  # floats of the scores that an exact source lists
+
+
+@dataclass(frozen=True, eq=False)
+class RolloutGroups:
+    """n groups of G rollouts under one policy, K reward components, scores of d numbers.
+
+    component_names, weights: (K,); prompt (n,): which prompt a group belongs to, any integers; rewards (n, G, K) in [0, 1];
+    log_probability (n, G): sum of log pi over the policy's own decisions (or tokens), None if unknown; scores (n, G, d): its gradient with
+    respect to the parameters, or one fixed linear image of it, None if not computed; draw (n,): groups of one draw share a prompt and are
+    independent given it, different draws are independent (None: every group is a draw of its own); weight (n,): probabilities of the
+    groups if they are all that there are, None if they were drawn. Raises InputError.
+    """
+
+    component_names: tuple[str, ...]
+    weights: tuple[Fraction, ...]
+    prompt: Ints
+    rewards: Floats
+    log_probability: Floats | None = None
+    scores: Floats | None = None
+    draw: Ints | None = None
+    weight: Floats | None = None
+
+    def __post_init__(self) -> None:
+        if self.rewards.ndim != 3 or self.rewards.shape[2] != len(self.weights) or len(self.component_names) != len(self.weights):
+            raise InputError(f"rewards: expected (n, G, {len(self.weights)}), one column per component, got shape {self.rewards.shape}")
+        n, size, _ = self.rewards.shape
+        if n == 0 or size < 2:
+            raise InputError(f"rewards: need at least one group of at least two rollouts, got {n} of {size}")
+        if any(w < 0 for w in self.weights) or not sum(self.weights):
+            raise InputError("weights: must not be negative, and some must be positive")
+        for name, shape in (("prompt", (n,)), ("log_probability", (n, size)), ("draw", (n,)), ("weight", (n,))):
+            value = getattr(self, name)
+            if value is not None and value.shape != shape:
+                raise InputError(f"{name}: expected shape {shape}, got {value.shape}")
+        if self.scores is not None and (self.scores.ndim != 3 or self.scores.shape[:2] != (n, size)):
+            raise InputError(f"scores: expected ({n}, {size}, d), got shape {self.scores.shape}")
+        for name in ("rewards", "log_probability", "scores", "weight"):
+            value = getattr(self, name)
+            if value is not None and not np.isfinite(value).all():
+                where = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
+                raise InputError(f"{name}[{', '.join(map(str, where))}]: not finite; a sampled rollout has positive probability, so look at the model's logits")
+        if self.rewards.min() < 0 or self.rewards.max() > 1:
+            raise InputError(f"rewards: must be in [0, 1], got {self.rewards.min():g} to {self.rewards.max():g}; rescale them")
+        if self.weight is not None and (self.weight.min() < 0 or abs(self.weight.sum() - 1) > 1e-9):
+            raise InputError("weight: probabilities of all groups must sum to 1")
+
+    @property
+    def group_size(self) -> int:
+        """G."""
+        return int(self.rewards.shape[1])
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether these are all groups with their probabilities."""
+        return self.weight is not None
+
+    def select(self, groups: Ints) -> Self:
+        """Some of the groups, by place."""
+        def part(values: Any) -> Any:
+            return None if values is None else values[groups]
+
+        return replace(
+            self, prompt=part(self.prompt), rewards=part(self.rewards), log_probability=part(self.log_probability), scores=part(self.scores),
+            draw=part(self.draw), weight=None,
+        )  # fmt: skip
+
+    def split(self, size: int) -> Self:
+        """The same rollouts in drawn groups of ``size``, as many as fit; groups cut out of one share its draw."""
+        n, whole, _ = self.rewards.shape
+        if self.is_exact:
+            raise InputError("split: these groups were listed, not drawn; list groups of the other size")
+        if not 2 <= size <= whole:
+            raise InputError(f"group size: must be between 2 and {whole}, the rollouts drawn together, got {size}")
+        count = whole // size
+
+        def cut(values: Floats | None) -> Floats | None:
+            return None if values is None else np.ascontiguousarray(values[:, : count * size].reshape(n * count, size, *values.shape[2:]))
+
+        rewards = cut(self.rewards)
+        assert rewards is not None
+        draw = np.arange(n) if self.draw is None else self.draw
+        return replace(
+            self, prompt=np.repeat(self.prompt, count), rewards=rewards, log_probability=cut(self.log_probability), scores=cut(self.scores),
+            draw=np.repeat(draw, count),
+        )  # fmt: skip
+
+
+class RolloutSource(Protocol):
+    """Something that acts under one fixed policy and can be asked for groups of rollouts."""
+
+    def rollouts(self, group_size: int, count: int, generator: np.random.Generator) -> RolloutGroups:
+        """``count`` independent groups, each of a prompt drawn from the source's distribution; all groups if the source is exact."""
+
+
+@dataclass(frozen=True)
+class ExactSource:
+    """Every group of a finite process under a policy, with its probability (groups are multisets). CapacityError where they are too many."""
+
+    env: TAMDP
+    policy: Policy
+
+    def rollouts(self, group_size: int, count: int = 0, generator: np.random.Generator | None = None) -> RolloutGroups:
+        """All groups of ``group_size``; the other arguments say nothing here."""
+        env, policy = self.env, self.policy
+        check_same_process(env, policy.env)
+        paths = enumerate_trajectories(env)
+        law = paths.probability(policy.pair_log_probability[:, None])[:, 0]
+        log_pi = paths.log_policy(policy.pair_log_probability[:, None])[:, 0]
+        own = [np.flatnonzero(paths.prompt == q) for q in range(env.n_prompts)]
+        numbers = sum(count_multisets(len(rows), group_size) for rows in own) * group_size * policy.n_parameters
+        if numbers > MAX_NUMBERS:
+            raise CapacityError(f"{env.name}: listing groups of {group_size} takes {numbers:.2g} numbers, the limit is {MAX_NUMBERS:.0g}; sample instead")
+        scores = paths.visits @ policy.scores()
+        members, weight, prompt = [], [], []
+        for q, rows in enumerate(own):
+            groups, ways = list_multisets(len(rows), group_size)
+            members.append(rows[groups])
+            weight.append(env.prompt_probability[q] * ways * law[members[-1]].prod(axis=1))
+            prompt.append(np.full(len(groups), q))
+        index = np.concatenate(members)
+        chance = np.concatenate(weight)
+        return RolloutGroups(
+            env.component_names, env.exact_weights, np.concatenate(prompt), env.class_rewards[paths.reward_class[index]], log_pi[index], scores[index],
+            weight=chance / chance.sum(),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SampledSource:
+    """Groups drawn from a finite process under a policy, as a model would give them."""
+
+    env: TAMDP
+    policy: Policy
+
+    def rollouts(self, group_size: int, count: int, generator: np.random.Generator) -> RolloutGroups:
+        """``count`` groups of prompts drawn from rho."""
+        env, policy = self.env, self.policy
+        check_same_process(env, policy.env)
+        prompt = generator.choice(env.n_prompts, size=count, p=env.prompt_probability)
+        sampler = make_sampler(env, group_size * count)
+        uniform = generator.random((sampler.uniforms, group_size, count, 1))
+        drawn = sampler.draw(np.repeat(policy.pair_probability[:, None], 2, axis=1), prompt[:, None], np.repeat(uniform, 2, axis=-1))
+
+        def along(values: Floats) -> Floats:
+            return np.ascontiguousarray(drawn.along(np.repeat(values[:, None], 2, axis=1))[..., 0].T)
+
+        scores = np.stack([along(column) for column in policy.scores().T], axis=-1)
+        rewards = env.class_rewards[drawn.reward_class[..., 0].T]
+        return RolloutGroups(env.component_names, env.exact_weights, prompt, rewards, along(policy.pair_log_probability), scores)
