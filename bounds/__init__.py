@@ -5,6 +5,7 @@
 
 from bounds.claim import Assumption, Check, Claim, Evidence, Instance, Measured, Standing, Verdict
 from bounds.generalization import Generalization
+from bounds.observation import Evaluation, Observation
 from bounds.registry import CLAIMS
 
-__all__ = ["CLAIMS", "Assumption", "Check", "Claim", "Evidence", "Generalization", "Instance", "Measured", "Standing", "Verdict"]
+__all__ = ["CLAIMS", "Assumption", "Check", "Claim", "Evaluation", "Evidence", "Generalization", "Instance", "Measured", "Observation", "Standing", "Verdict"]

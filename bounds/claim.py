@@ -7,7 +7,8 @@ statement's own expressions, made numeric by lambdify. So nothing is written twi
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cached_property
+from fractions import Fraction
+from functools import cache, cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,11 +16,13 @@ import sympy as sp
 from numpy.typing import NDArray
 
 from bounds.generalization import Generalization
+from bounds.observation import Observation
 from bounds.pac_bayes import numeric
 from bounds.symbols import INDICES, Probability
 from tamdp_theory import TAMDP, InputError, Policy, TabularSoftmax
 from tamdp_theory.exact import Normalization, Scheme
 from tamdp_theory.model import Floats
+from tamdp_theory.sources import ExactSource, RolloutGroups, RolloutSource
 
 Bools: TypeAlias = NDArray[np.bool_]
 Quantity: TypeAlias = sp.Symbol | sp.IndexedBase | Probability
@@ -92,9 +95,17 @@ class Instance:
             raise InputError(f"level: must be in (0, 1), ends excluded, got {self.level}")
 
     @property
+    def exact_weights(self) -> tuple[Fraction, ...]:
+        """Component weights (K,)."""
+        return self.env.exact_weights
+
+    @property
     def name(self) -> str:
         """For tables: process, policy and scheme."""
         return self.label or f"{self.env.name} G={self.scheme.group_size} {self.scheme.normalization}"
+
+
+Grouped: TypeAlias = Instance | Observation
 
 
 @dataclass(frozen=True)
@@ -104,7 +115,8 @@ class Measured:
     numbers: floats, or equal-length arrays to be judged jointly (the worst row is reported); for an indexed quantity the index comes
     first. assumptions: name -> met. error: bound on the error of slack, besides rounding, one number or one a row. half_width: of a confidence interval of the
     left side. trivial: the right side says nothing if it is at least this, one number or one a row. scale: magnitude below which
-    numbers are rounding. attained: the bound is known to be an equality here (or on these rows), so it is judged as one.
+    numbers are rounding. attained: the bound is known to be an equality here (or on these rows), so it is judged as one. statement: what is
+    compared, where one run can show an instance of the claim and not the claim itself (a bound, not how often it fails).
     """
 
     numbers: Mapping[Quantity, Any]
@@ -116,6 +128,7 @@ class Measured:
     evidence: Evidence = Evidence.EXACT
     attained: bool | Bools = False
     note: str = ""
+    statement: sp.Rel | None = None
 
 
 @dataclass(frozen=True)
@@ -138,7 +151,7 @@ class Check:
         return {
             "claim": self.claim_id, "instance": self.instance, "lhs": self.lhs, "rhs": self.rhs, "slack": self.slack,
             "verdict": str(self.verdict), "evidence": str(self.evidence), "assumptions": {name: bool(met) for name, met in self.assumptions.items()},
-            "error": self.error, "note": self.note,
+            "error": self.error if np.isfinite(self.error) else None, "note": self.note,
         }  # fmt: skip
 
 
@@ -151,7 +164,8 @@ class Claim:
     """A statement of theory.md with its check.
 
     statement: an inequality or equation of sympy symbols (bounds.symbols); schemes: the group schemes that the standard
-    verification checks it under, empty if it does not speak of groups; weighted: it survives with think scores weighted, or says so itself.
+    verification checks it under, empty if it does not speak of groups; weighted: it survives with think scores weighted, or says so itself;
+    observe: how it is measured on rollouts alone, None if they do not show what it speaks of.
     """
 
     id: str
@@ -167,6 +181,7 @@ class Claim:
     schemes: tuple[Scheme, ...] = ()
     example: Callable[[], Instance] | None = None
     weighted: bool = False
+    observe: Callable[[Observation], Measured] | None = None
 
     def latex(self) -> str:
         """The statement as LaTeX."""
@@ -176,44 +191,40 @@ class Claim:
     @cached_property
     def quantities(self) -> tuple[Quantity, ...]:
         """What the statement takes numbers for: symbols, indexed ones once each, and probabilities as a whole."""
-        events = self.statement.atoms(Probability)
-        outside = sp.Tuple(self.statement.lhs, self.statement.rhs).xreplace(dict.fromkeys(events, sp.S.Zero))
-        return tuple(sorted(_names(outside) | events, key=str))
+        return _numeric(self.statement)[0]
 
     @property
     def symbols(self) -> tuple[sp.Symbol | sp.IndexedBase, ...]:
         """Every symbol that a reader needs explained, those inside the events of probabilities too."""
         return tuple(sorted(_names(self.statement), key=str))
 
-    @cached_property
-    def _sides(self) -> Callable[..., tuple[Any, Any]]:
-        function: Callable[..., tuple[Any, Any]] = numeric(self.quantities, self.statement.lhs, self.statement.rhs)
-        return function
-
-    def sides(self, numbers: Mapping[Quantity, Any]) -> tuple[Any, Any]:
+    def sides(self, numbers: Mapping[Quantity, Any], statement: sp.Rel | None = None) -> tuple[Any, Any]:
         """Both sides of the statement at these numbers (floats or arrays; indexed ones with the index first)."""
-        missing = [str(q) for q in self.quantities if q not in numbers]
+        quantities, sides = _numeric(statement if statement is not None else self.statement)
+        missing = [str(q) for q in quantities if q not in numbers]
         if missing:
             raise InputError(f"{self.id}: no number for {', '.join(missing)}")
-        return self._sides(*(_from_one(q, numbers[q]) for q in self.quantities))
+        return sides(*(_from_one(q, numbers[q]) for q in quantities))
 
     def check(
         self,
-        env: TAMDP | Instance | None = None,
+        env: TAMDP | Instance | Observation | RolloutSource | RolloutGroups | None = None,
         policy: Policy | None = None,
         *,
         group_size: int | None = None,
         normalization: Normalization | None = None,
         eps: float = 0.0,
         ddof: int = 0,
+        groups: int = 256,
         **settings: Any,
     ) -> Check:
-        """Check the claim on a process and a policy (default: uniform), or on an ``Instance``.
+        """Check the claim on a process and a policy (default: uniform), on a source of rollouts, or on what one gave.
 
         Without arguments: on the claim's stored example. The scheme defaults to the first that the claim speaks about;
-        ``settings`` are further fields of ``Instance``.
+        ``settings`` are further fields of ``Instance``, or of ``Observation`` for rollouts. A source that samples is asked for ``groups``
+        groups of twice the size, so that the variance within a prompt shows too, with a generator of the seed.
         """
-        if isinstance(env, Instance):
+        if isinstance(env, (Instance, Observation)):
             return self.judge(env)
         if env is None:
             if self.example is None:
@@ -222,15 +233,25 @@ class Claim:
         default = self.schemes[0] if self.schemes else Scheme(8, "center")
         size = default.group_size if group_size is None else group_size
         scheme = Scheme(size, normalization or default.normalization, eps, ddof)
+        if not isinstance(env, (TAMDP, RolloutGroups)):
+            drawn = size if isinstance(env, ExactSource) else 2 * size
+            env = env.rollouts(drawn, groups, np.random.default_rng(settings.get("seed", 0)))
+        if isinstance(env, RolloutGroups):
+            return self.judge(Observation(env, scheme, **settings))
         return self.judge(Instance(env, policy or TabularSoftmax(env), scheme, **settings))
 
-    def judge(self, instance: Instance) -> Check:
+    def judge(self, instance: Instance | Observation) -> Check:
         """Measure and compare."""
+        if isinstance(instance, Observation):
+            return self._judge(instance, self.observe or _unobservable)
         if instance.think_weight != 1 and not self.weighted:
             conditions = {FULL_SCORE.name: False}
             note = f"not met: {FULL_SCORE.name}"
             return Check(self.id, instance.name, None, None, None, Verdict.ASSUMPTION_UNMET, Evidence.EXACT, conditions, 0.0, note)
-        measured = self.measure(instance)
+        return self._judge(instance, self.measure)
+
+    def _judge(self, instance: Any, measure: Callable[[Any], Measured]) -> Check:
+        measured = measure(instance)
         missing = [name for name, met in measured.assumptions.items() if not met and name not in instance.without]
         if missing or not measured.numbers:
             note = measured.note or f"not met: {', '.join(missing)}"
@@ -240,7 +261,8 @@ class Claim:
         return Check(self.id, instance.name, lhs, rhs, slack, verdict, evidence, measured.assumptions, error, measured.note)
 
     def _compare(self, measured: Measured) -> tuple[float, float, float, float, Verdict]:
-        left, right = (np.atleast_1d(np.asarray(side, dtype=np.float64)) for side in self.sides(measured.numbers))
+        statement = measured.statement if measured.statement is not None else self.statement
+        left, right = (np.atleast_1d(np.asarray(side, dtype=np.float64)) for side in self.sides(measured.numbers, statement))
         left, right = np.broadcast_arrays(left, right)
         if np.isnan(left).any() or np.isnan(right).any():
             return float("nan"), float("nan"), float("nan"), float("nan"), Verdict.UNDECIDED
@@ -248,16 +270,18 @@ class Claim:
         rounding = relative * (np.maximum(np.abs(left), np.abs(right)) + 1e-4 * measured.scale)
         error = rounding + measured.error + (measured.half_width or 0.0)
         slack = right - left
-        if isinstance(self.statement, sp.Eq):
+        if not np.isfinite(error).all():  # too few draws to say anything
+            return float(left[0]), float(right[0]), float(slack[0]), float("inf"), Verdict.UNDECIDED
+        if isinstance(statement, sp.Eq):
             slack = -np.abs(slack)
             excess = error + slack
-        elif isinstance(self.statement, (sp.Le, sp.Lt)):
+        elif isinstance(statement, (sp.Le, sp.Lt)):
             excess = slack - error
-        elif isinstance(self.statement, (sp.Ge, sp.Gt)):
+        elif isinstance(statement, (sp.Ge, sp.Gt)):
             slack = -slack
             excess = slack - error
         else:
-            raise TypeError(f"{self.id}: cannot judge a statement of type {type(self.statement).__name__}")
+            raise TypeError(f"{self.id}: cannot judge a statement of type {type(statement).__name__}")
         # a row known to be an equality is judged as one, and is then not the one to look at
         excess = np.where(measured.attained & (np.abs(slack) <= error), excess + 2 * error, excess)
         # rows in which both numbers are rounding, or both are zero, speak only if no other does
@@ -267,24 +291,36 @@ class Claim:
         worst = int(np.argmin(excess))
         s, e, x, y = (float(side[worst]) for side in (slack, error, left, right))
         trivial, attained = (np.broadcast_to(given, slack.shape)[worst] for given in (measured.trivial, measured.attained))
-        return x, y, s, e, self._verdict(s, e, x, y, float(trivial), bool(attained))
+        return x, y, s, e, _verdict(statement, s, e, x, y, float(trivial), bool(attained), measured.half_width is not None)
 
-    def _verdict(self, slack: float, error: float, left: float, right: float, trivial: float, attained: bool) -> Verdict:
-        if isinstance(self.statement, sp.Eq):
-            if -slack > error:
-                return Verdict.VIOLATED
-            # two numbers below the error agree without saying anything
-            return Verdict.HOLDS if left == right == 0.0 or max(abs(left), abs(right)) > 10 * error else Verdict.UNDECIDED
-        weak = not isinstance(self.statement, (sp.Lt, sp.Gt))
-        if weak and left == right == 0.0:
-            return Verdict.HOLDS
-        if slack < -error:
+
+def _verdict(
+    statement: sp.Rel, slack: float, error: float, left: float, right: float, trivial: float, attained: bool, is_estimate: bool
+) -> Verdict:
+    if isinstance(statement, sp.Eq):
+        if -slack > error:
             return Verdict.VIOLATED
-        if right >= trivial:
-            return Verdict.VACUOUS
-        if slack > error or (weak and attained):
-            return Verdict.HOLDS
-        return Verdict.UNDECIDED
+        # two numbers below the error agree without saying anything
+        return Verdict.HOLDS if left == right == 0.0 or max(abs(left), abs(right)) > 10 * error else Verdict.UNDECIDED
+    weak = not isinstance(statement, (sp.Lt, sp.Gt))
+    if weak and left == right == 0.0 and not is_estimate:
+        return Verdict.HOLDS
+    if slack < -error:
+        return Verdict.VIOLATED
+    if right >= trivial:
+        return Verdict.VACUOUS
+    if slack > error or (weak and attained):
+        return Verdict.HOLDS
+    return Verdict.UNDECIDED
+
+
+@cache
+def _numeric(statement: sp.Rel) -> tuple[tuple[Quantity, ...], Callable[..., tuple[Any, Any]]]:
+    """The quantities of a statement and its two sides as a function of them."""
+    events = statement.atoms(Probability)
+    outside = sp.Tuple(statement.lhs, statement.rhs).xreplace(dict.fromkeys(events, sp.S.Zero))
+    quantities = tuple(sorted(_names(outside) | events, key=str))
+    return quantities, numeric(quantities, statement.lhs, statement.rhs)
 
 
 def _names(expression: sp.Basic) -> set[sp.Symbol | sp.IndexedBase]:
@@ -301,6 +337,10 @@ def _from_one(quantity: Quantity, value: Any) -> Any:
     return np.pad(array, [(1, 0)] * indices + [(0, 0)] * (array.ndim - indices), constant_values=np.nan)
 
 
-def unmet(instance: Instance, conditions: Mapping[str, bool]) -> Measured | None:
+def _unobservable(observation: Observation) -> Measured:
+    return Measured({}, {"process": False}, note="speaks of what rollouts do not show; check it on a process")
+
+
+def unmet(instance: Grouped, conditions: Mapping[str, bool]) -> Measured | None:
     """``Measured`` without numbers if a condition fails that was not dropped: lets a measure stop before costly work."""
     return None if all(met or name in instance.without for name, met in conditions.items()) else Measured({}, conditions)

@@ -7,7 +7,8 @@ from functools import cached_property
 
 import numpy as np
 
-from bounds.claim import Instance
+from bounds.claim import Grouped
+from bounds.observation import Observation
 from tamdp_theory import TAMDP, Policy, TabularSoftmax, exact
 from tamdp_theory.exact import GroupPlan, Groups, Normalization, Scheme, balls
 from tamdp_theory.exact.law import ClassLaw
@@ -17,8 +18,11 @@ from tamdp_theory.model import Floats
 MAX_GROUPS = 2000  # of one prompt that a check of single groups looks at
 
 
-def groups(instance: Instance, limit: int = MAX_GROUPS) -> Iterator[Groups]:
-    """The groups of each prompt: all of them, or ``limit`` drawn with the instance's seed where there are more."""
+def groups(instance: Grouped, limit: int = MAX_GROUPS) -> Iterator[Groups]:
+    """The groups of each prompt: all of them, or ``limit`` drawn with the instance's seed where there are more; the first observed ones."""
+    if isinstance(instance, Observation):
+        yield instance.table(limit)
+        return
     env, size = instance.env, instance.scheme.group_size
     generator = np.random.default_rng(instance.seed)
     for classes in env.prompt_classes:

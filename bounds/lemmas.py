@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import sympy as sp
 
+from bounds import observed
 from bounds import symbols as s
 from bounds.claim import FULL_SCORE, Assumption, Claim, Instance, Measured, Standing, unmet
 from bounds.potentials import Potential, find_potential
@@ -387,12 +388,12 @@ CLAIMS = (
         "L9", "Variance of centred advantages", PROVED, "inequality",
         sp.Le(s.variance, s.kappa**2 * s.W**2 * s.energy_squared_rho / s.G), _variance, "docs/theory.md; Hoeffding 1948", (CENTER,),
         "The estimator over kappa is a U-statistic with kernel (c_i - c_j)(s_i - s_j)/2; Var <= (2/G) E||kernel||^2 and |c_i - c_j| <= W.", (), _CENTER,
-        weighted=True,
+        weighted=True, observe=observed.variance,
     ),
     Claim(
         "L9.components", "Variance and the number of components", PROVED, "inequality",
         sp.Le(s.variance, s.kappa**2 * s.K * s.w_squares * s.energy_squared_rho / s.G), _variance, "docs/theory.md", (CENTER,),
-        "W^2 <= K sum w_k^2 by Cauchy-Schwarz.", ("L9",), _CENTER, weighted=True,
+        "W^2 <= K sum w_k^2 by Cauchy-Schwarz.", ("L9",), _CENTER, weighted=True, observe=observed.variance,
     ),
     Claim(
         "L9.two-valued", "Variance of one standardized two-valued reward", PROVED, "inequality",

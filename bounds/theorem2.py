@@ -8,6 +8,7 @@ from fractions import Fraction
 import numpy as np
 import sympy as sp
 
+from bounds import observed
 from bounds import symbols as s
 from bounds import theorem2_groups as g
 from bounds.benefit import Benefit, Progress, benefit, progress
@@ -247,11 +248,13 @@ CLAIMS = (
         sp.Eq(s.A_joint, sp.Sum(s.w[s.k] * s.sigma[s.k] * s.A_part[s.k], _k) / s.sigma_c), g.measure_identity, "docs/theory.md", (NO_EPS, ACTIVE),
         "c - mean c = sum w_k (R_k - mean R_k), divided by sigma_c. The paper's Delta is this identity, so always 0: it measures nothing.", (), _PAIR,
         weighted=True,
+        observe=g.measure_identity,
     ),
     Claim(
         "T2.identity.spread", "The composite's deviation", PROVED, "identity",
         sp.Eq(s.sigma_c**2, sp.Sum(s.w[s.k] * s.w[s.l] * s.sigma[s.k] * s.sigma[s.l] * s.corr[s.k, s.l], _k, _l)), g.measure_spread, "docs/theory.md", (),
         "Variance of a sum.", ("T2.identity",), _PAIR, weighted=True,
+        observe=g.measure_spread,
     ),
     Claim(
         "T2.advantage", "Mean squared difference of joint and decomposed advantages", PROVED, "identity",
@@ -260,6 +263,7 @@ CLAIMS = (
             s.kappa_ddof * sp.Sum(s.z[s.k] * s.corr[s.k, s.l] * s.z[s.l], _k, _l),
         ), g.measure_advantage_gap, "docs/theory.md", (NO_EPS,),
         "By T2.identity the difference is sum z_k A^k, and the standardized components have second moments C.", ("T2.identity",), _PAIR, weighted=True,
+        observe=g.measure_advantage_gap,
     ),
     Claim(
         "T2.gradient", "Distance of the joint from the decomposed update", PROVED, "inequality",
@@ -267,11 +271,13 @@ CLAIMS = (
         "Advantages sum to zero, so scores may be centred in the group; then Cauchy-Schwarz along every direction. Attained at G = 2 and 3.",
         ("L5", "T2.advantage"), _ANY_EPS,
         weighted=True,
+        observe=lambda o: observed.gradient_gap(o, "largest"),
     ),
     Claim(
         "T2.gradient.energy", "The same by the score energy", PROVED, "inequality", sp.Le(s.gap_norm, sp.sqrt(s.kappa * s.Q_gap * s.energy)),
         lambda i: _gradient_gap(i, "energy"), "docs/theory.md", (GAP,), "The largest eigenvalue is at most the trace.", ("T2.gradient",), _ANY_EPS,
         weighted=True,
+        observe=lambda o: observed.gradient_gap(o, "energy"),
     ),
     Claim(
         "T2.gradient.tabular", "The same without looking at the scores", PROVED, "inequality", sp.Le(s.gap_norm, sp.sqrt(s.kappa * s.Q_gap / 2)),
@@ -282,17 +288,20 @@ CLAIMS = (
         "T2.lossless", "Nothing is lost exactly where z is in the kernel of C", PROVED, "equivalence", sp.Eq(s.gap_zero, s.kernel_zero), g.measure_lossless,
         "docs/theory.md", (NO_EPS,), "C is positive semidefinite, so z'Cz = 0 iff Cz = 0; by T2.advantage z'Cz is the squared difference.",
         ("T2.advantage",), _PAIR, _complements, weighted=True,
+        observe=g.measure_lossless,
     ),
     Claim(
         "T2.lossless.exactly", "Nothing is lost exactly where all components move together", PROVED, "equivalence", sp.Eq(s.gap_zero, s.together),
         g.measure_lossless_exactly, "docs/theory.md", (NO_EPS, UNIT_TOTAL, ACTIVE),
         "||sum w_k Z_k|| <= sum w_k = 1 for standardized Z_k, with equality iff all are equal; the joint advantage has norm 1.",
         ("T2.lossless",), _PAIR, lambda: _two_bits("normalize_then_sum"), weighted=True,
+        observe=g.measure_lossless_exactly,
     ),
     Claim(
         "T2.lossless.comonotone", "Nothing is lost where all components move together", PROVED, "identity", sp.Eq(s.A_joint, s.A_sum),
         g.measure_same_in_comonotone, "docs/theory.md", (COMONOTONE, UNIT_TOTAL, NO_EPS),
         "All A^k are one A, and sum w_k sigma_k = sigma_c, so both sides are A. A silent component breaks it.", ("T2.identity",), _PAIR, weighted=True,
+        observe=g.measure_same_in_comonotone,
     ),
     Claim(
         "T2.lossless.center", "Centred advantages decompose", PROVED, "identity",
@@ -304,6 +313,7 @@ CLAIMS = (
         "T2.scale", "Uncorrelated components of one spread differ by a factor", PROVED, "identity", sp.Eq(s.A_joint, sp.sqrt(s.K) / s.W * s.A_sum),
         g.measure_scaled_if_uncorrelated, "docs/theory.md", (UNCORRELATED, NO_EPS), "sigma_c = (W/K) sigma sqrt K in T2.identity.", ("T2.identity",), _PAIR,
         lambda: _two_bits("normalize_then_sum"), weighted=True,
+        observe=g.measure_scaled_if_uncorrelated,
     ),
     Claim(
         "T2.suboptimality", "Shortfall of a nearly stationary policy", PROVED, "inequality",

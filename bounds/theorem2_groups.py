@@ -5,16 +5,21 @@ from fractions import Fraction
 import numpy as np
 
 from bounds import symbols as s
-from bounds.claim import Bools, Evidence, Instance, Measured, unmet
+from bounds.claim import Bools, Evidence, Grouped, Instance, Measured, unmet
 from bounds.decomposition import agree, both, groups, in_kernel, opposite, scheme_of
 from tamdp_theory import TAMDP, exact
 from tamdp_theory.exact import Groups, balls
 from tamdp_theory.model import Floats
 
 
-def measure_identity(instance: Instance) -> Measured:
+def _weights(instance: Grouped) -> Floats:
+    """w (K,)."""
+    return np.array([float(w) for w in instance.exact_weights])
+
+
+def measure_identity(instance: Grouped) -> Measured:
     """A^joint and the components' advantages of every member of every active group."""
-    scheme, env = instance.scheme, instance.env
+    scheme = instance.scheme
     conditions = {"no eps": scheme.eps == 0}
     if failed := unmet(instance, conditions):
         return failed
@@ -31,26 +36,26 @@ def measure_identity(instance: Instance) -> Measured:
         return Measured({}, conditions)
     numbers = {
         s.A_joint: np.concatenate(joint), s.A_part: np.concatenate(parts, axis=1), s.sigma: np.concatenate(spreads, axis=1),
-        s.sigma_c: np.concatenate(totals), s.w: env.weights, s.K: env.n_components,
+        s.sigma_c: np.concatenate(totals), s.w: _weights(instance), s.K: len(instance.exact_weights),
     }  # fmt: skip
     return Measured(numbers, conditions)
 
 
-def measure_spread(instance: Instance) -> Measured:
+def measure_spread(instance: Grouped) -> Measured:
     """sigma_c and what it is made of."""
-    env, ddof = instance.env, instance.scheme.ddof
-    tables = list(groups(instance))
+    ddof, tables = instance.scheme.ddof, list(groups(instance))
+    weights = _weights(instance)
     numbers = {
         s.sigma_c: np.concatenate([table.composite.spread(ddof) for table in tables]),
         s.sigma: np.concatenate([np.stack([column.spread(ddof) for column in table.components]) for table in tables], axis=1),
-        s.corr: np.moveaxis(np.concatenate([table.correlation for table in tables]), 0, -1), s.w: env.weights, s.K: env.n_components,
+        s.corr: np.moveaxis(np.concatenate([table.correlation for table in tables]), 0, -1), s.w: weights, s.K: len(weights),
     }  # fmt: skip
-    return Measured(numbers, {}, scale=env.total_weight**2)
+    return Measured(numbers, {}, scale=weights.sum() ** 2)
 
 
-def measure_advantage_gap(instance: Instance) -> Measured:
+def measure_advantage_gap(instance: Grouped) -> Measured:
     """Both kinds of advantages, z and C of every group."""
-    env, scheme = instance.env, instance.scheme
+    scheme = instance.scheme
     conditions = {"no eps": scheme.eps == 0}
     if failed := unmet(instance, conditions):
         return failed
@@ -58,13 +63,13 @@ def measure_advantage_gap(instance: Instance) -> Measured:
     joint, split = (np.concatenate([table.advantages(one) for table in tables]) for one in both(scheme))
     numbers = {
         s.A_joint_of: joint.T, s.A_sum_of: split.T, s.z: np.concatenate([table.gap(scheme.ddof) for table in tables]).T,
-        s.corr: np.moveaxis(np.concatenate([table.correlation for table in tables]), 0, -1), s.K: env.n_components, s.G: scheme.group_size,
+        s.corr: np.moveaxis(np.concatenate([table.correlation for table in tables]), 0, -1), s.K: len(instance.exact_weights), s.G: scheme.group_size,
         s.kappa_ddof: scheme.kappa if scheme.ddof else 1.0,
     }  # fmt: skip
-    return Measured(numbers, conditions, scale=max(env.total_weight, 1.0) ** 2)
+    return Measured(numbers, conditions, scale=max(_weights(instance).sum(), 1.0) ** 2)
 
 
-def measure_lossless(instance: Instance) -> Measured:
+def measure_lossless(instance: Grouped) -> Measured:
     """Agreement against the kernel of C."""
     conditions = {"no eps": instance.scheme.eps == 0}
     if failed := unmet(instance, conditions):
@@ -75,10 +80,9 @@ def measure_lossless(instance: Instance) -> Measured:
     return Measured({s.gap_zero: zero, s.kernel_zero: kernel}, conditions, evidence=Evidence.CERTIFIED)
 
 
-def measure_lossless_exactly(instance: Instance) -> Measured:
+def measure_lossless_exactly(instance: Grouped) -> Measured:
     """Agreement against moving together, in groups whose composite varies."""
-    env = instance.env
-    conditions = {"no eps": instance.scheme.eps == 0, "weights sum to one": sum(env.exact_weights) == 1}
+    conditions = {"no eps": instance.scheme.eps == 0, "weights sum to one": sum(instance.exact_weights) == 1}
     if failed := unmet(instance, conditions):
         return failed
     rows = []
@@ -92,9 +96,9 @@ def measure_lossless_exactly(instance: Instance) -> Measured:
     return Measured({s.gap_zero: zero, s.together: moving}, conditions, evidence=Evidence.CERTIFIED)
 
 
-def _chosen_groups(instance: Instance, name: str) -> tuple[dict[str, bool], Floats, Floats]:
+def _chosen_groups(instance: Grouped, name: str) -> tuple[dict[str, bool], Floats, Floats]:
     """Advantages (n,) of the members of the groups that a special case speaks of, or of all if it is dropped."""
-    env, scheme = instance.env, instance.scheme
+    scheme = instance.scheme
     joint: list[Floats] = []
     split: list[Floats] = []
     seen = False
@@ -105,7 +109,7 @@ def _chosen_groups(instance: Instance, name: str) -> tuple[dict[str, bool], Floa
             chosen = np.ones(len(chosen), dtype=bool)
         joint.append(table.advantages(both(scheme)[0])[chosen].ravel())
         split.append(table.advantages(both(scheme)[1])[chosen].ravel())
-    equal = name != "uncorrelated groups" or len(set(env.exact_weights)) == 1
+    equal = name != "uncorrelated groups" or len(set(instance.exact_weights)) == 1
     return {name: seen and equal, "no eps": scheme.eps == 0}, np.concatenate(joint), np.concatenate(split)
 
 
@@ -133,21 +137,21 @@ def _uncorrelated_groups(table: Groups) -> Bools:
 _SPECIAL = {"comonotone groups": _comonotone_groups, "uncorrelated groups": _uncorrelated_groups}
 
 
-def measure_same_in_comonotone(instance: Instance) -> Measured:
+def measure_same_in_comonotone(instance: Grouped) -> Measured:
     """Advantages in the groups that move together."""
     conditions, joint, split = _chosen_groups(instance, "comonotone groups")
-    conditions["weights sum to one"] = sum(instance.env.exact_weights) == 1
+    conditions["weights sum to one"] = sum(instance.exact_weights) == 1
     if failed := unmet(instance, conditions):
         return failed
     return Measured({s.A_joint: joint, s.A_sum: split}, conditions)
 
 
-def measure_scaled_if_uncorrelated(instance: Instance) -> Measured:
+def measure_scaled_if_uncorrelated(instance: Grouped) -> Measured:
     """Advantages in the groups with uncorrelated components of one spread."""
     conditions, joint, split = _chosen_groups(instance, "uncorrelated groups")
     if failed := unmet(instance, conditions):
         return failed
-    return Measured({s.A_joint: joint, s.A_sum: split, s.K: instance.env.n_components, s.W: instance.env.total_weight}, conditions)
+    return Measured({s.A_joint: joint, s.A_sum: split, s.K: len(instance.exact_weights), s.W: float(sum(instance.exact_weights))}, conditions)
 
 
 def measure_cancel(instance: Instance, lossy: bool) -> Measured:

@@ -10,6 +10,7 @@ from fractions import Fraction
 import numpy as np
 import sympy as sp
 
+from bounds import observed
 from bounds import symbols as s
 from bounds.claim import Claim, Instance, Measured, Standing
 from bounds.coverage import (
@@ -243,10 +244,12 @@ CLAIMS = (
         "T3.kl", "PAC-Bayes, small kl", LITERATURE, "coverage", sp.Le(s.Probability(EVENTS["T3.kl"][0]), s.delta), _coverage("T3.kl"),
         "docs/theory.md; Maurer 2004, cs/0411099; Seeger 2002", (),
         "Change of measure, and E exp(n kl) <= 2 sqrt(n). Posteriors are Gibbs, chosen from the training set.", (), (), _coin,
+        observe=lambda o: observed.generalization(o, "kl"),
     ),
     Claim(
         "T3.mcallester", "PAC-Bayes, square root", LITERATURE, "coverage", sp.Le(s.Probability(EVENTS["T3.mcallester"][0]), s.delta),
         _coverage("T3.mcallester"), "docs/theory.md; McAllester 1999; Maurer 2004, cs/0411099", (), "Pinsker on T3.kl.", ("T3.kl",), (), _coin,
+        observe=lambda o: observed.generalization(o, "mcallester"),
     ),
     Claim(
         "T3.kl.tighter", "The small kl is never the looser bound", PROVED, "inequality", sp.Le(RISK["kl"], RISK["mcallester"]), _tighter, "docs/theory.md",

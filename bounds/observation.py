@@ -1,0 +1,90 @@
+"""What a claim is checked on where there is no process to sum over: rollouts of some policy, as their source gave them."""
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+
+import numpy as np
+
+from bounds.intervals import check_level
+from tamdp_theory import InputError
+from tamdp_theory.exact import Groups, Scheme
+from tamdp_theory.model import Floats
+from tamdp_theory.numbers import exact
+from tamdp_theory.posteriors import check_distribution
+from tamdp_theory.sources import RolloutGroups
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """Losses of a finite class of policies on held-out prompts that no policy was trained on.
+
+    losses (m, n): 1 - composite reward / W of each policy on each prompt, means over rollouts, in [0, 1]; the prompts are independent draws.
+    prior (m,): fixed before any of these losses was seen, None for equal. delta: probability with which a bound may fail.
+    """
+
+    losses: Floats
+    delta: float = 0.05
+    prior: Floats | None = None
+
+    def __post_init__(self) -> None:
+        if self.losses.ndim != 2 or self.losses.shape[0] < 1 or self.losses.shape[1] < 2:
+            raise InputError(f"losses: expected (policies, prompts) with at least two prompts, got shape {self.losses.shape}")
+        if not (np.isfinite(self.losses).all() and self.losses.min() >= 0 and self.losses.max() <= 1):
+            raise InputError("losses: must be in [0, 1]")
+        if not 0 < self.delta < 1:
+            raise InputError(f"delta: must be in (0, 1), ends excluded, got {self.delta}")
+        if self.prior is not None:
+            check_distribution(self.prior, "prior", len(self.losses))
+
+    @property
+    def prior_probability(self) -> Floats:
+        """The prior (m,)."""
+        count = len(self.losses)
+        return np.full(count, 1 / count) if self.prior is None else np.asarray(self.prior, dtype=np.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """Rollouts of one policy, and what they are to be read as.
+
+    rollouts: groups of the scheme's size, or larger ones, which are cut (a variance needs groups of twice the size). level: confidence of each
+    verdict; seed: of the bootstrap. training: rollouts at successive steps of a run, for claims about training; evaluation: for Theorem 3.
+    """
+
+    rollouts: RolloutGroups
+    scheme: Scheme = field(default_factory=lambda: Scheme(8, "sum_then_normalize"))
+    level: float = 0.99
+    seed: int = 0
+    label: str = ""
+    without: tuple[str, ...] = ()
+    training: tuple[RolloutGroups, ...] = ()
+    evaluation: Evaluation | None = None
+
+    def __post_init__(self) -> None:
+        check_level(self.level)
+        if self.rollouts.group_size < self.scheme.group_size:
+            raise InputError(f"group_size: the rollouts come in groups of {self.rollouts.group_size}, which cannot show groups of {self.scheme.group_size}")
+
+    @property
+    def name(self) -> str:
+        """For tables."""
+        kind = "listed" if self.rollouts.is_exact else "drawn"
+        return self.label or f"{len(self.groups.prompt)} {kind} groups G={self.scheme.group_size} {self.scheme.normalization}"
+
+    @property
+    def exact_weights(self) -> tuple[Fraction, ...]:
+        """Component weights (K,)."""
+        return self.rollouts.weights
+
+    @cached_property
+    def groups(self) -> RolloutGroups:
+        """The rollouts in groups of the scheme's size."""
+        return self.rollouts if self.rollouts.group_size == self.scheme.group_size else self.rollouts.split(self.scheme.group_size)
+
+    def table(self, limit: int) -> Groups:
+        """The first ``limit`` groups, rewards read as their shortest decimals, so that ties are decided exactly."""
+        rewards = self.groups.rewards[:limit]
+        rows, members = np.unique(rewards.reshape(-1, rewards.shape[-1]), axis=0, return_inverse=True)
+        classes = tuple(tuple(exact(float(value), "rewards") for value in row) for row in rows)
+        return Groups(members.reshape(rewards.shape[:2]), classes, self.rollouts.weights)

@@ -1,0 +1,163 @@
+"""How claims are measured on rollouts alone: estimates with confidence intervals in place of sums over a process.
+
+What a finite number of rollouts cannot show (smoothness, potentials, every policy) stays an unmet assumption, and the note says so.
+"""
+
+import numpy as np
+import sympy as sp
+
+from bounds import intervals, pac_bayes
+from bounds import symbols as s
+from bounds.claim import Evidence, Measured, unmet
+from bounds.intervals import Estimate
+from bounds.observation import Observation
+from bounds.statistics import Statistics
+from tamdp_theory.model import Floats
+from tamdp_theory.posteriors import divergence
+
+
+def gradient_gap(observation: Observation, bound: str) -> Measured:
+    """Distance of the two updates against sqrt(kappa Q lambda_max) ("largest") or sqrt(kappa Q E||s||^2) ("energy")."""
+    numbers = _statistics(observation, 3)
+    if numbers is None:
+        return _without_scores()
+    conditions = {"gap": numbers.gap.value > 0, "on-policy": _on_policy(numbers)}
+    if failed := unmet(observation, conditions):
+        return failed
+    size = numbers.leading_energy if bound == "largest" else numbers.score_energy
+    distance, kappa = numbers.update_gap.root(), observation.scheme.kappa
+    ends = ((numbers.gap.low, size.low), (numbers.gap.value, size.value), (numbers.gap.high, size.high))
+    low, value, high = (float(np.sqrt(kappa * max(q, 0.0) * max(e, 0.0))) for q, e in ends)
+    numbers_of = {s.gap_norm: distance.value, s.kappa: kappa, s.Q_gap: numbers.gap.value, s.lambda_max: size.value, s.energy: size.value}
+    note = f"Q {_shown(numbers.gap)}, {'lambda_max at least' if bound == 'largest' else 'E||s||^2'} {_shown(size)}, distance {_shown(distance)}"
+    return _measured(observation, numbers_of, conditions, distance, Estimate(value, low, high), note)
+
+
+def variance(observation: Observation) -> Measured:
+    """The variance within prompts, averaged over them, against L9's bound of it."""
+    conditions = {"center": observation.scheme.normalization == "center"}
+    if failed := unmet(observation, conditions):
+        return failed
+    numbers = _statistics(observation, 2)
+    if numbers is None:
+        return _without_scores()
+    conditions["two groups"] = observation.rollouts.is_exact or observation.rollouts.group_size >= 2 * observation.scheme.group_size
+    conditions["on-policy"] = _on_policy(numbers)
+    if failed := unmet(observation, conditions):
+        return failed
+    total, size, kappa = float(numbers.weights.sum()), observation.scheme.group_size, observation.scheme.kappa
+    found, bound = numbers.variance, numbers.score_energy.scale(kappa**2 * total**2 / size)
+    numbers_of = {
+        s.variance: found.value, s.kappa: kappa, s.W: total, s.energy_squared_rho: numbers.score_energy.value, s.G: size, s.K: len(numbers.weights),
+        s.w_squares: float((numbers.weights**2).sum()),
+    }  # fmt: skip
+    note = f"one prompt in a step, averaged over prompts: V {_shown(found)}, E||s||^2 {_shown(numbers.score_energy)}"
+    return _measured(observation, numbers_of, conditions, found, bound, note)
+
+
+def drift(observation: Observation, decomposed: bool = False) -> Measured:
+    """<grad J, m>, if its interval lies below zero."""
+    numbers = _statistics(observation, 1)
+    if numbers is None:
+        return _without_scores()
+    conditions = {"decomposed": observation.scheme.normalization == "normalize_then_sum"} if decomposed else {}
+    found = numbers.drift
+    conditions |= {"on-policy": _on_policy(numbers), "witness": found.high < 0}
+    note = f"<grad J, m> {_shown(found)}: {'the expected step lowers J' if found.high < 0 else 'not shown to be negative'}"
+    if unmet(observation, conditions):
+        return Measured({}, conditions, note=note)
+    return _measured(observation, {s.drift: found.value}, conditions, found, Estimate.exact(0.0), note)
+
+
+def convergence(observation: Observation) -> Measured:
+    """What a run shows of Theorem 1: the left side. The right side needs a smoothness constant, which no run shows."""
+    what = "no smoothness constant of the objective in these parameters is known, so there is no bound to compare with"
+    if observation.training and all(step.scores is not None for step in observation.training):
+        found, steps = mean_squared_update(observation)
+        what += f"; measured: mean of ||E g||^2 over {steps} recorded steps {_shown(found)}"
+    return Measured({}, {"smoothness": False}, evidence=Evidence.STATISTICAL, note=what)
+
+
+def mean_squared_update(observation: Observation) -> tuple[Estimate, int]:
+    """(1/T) sum_t ||E g_t||^2 over the recorded steps of a run, and their number: each step's estimate is unbiased given the past."""
+    values = squared_updates(observation)
+    return intervals.mean(values, observation.level), len(values)
+
+
+def squared_updates(observation: Observation) -> Floats:
+    """Unbiased ||E g_t||^2 of each recorded step with at least two groups (T,)."""
+    numbers = (Statistics(step, observation.scheme, observation.level, observation.seed) for step in observation.training if len(step.prompt) > 1)
+    return np.array([one.update.value for one in numbers])
+
+
+def generalization(observation: Observation, method: pac_bayes.Method) -> Measured:
+    """The bound from half of the held-out prompts for the policy that is best on them, against its risk on the other half."""
+    found = observation.evaluation
+    if found is None:
+        return Measured({}, {"held-out prompts": False}, note="needs losses of the run's checkpoints on held-out prompts")
+    seen, unseen = found.losses[:, ::2], found.losses[:, 1::2]
+    empirical = seen.mean(axis=1)
+    prior = found.prior_probability
+    complexity = -np.log(np.maximum(prior, 1e-300))
+    bounds = pac_bayes.risk_bound(empirical, seen.shape[1], complexity, found.delta, method)
+    chosen = int(np.argmin(bounds))
+    posterior = np.zeros(len(prior))
+    posterior[chosen] = 1.0
+    risk = _risk(unseen[chosen], observation.level)
+    numbers = {
+        s.R_S: risk.value, s.R_hat: float(empirical[chosen]), s.kl_posterior: float(divergence(posterior, prior)), s.n: seen.shape[1], s.delta: found.delta,
+    }  # fmt: skip
+    everything = found.losses.mean(axis=1)
+    full = pac_bayes.risk_bound(everything, found.losses.shape[1], complexity, found.delta, method)
+    best = int(np.argmin(full))
+    note = (
+        f"policy {chosen + 1} of {len(prior)}: bound from {seen.shape[1]} prompts, risk {_shown(risk)} on {unseen.shape[1]} others; fails with "
+        f"probability at most {found.delta:g}; from all prompts: policy {best + 1}, risk at most {float(full[best]):.4g}"
+    )
+    return Measured(
+        numbers, {"held-out prompts": True}, half_width=risk.half_width, trivial=1.0, scale=0.0, note=f"{note}; level {observation.level:g}",
+        statement=sp.Le(s.R_S, pac_bayes.RISK[method]),
+    )  # fmt: skip
+
+
+def _risk(losses: Floats, level: float) -> Estimate:
+    """The expectation of independent numbers in [0, 1]: Chernoff's bound, valid for every n."""
+    centre, n = float(losses.mean()), len(losses)
+    allowance = float(np.log(2 / (1 - level)) / n)
+    return Estimate(centre, 1 - float(pac_bayes.kl_inverse(1 - centre, allowance)), float(pac_bayes.kl_inverse(centre, allowance)))
+
+
+def _statistics(observation: Observation, intervals_used: int) -> Statistics | None:
+    """Estimates whose ``intervals_used`` intervals hold together at the observation's level; None without scores."""
+    if observation.rollouts.scores is None:
+        return None
+    level = 1 - (1 - observation.level) / intervals_used
+    return Statistics(observation.rollouts, observation.scheme, level, observation.seed)
+
+
+def _on_policy(numbers: Statistics) -> bool:
+    """Whether the mean score may be zero, as that of the policy which wrote the rollouts is."""
+    return numbers.score_mean.low <= 1e-12 * numbers.score_energy.value
+
+
+def _without_scores() -> Measured:
+    return Measured({}, {"scores": False}, note="needs the scores of the rollouts; rewards alone do not show it")
+
+
+def _measured(
+    observation: Observation, numbers: dict[sp.Symbol, float], conditions: dict[str, bool], left: Estimate, right: Estimate, note: str
+) -> Measured:
+    """Both sides of left <= right with an interval for their difference; none if the groups were listed."""
+    if observation.rollouts.is_exact:
+        return Measured(numbers, conditions, scale=0.0, note=note)
+    # only the ends that could turn the comparison around matter
+    holds, fails = left.high - left.value + right.value - right.low, left.value - left.low + right.high - right.value
+    half = holds if right.value >= left.value else fails
+    draws = len(np.unique(observation.groups.draw)) if observation.groups.draw is not None else len(observation.groups.prompt)
+    return Measured(numbers, conditions, half_width=half, scale=0.0, note=f"{note}; {draws} draws, level {observation.level:g}")
+
+
+def _shown(estimate: Estimate) -> str:
+    if estimate.low == estimate.high:
+        return f"{estimate.value:.4g}"
+    return f"{estimate.value:.4g} [{estimate.low:.4g}, {estimate.high:.4g}]"

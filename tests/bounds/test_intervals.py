@@ -1,0 +1,77 @@
+"""Confidence intervals: against SciPy, against the definition by loops, and by how often they miss."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bounds import intervals
+from tamdp_theory import InputError
+
+RUNS, LEVEL = 200, 0.95
+# misses allowed: binomial at the nominal rate, exceeded with probability 1e-4
+ALLOWED = int(stats.binom.ppf(1 - 1e-4, RUNS, 1 - LEVEL))
+
+
+def test_share_is_clopper_and_pearson() -> None:
+    found = intervals.share(3, 20, 0.99)
+    # by its definition: the tails of the binomial at the ends are alpha/2
+    assert found.value == 0.15
+    assert stats.binom.sf(2, 20, found.low) == pytest.approx(0.005, rel=1e-9)
+    assert stats.binom.cdf(3, 20, found.high) == pytest.approx(0.005, rel=1e-9)
+    assert intervals.share(0, 20, 0.99).low == 0 and intervals.share(20, 20, 0.99).high == 1
+
+
+def test_mean_is_student() -> None:
+    values = np.random.default_rng(0).standard_normal(12)
+    low, high = stats.t.interval(0.9, 11, loc=values.mean(), scale=stats.sem(values))
+    found = intervals.mean(values, 0.9)
+    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-12)
+    assert intervals.mean(values[:1], 0.9).half_width == np.inf
+
+
+def test_squared_norm_is_the_mean_over_pairs() -> None:
+    generator = np.random.default_rng(1)
+    a, b = generator.standard_normal((2, 17, 3))
+    pairs = [(i, j) for i in range(17) for j in range(17) if i != j]
+    assert intervals.squared_norm(a, 0.9, generator).value == pytest.approx(np.mean([a[i] @ a[j] for i, j in pairs]), rel=1e-12)
+    assert intervals.inner_product(a, b, 0.9, generator).value == pytest.approx(np.mean([a[i] @ b[j] for i, j in pairs]), rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [0.0, 0.15, 0.3, 0.6, 2.0])
+@pytest.mark.parametrize(("n", "d", "share"), [(16, 1, 1.0), (32, 1, 1.0), (32, 10, 0.2), (64, 100, 1.0)])
+def test_squared_norm_covers(size: float, n: int, d: int, share: float) -> None:
+    """Degenerate (norm 0), in between, and far from it; also where four of five vectors are zero, as silent groups make them."""
+    generator = np.random.default_rng([n, d])
+    missed = missed_product = 0
+    wide = 0
+    for _ in range(RUNS):
+        noise = generator.standard_normal((n, d)) * (generator.random((n, 1)) < share) / share**0.5
+        mean = np.full(d, size / d**0.5)
+        found = intervals.squared_norm(noise + mean, LEVEL, generator)
+        missed += not found.low <= size**2 <= found.high
+        wide += found.high > 100 * (size**2 + d / n + 1)
+        product = intervals.inner_product(noise + mean, 0.5 * noise - mean, LEVEL, generator)  # pairs may depend on each other
+        missed_product += not product.low <= -(size**2) <= product.high
+    assert missed <= ALLOWED and missed_product <= ALLOWED
+    assert wide == 0
+
+
+def test_few_or_no_vectors() -> None:
+    generator = np.random.default_rng(0)
+    few = intervals.squared_norm(np.ones((intervals.LEAST - 1, 2)), 0.9, generator)
+    assert (few.value, few.low, few.high) == (2.0, 0.0, np.inf)
+    silent = intervals.inner_product(np.zeros((20, 2)), np.ones((20, 2)), 0.9, generator)
+    assert (silent.low, silent.value, silent.high) == (0, 0, 0)
+
+
+def test_one_generator_one_interval() -> None:
+    a = np.random.default_rng(2).standard_normal((40, 5))
+    first, second = (intervals.squared_norm(a, 0.99, np.random.default_rng(7)) for _ in range(2))
+    assert first == second
+    assert intervals.squared_norm(a, 0.99, np.random.default_rng(8)) != first
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, -1.0, 2.0])
+def test_a_level_is_a_probability(level: float) -> None:
+    with pytest.raises(InputError, match="level: must be in"):
+        intervals.mean(np.zeros(3), level)

@@ -1,0 +1,323 @@
+"""Claims on rollouts alone: the same call for a process listed, a process sampled, and anything else that gives groups.
+
+The main test: what a sampled policy shows agrees with the exact engine within its confidence intervals, and misses as often as it may.
+"""
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import bounds
+from bounds import Evaluation, Evidence, Instance, Observation, Verdict, pac_bayes
+from bounds.statistics import Statistics
+from tamdp_theory import TAMDP, InputError, Policy, TabularSoftmax, exact, families
+from tamdp_theory.exact import ContrastPlan, Normalization, Scheme, UpdatePlan
+from tamdp_theory.sources import ExactSource, RolloutGroups, SampledSource
+
+NORMALIZATIONS: tuple[Normalization, ...] = ("center", "sum_then_normalize", "normalize_then_sum")
+SCHEMES = [Scheme(2, n) for n in NORMALIZATIONS] + [Scheme(2, "sum_then_normalize", 1e-2, 1), Scheme(2, "normalize_then_sum", 1e-2, 1)]
+
+
+def process() -> tuple[TAMDP, Policy]:
+    """Two prompts, stochastic tools, three graded or 0/1 components."""
+    env = families.search(prompts=2, max_tool_depth=1)
+    return env, TabularSoftmax.random(env, np.random.default_rng(0))
+
+
+def truth(env: TAMDP, policy: Policy, scheme: Scheme) -> dict[str, float]:
+    """The same numbers from the exact engine, which lists no groups."""
+    plan = UpdatePlan(env, scheme)
+    moments, gradient = plan.moments(policy), exact.policy_gradient(env, policy)
+    joint, split = (UpdatePlan(env, replace(scheme, normalization=n)).moments(policy).mean for n in NORMALIZATIONS[1:])
+    law, rho = exact.reward_law(env, policy), env.prompt_probability
+    silent, gap, second = 0.0, 0.0, np.zeros((policy.n_parameters, policy.n_parameters))
+    for q, classes in enumerate(env.prompt_classes):
+        rows, p = tuple(env.exact_class_rewards[c] for c in classes), law[q].probability
+        gap += rho[q] * float(p @ ContrastPlan(rows, env.exact_weights, scheme).moments(p).second)
+        if scheme.normalization == "normalize_then_sum":  # of two members, each component says which is better, and they may cancel
+            assert scheme.group_size == 2
+            voices = [[sum(w * ((a > b) - (a < b)) for w, a, b in zip(env.exact_weights, x, y, strict=True)) == 0 for x in rows] for y in rows]
+            silent += rho[q] * float(p @ np.array(voices) @ p)
+            continue
+        keys = tuple(env.exact_class_composite[c] for c in classes)
+        silent += rho[q] * sum(sum(x for x, k in zip(p, keys, strict=True) if k == key) ** scheme.group_size for key in set(keys))
+    paths = exact.enumerate_trajectories(env)
+    chance = paths.probability(policy.pair_log_probability[:, None])[:, 0] * rho[paths.prompt]
+    scores = paths.visits @ policy.scores()
+    second = (scores.T * chance) @ scores
+    values = exact.values(env, policy)
+    return {
+        "objective": values.total, "gap": gap, "silent": silent, "score_energy": float(np.trace(second)), "score_mean": 0.0,
+        "update": float(moments.mean @ moments.mean), "update_gap": float((joint - split) @ (joint - split)), "gradient": float(gradient @ gradient),
+        "drift": float(gradient @ moments.mean), "variance": float(rho @ moments.prompt_variance),
+        "leading_energy": float(np.linalg.eigvalsh(second)[-1]), **{f"J{k}": float(v) for k, v in enumerate(values.components)},
+    }  # fmt: skip
+
+
+def estimates(statistics: Statistics) -> dict[str, Any]:
+    names = ("objective", "gap", "silent", "score_energy", "score_mean", "update", "update_gap", "gradient", "drift", "variance", "leading_energy")
+    return {name: getattr(statistics, name) for name in names} | {f"J{k}": one for k, one in enumerate(statistics.components)}
+
+
+@pytest.mark.parametrize("scheme", SCHEMES, ids=str)
+def test_listed_groups_give_the_engines_numbers(scheme: Scheme) -> None:
+    env, policy = process()
+    found, expected = estimates(Statistics(ExactSource(env, policy).rollouts(scheme.group_size), scheme)), truth(env, policy, scheme)
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name].low == found[name].value == found[name].high
+        assert found[name].value == pytest.approx(value, rel=1e-11, abs=1e-14), name
+
+
+@pytest.mark.parametrize("scheme", [*SCHEMES[:3], Scheme(4, "sum_then_normalize", 1e-4, 1)], ids=str)
+def test_sampled_groups_agree_with_the_engine(scheme: Scheme) -> None:
+    """At 99 % no interval misses more than twice in 15 runs, and all 14 together rarely (leading_energy errs to one side)."""
+    env, policy = process()
+    expected, missed, runs = truth(env, policy, scheme), dict.fromkeys(truth(env, policy, scheme), 0), 15
+    centre = dict.fromkeys(expected, 0.0)
+    for run in range(runs):
+        rollouts = SampledSource(env, policy).rollouts(2 * scheme.group_size, 150, np.random.default_rng([run, scheme.group_size]))
+        for name, found in estimates(Statistics(rollouts, scheme, 0.99, run)).items():
+            centre[name] += found.value / runs
+            missed[name] += not (found.low <= expected[name] + 1e-12 and expected[name] - 1e-12 <= found.high)
+            assert np.isfinite(found.half_width), name
+    assert max(missed.values()) <= 2 and sum(missed.values()) <= 7, missed
+    # the estimates are unbiased: their means over runs are near, where one run's may be far
+    for name in set(expected) - {"leading_energy"}:
+        assert centre[name] == pytest.approx(expected[name], rel=0.15, abs=4e-3), name
+    assert centre["leading_energy"] <= expected["leading_energy"] * 1.05
+
+
+def test_score_mean_finds_a_wrong_policy() -> None:
+    """Scores of another policy than the one that wrote the rollouts: their mean is not zero, and no claim about updates speaks."""
+    env, policy = process()
+    groups = SampledSource(env, policy).rollouts(4, 200, np.random.default_rng(0))
+    other = SampledSource(env, TabularSoftmax(env)).rollouts(4, 200, np.random.default_rng(0))
+    assert groups.scores is not None and other.scores is not None
+    shifted = replace(groups, scores=groups.scores + 0.2)
+    assert Statistics(groups, Scheme(2, "center")).score_mean.low == 0
+    assert Statistics(shifted, Scheme(2, "center")).score_mean.low > 0
+    for name in ("L9", "T2.gradient", "T2.gradient.energy", "T1.drift"):
+        check = bounds.CLAIMS[name].check(shifted, group_size=2, normalization="center")
+        assert check.verdict is Verdict.ASSUMPTION_UNMET and not check.assumptions["on-policy"], name
+
+
+OBSERVABLE = [name for name, claim in bounds.CLAIMS.items() if claim.observe is not None]
+
+
+def test_what_can_be_observed() -> None:
+    assert {"T2.identity", "T2.advantage", "T2.gradient", "T2.gradient.energy", "L9", "T1.drift", "T1.stationary", "T1.biased", "T3.kl"} <= set(OBSERVABLE)
+
+
+@pytest.mark.parametrize("name", OBSERVABLE)
+def test_one_call_for_process_and_rollouts(name: str) -> None:
+    """No claim that holds on the process is violated on its rollouts; where both give numbers from all groups, they are the same."""
+    env, policy = process()
+    claim = bounds.CLAIMS[name]
+    for scheme in claim.schemes or (Scheme(2, "sum_then_normalize"),):
+        of = {"group_size": 2, "normalization": scheme.normalization}
+        listed, drawn = claim.check(ExactSource(env, policy), **of), claim.check(SampledSource(env, policy), groups=200, **of)
+        for check in (listed, drawn):
+            assert check.verdict in (Verdict.HOLDS, Verdict.ASSUMPTION_UNMET, Verdict.UNDECIDED), check
+        assert "listed" in listed.instance and "200" not in listed.instance and "drawn" in drawn.instance
+        if name in ("T2.gradient", "T2.gradient.energy") or (name == "L9" and scheme.normalization == "center"):
+            assert listed.verdict is drawn.verdict is Verdict.HOLDS
+            assert listed.evidence is Evidence.EXACT and drawn.evidence is Evidence.STATISTICAL
+            assert drawn.error > 0 and "level 0.99" in drawn.note and "draws" in drawn.note
+
+
+def test_updates_on_one_prompt_equal_the_process_check() -> None:
+    """T2.gradient and L9 on a process with one prompt: the process check and the listed groups have the same two sides."""
+    env = families.search(prompts=1, max_tool_depth=1)
+    policy = TabularSoftmax.random(env, np.random.default_rng(3))
+    for name, normalization in (("L9", "center"), ("T2.gradient.energy", "normalize_then_sum")):
+        of = {"group_size": 2, "normalization": normalization}
+        listed, process_check = bounds.CLAIMS[name].check(ExactSource(env, policy), **of), bounds.CLAIMS[name].check(env, policy, **of)
+        if name == "L9":
+            assert (listed.lhs, listed.rhs) == pytest.approx((process_check.lhs, process_check.rhs), rel=1e-11)
+        else:  # the process check looks at several scales of the decomposed update, this one at scale 1
+            assert process_check.verdict is listed.verdict is Verdict.HOLDS and listed.slack is not None and process_check.slack is not None
+            assert listed.slack >= process_check.slack - 1e-12
+
+
+def test_a_drift_is_seen() -> None:
+    """T1.drift's own example (two arms, <grad J, m> = -3/800) is found on listed groups and on enough drawn ones, not on few."""
+    example = bounds.CLAIMS["T1.drift"].example
+    assert example is not None
+    env, policy = example().env, example().policy
+    listed = bounds.CLAIMS["T1.drift"].check(ExactSource(env, policy), group_size=2, normalization="sum_then_normalize")
+    assert listed.verdict is Verdict.HOLDS and listed.lhs == pytest.approx(-3 / 800, rel=1e-12)
+    drawn = bounds.CLAIMS["T1.drift"].check(SampledSource(env, policy), groups=2000, group_size=2, normalization="sum_then_normalize")
+    assert drawn.verdict is Verdict.HOLDS and drawn.evidence is Evidence.STATISTICAL and drawn.lhs is not None
+    assert abs(drawn.lhs + 3 / 800) <= drawn.error
+    few = bounds.CLAIMS["T1.drift"].check(SampledSource(env, policy), groups=20, group_size=2, normalization="sum_then_normalize")
+    assert few.verdict is Verdict.ASSUMPTION_UNMET and not few.assumptions["witness"]
+
+
+def broken(**change: Any) -> RolloutGroups:
+    env, policy = process()
+    return replace(SampledSource(env, policy).rollouts(4, 200, np.random.default_rng(0)), **change)
+
+
+def test_a_violation_is_seen() -> None:
+    """Negative control: variances that no scores of this size allow, and a distance that Q does not allow."""
+    env, policy = process()
+    groups = SampledSource(env, policy).rollouts(4, 1000, np.random.default_rng(0))
+    assert groups.scores is not None
+    # the on-policy condition dropped: every score of one group along one direction, far larger where the reward is high
+    scores = np.zeros_like(groups.scores)
+    composite = groups.rewards @ np.array([float(w) for w in groups.weights])
+    scores[..., 0] = composite
+    of = {"group_size": 2, "normalization": "center", "without": ("on-policy",)}
+    good = bounds.CLAIMS["T2.gradient.energy"].check(replace(groups, scores=scores), **of)
+    assert good.verdict is not Verdict.VIOLATED  # Cauchy-Schwarz holds for any centred numbers
+    # scores made of the whole group, where those of independent rollouts are independent: kappa = 1/2 is too small for them
+    pairs = groups.split(2)
+    assert pairs.scores is not None
+    scores = np.zeros_like(pairs.scores)
+    scores[..., 0] = Statistics(pairs, Scheme(2, "center")).difference
+    check = bounds.CLAIMS["T2.gradient.energy"].check(replace(pairs, scores=scores), **of)
+    assert check.verdict is Verdict.VIOLATED
+
+
+def test_without_scores() -> None:
+    groups = broken(scores=None)
+    for name in ("L9", "T2.gradient", "T1.drift"):
+        check = bounds.CLAIMS[name].check(groups, group_size=2, normalization="center")
+        assert check.verdict is Verdict.ASSUMPTION_UNMET and check.assumptions == {"scores": False} and "rewards alone" in check.note
+    assert bounds.CLAIMS["T2.identity"].check(groups, group_size=2).verdict is Verdict.HOLDS
+
+
+def test_silent_groups_are_no_pass() -> None:
+    """Every group silent: no claim holds on nothing."""
+    groups = broken()
+    assert groups.scores is not None
+    silent = replace(groups, rewards=np.ones_like(groups.rewards))
+    for name in OBSERVABLE:
+        for normalization in NORMALIZATIONS:
+            check = bounds.CLAIMS[name].check(silent, group_size=2, normalization=normalization)
+            # V = 0 against a positive bound is true; equalities of zeros, and bounds of nothing by nothing, are not
+            assert check.verdict is not Verdict.HOLDS or name in ("L9", "L9.components", "T2.identity.spread", "T2.advantage", "T2.lossless"), name
+
+
+def test_few_groups_decide_nothing() -> None:
+    few = broken().select(np.arange(8))
+    for name, normalization in (("T2.gradient", "center"), ("T2.gradient.energy", "center")):
+        check = bounds.CLAIMS[name].check(few, group_size=4, normalization=normalization)
+        assert check.verdict is Verdict.UNDECIDED and check.error == np.inf and check.to_dict()["error"] is None
+    assert bounds.CLAIMS["T1.drift"].check(few, group_size=4).verdict is Verdict.ASSUMPTION_UNMET
+
+
+def test_a_variance_needs_two_groups_of_a_prompt() -> None:
+    check = bounds.CLAIMS["L9"].check(broken(), group_size=4, normalization="center")
+    assert check.verdict is Verdict.ASSUMPTION_UNMET and not check.assumptions["two groups"]
+    with pytest.raises(InputError, match="draw groups of 8"):
+        _ = Statistics(broken(), Scheme(4, "center")).variance
+    with pytest.raises(InputError, match="which cannot show groups of 8"):
+        Observation(broken(), Scheme(8, "center"))
+
+
+def test_smoothness_is_said_to_be_missing() -> None:
+    env, policy = process()
+    steps = tuple(SampledSource(env, policy).rollouts(4, 16, np.random.default_rng(t)) for t in range(40))
+    observation = Observation(steps[-1], Scheme(4, "sum_then_normalize"), training=steps)
+    expected = truth(env, policy, observation.scheme)["update"]
+    for name in ("T1.stationary", "T1.exact", "T1.biased"):
+        check = bounds.CLAIMS[name].check(observation)
+        assert check.verdict is Verdict.ASSUMPTION_UNMET and check.assumptions == {"smoothness": False} and "no smoothness constant" in check.note
+        assert "over 40 recorded steps" in check.note
+    from bounds.observed import mean_squared_update
+
+    found, steps_used = mean_squared_update(observation)
+    assert steps_used == 40 and found.low <= expected <= found.high
+
+
+def test_what_rollouts_do_not_show() -> None:
+    env, policy = process()
+    check = bounds.CLAIMS["L3"].check(SampledSource(env, policy))
+    assert check.verdict is Verdict.ASSUMPTION_UNMET and "check it on a process" in check.note
+
+
+# -- held-out prompts ---------------------------------------------------------------------------------------------
+
+
+def held_out(n: int, risk: float = 0.2, seed: int = 0, policies: int = 4) -> Evaluation:
+    generator = np.random.default_rng(seed)
+    return Evaluation((generator.random((policies, n)) < np.linspace(risk, 0.9, policies)[:, None]).astype(float))
+
+
+@pytest.mark.parametrize("name", ["T3.kl", "T3.mcallester"])
+def test_bound_from_half_against_the_other_half(name: str) -> None:
+    evaluation = held_out(8000)
+    check = bounds.CLAIMS[name].check(Observation(broken(), Scheme(4, "center"), evaluation=evaluation))
+    assert check.verdict is Verdict.HOLDS and check.evidence is Evidence.STATISTICAL
+    seen, unseen = evaluation.losses[0, ::2], evaluation.losses[0, 1::2]
+    # uniform prior over four policies, a point posterior: KL = ln 4
+    method: pac_bayes.Method = "kl" if name == "T3.kl" else "mcallester"
+    assert check.rhs == pytest.approx(pac_bayes.risk_bound(seen.mean(), 4000, np.log(4), 0.05, method), rel=1e-12)
+    assert check.lhs == pytest.approx(unseen.mean(), rel=1e-12)
+    assert "policy 1 of 4" in check.note
+
+
+def test_few_prompts_are_vacuous_or_undecided() -> None:
+    few = Observation(broken(), Scheme(4, "center"), evaluation=held_out(6, 0.8))
+    assert bounds.CLAIMS["T3.mcallester"].check(few).verdict is Verdict.VACUOUS
+    middling = Observation(broken(), Scheme(4, "center"), evaluation=held_out(60))
+    assert bounds.CLAIMS["T3.kl"].check(middling).verdict is Verdict.UNDECIDED
+
+
+def test_training_on_the_held_out_prompts_is_seen() -> None:
+    """Negative control: losses that vanish on the seen half alone, as if it had been learned by heart."""
+    losses = np.ones((2, 400))
+    losses[:, ::2] = 0.0
+    check = bounds.CLAIMS["T3.kl"].check(Observation(broken(), Scheme(4, "center"), evaluation=Evaluation(losses)))
+    assert check.verdict is Verdict.VIOLATED
+
+
+def test_how_often_the_bound_fails() -> None:
+    """One policy, known risk 0.3: the bound from n = 40 prompts is below it at most as often as delta says."""
+    failures = 0
+    for seed in range(400):
+        losses = (np.random.default_rng(seed).random((1, 80)) < 0.3).astype(float)
+        rhs = bounds.CLAIMS["T3.kl"].check(Observation(broken_once(), Scheme(4, "center"), evaluation=Evaluation(losses, delta=0.2))).rhs
+        assert rhs is not None
+        failures += rhs < 0.3
+    assert failures <= stats.binom.ppf(1 - 1e-6, 400, 0.2)
+
+
+_GROUPS: list[RolloutGroups] = []
+
+
+def broken_once() -> RolloutGroups:
+    if not _GROUPS:
+        _GROUPS.append(broken())
+    return _GROUPS[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((np.zeros(3),), "expected \\(policies, prompts\\)"), ((np.zeros((2, 1)),), "at least two prompts"), ((np.full((1, 3), 2.0),), "in \\[0, 1\\]"),
+        ((np.full((1, 3), np.nan),), "in \\[0, 1\\]"), ((np.zeros((1, 3)), 1.0), "delta"), ((np.zeros((2, 3)), 0.1, np.array([0.5, 0.6])), "prior"),
+    ],
+)  # fmt: skip
+def test_evaluations_refuse(arguments: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        Evaluation(*arguments)
+
+
+def test_decimals_decide_ties() -> None:
+    """0.1 + 0.2 and 0.3 as composites: a tie in decimals, though not in floats, so the group is silent."""
+    rewards = np.array([[[0.1, 0.2], [0.3, 0.0]]])
+    groups = RolloutGroups(("a", "b"), (Fraction(1), Fraction(1)), np.zeros(1, dtype=int), rewards)
+    table = Observation(groups, Scheme(2, "sum_then_normalize")).table(10)
+    assert table.composite.squares.tolist() == [0] and all(column.squares[0] > 0 for column in table.components)
+
+
+def test_instance_still_checks_the_process() -> None:
+    env, policy = process()
+    assert bounds.CLAIMS["L9"].check(Instance(env, policy, Scheme(4, "center"))).evidence is Evidence.EXACT
