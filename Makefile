@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 WORKERS ?= auto
 
-.PHONY: verify test test-slow test-browser lint check bench clean
+.PHONY: verify test test-slow test-browser test-lvlm lint check bench clean
 
 verify: $(VENV)/installed
 	$(BIN)/tamdp verify
@@ -20,6 +20,9 @@ test-browser: $(VENV)/browser
 	@command -v chromium > /dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends chromium; } > /dev/null || \
 		{ echo "make test-browser: no chromium on the PATH, and apt-get cannot install it here (are you root, is there a network?); install Chromium and run it again" >&2; exit 1; }
 	$(BIN)/python -m pytest -q -m browser tests/browser
+
+test-lvlm: $(VENV)/lvlm
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS) -q -m lvlm tests/lvlm
 
 lint: $(VENV)/tested
 	$(BIN)/ruff check .
@@ -43,6 +46,10 @@ $(VENV)/tested: $(VENV)/installed
 
 $(VENV)/browser: $(VENV)/tested
 	$(INSTALL) --editable ".[dev,browser]"
+	touch $@
+
+$(VENV)/lvlm: $(VENV)/tested
+	$(INSTALL) --editable ".[dev,lvlm]"
 	touch $@
 
 clean:

@@ -1,12 +1,13 @@
 """Confidence intervals of what is estimated from independent draws (theory.md section 8, evidence ``statistical``).
 
     share          Clopper and Pearson: exact
+    chernoff       Chernoff's bound for numbers in [0, 1]: for every n
     mean           Student's t: exact for normal numbers, asymptotic otherwise
     squared_norm   ||E a||^2 by the unbiased U-statistic. Its error has two parts: one proportional to the unknown ||E a||, and one that is
                    left where E a = 0, by a bootstrap with normal multipliers. Inverting both keeps the interval valid between the two
     inner_product  <E a, E b> from two squared norms
 
-None but the first is a finite-sample guarantee: a heavy tail that was never drawn is not in an interval.
+None but the first two is a finite-sample guarantee: a heavy tail that was never drawn is not in an interval.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from bounds.pac_bayes import kl_inverse
 from tamdp_theory import InputError
 from tamdp_theory.model import Floats
 
@@ -70,6 +72,22 @@ def mean(values: Floats, level: float) -> Estimate:
         return Estimate(centre, -np.inf, np.inf)
     half = float(stats.t.ppf((1 + level) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
     return Estimate(centre, centre - half, centre + half)
+
+
+def bounded_mean(values: Floats, level: float) -> Estimate:
+    """The expectation of independent numbers (n,) in [0, 1]: ``mean`` cut to [0, 1]; where all are equal, which tells nothing of their spread,
+    Chernoff's bound."""
+    if np.ptp(values) == 0:
+        return chernoff(values, level)
+    found = mean(values, level)
+    return Estimate(found.value, max(found.low, 0.0), min(found.high, 1.0))
+
+
+def chernoff(values: Floats, level: float) -> Estimate:
+    """The expectation of independent numbers (n,) in [0, 1], with a guarantee for every n: kl(mean||expectation) <= ln(2/(1 - level))/n."""
+    check_level(level)
+    centre, allowance = float(values.mean()), float(np.log(2 / (1 - level)) / len(values))
+    return Estimate(centre, 1 - float(kl_inverse(1 - centre, allowance)), float(kl_inverse(centre, allowance)))
 
 
 def squared_norm(a: Floats, level: float, generator: np.random.Generator) -> Estimate:

@@ -103,7 +103,7 @@ def generalization(observation: Observation, method: pac_bayes.Method) -> Measur
     chosen = int(np.argmin(bounds))
     posterior = np.zeros(len(prior))
     posterior[chosen] = 1.0
-    risk = _risk(unseen[chosen], observation.level)
+    risk = intervals.chernoff(unseen[chosen], observation.level)
     numbers = {
         s.R_S: risk.value, s.R_hat: float(empirical[chosen]), s.kl_posterior: float(divergence(posterior, prior)), s.n: seen.shape[1], s.delta: found.delta,
     }  # fmt: skip
@@ -118,13 +118,6 @@ def generalization(observation: Observation, method: pac_bayes.Method) -> Measur
         numbers, {"held-out prompts": True}, half_width=risk.half_width, trivial=1.0, scale=0.0, note=f"{note}; level {observation.level:g}",
         statement=sp.Le(s.R_S, pac_bayes.RISK[method]),
     )  # fmt: skip
-
-
-def _risk(losses: Floats, level: float) -> Estimate:
-    """The expectation of independent numbers in [0, 1]: Chernoff's bound, valid for every n."""
-    centre, n = float(losses.mean()), len(losses)
-    allowance = float(np.log(2 / (1 - level)) / n)
-    return Estimate(centre, 1 - float(pac_bayes.kl_inverse(1 - centre, allowance)), float(pac_bayes.kl_inverse(centre, allowance)))
 
 
 def _statistics(observation: Observation, intervals_used: int) -> Statistics | None:

@@ -56,12 +56,13 @@ class Statistics:
     @cached_property
     def components(self) -> tuple[Estimate, ...]:
         """J_k, expected reward of each component."""
-        return tuple(self._mean(self.groups.rewards[:, :, k].mean(axis=1)) for k in range(len(self.weights)))
+        return tuple(self._bounded(self.groups.rewards[:, :, k].mean(axis=1)) for k in range(len(self.weights)))
 
     @cached_property
     def objective(self) -> Estimate:
         """J, expected composite reward."""
-        return self._mean((self.groups.rewards @ self.weights).mean(axis=1))
+        total = float(self.weights.sum())
+        return self._bounded((self.groups.rewards @ self.weights).mean(axis=1) / total).scale(total)
 
     @cached_property
     def silent(self) -> Estimate:
@@ -203,9 +204,15 @@ class Statistics:
             return Estimate.exact(float(mean @ mean))
         return intervals.squared_norm(self._by_draw(vectors), self.level, self._generator)
 
+    def _bounded(self, values: Floats) -> Estimate:
+        """``_mean`` of numbers in [0, 1]."""
+        if self.groups.weight is not None:
+            return Estimate.exact(float(self.groups.weight @ values))
+        return intervals.bounded_mean(self._by_draw(values), self.level)
+
     def _share(self, chosen: Any) -> Estimate:
         if self.groups.weight is not None:
             return Estimate.exact(float(self.groups.weight @ chosen))
-        if self.groups.draw is not None and len(np.unique(self.groups.draw)) < len(chosen):
-            return self._mean(chosen.astype(np.float64))  # groups of one draw are not independent trials
+        if self.groups.draw is not None:  # groups of one draw are not independent trials: one of each
+            chosen = chosen[np.unique(self.groups.draw, return_index=True)[1]]
         return intervals.share(int(chosen.sum()), len(chosen), self.level)

@@ -14,6 +14,7 @@ from experiments.commands.claims import Claims
 from experiments.commands.exact import Exact
 from experiments.commands.falsify import Falsify
 from experiments.commands.figures import Figures
+from experiments.commands.lvlm import Lvlm
 from experiments.commands.report import Report
 from experiments.commands.run import Studies
 from experiments.commands.show import Show
@@ -34,6 +35,7 @@ Command = (
     | Annotated[Figures, tyro.conf.subcommand("figures")]
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[Train, tyro.conf.subcommand("train")]
+    | Annotated[Lvlm, tyro.conf.subcommand("lvlm")]
 )
 
 DESCRIPTION = """Exact numbers for the theory of reinforcement fine-tuning with tools.
@@ -49,7 +51,8 @@ Examples:
   tamdp run transfer --quick                          a study: cells in parallel, one table
   tamdp figures transfer                              redraw a figure from saved results
   tamdp report                                        one page with every verdict, figure and claim
-  tamdp train examples/search-small.json --mode sampled --seeds 16"""
+  tamdp train examples/search-small.json --mode sampled --seeds 16
+  tamdp lvlm check --model MODEL_FOLDER               the same checks on a vision-language model"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -164,17 +164,17 @@ def to_csv(rows: Sequence[Row]) -> str:
     return out.getvalue()
 
 
-def read_table(path: Path) -> dict[str, list[Any]]:
+def read_table(path: Path, command: str | None = None) -> dict[str, list[Any]]:
     """Columns of a study's table, numbers as floats; InputError naming the command that makes it if it is missing or damaged."""
-    name = path.parent.name
+    command = command or f"tamdp run {path.parent.name}"
     if not path.exists():
-        raise InputError(f"{path}: missing; make it with `tamdp run {name}`")
+        raise InputError(f"{path}: missing; make it with `{command}`")
     try:
         rows = list(csv.DictReader(io.StringIO(storage.read_bytes(path).decode()), strict=True))
         if not rows or any(None in row or None in row.values() for row in rows):
             raise ValueError
     except (ValueError, csv.Error) as error:
-        raise InputError(f"{path}: damaged; make it again with `tamdp run {name}`") from error
+        raise InputError(f"{path}: damaged; make it again with `{command}`") from error
     return {column: [_number(row[column]) for row in rows] for column in rows[0]}
 
 

@@ -11,7 +11,7 @@ from tamdp_theory import InputError
 
 def load(source: Path, texts: Sequence[str], numbers: Sequence[str], command: str, gaps: Sequence[str] = ()) -> dict[str, list[Any]]:
     """The table's columns, those named checked: texts, finite numbers, and numbers with ``gaps`` (empty entries, given as nan)."""
-    table = read_table(source)
+    table = read_table(source, command)
     if missing := [name for name in (*texts, *numbers, *gaps) if name not in table]:
         raise InputError(f"{source}: no column {', '.join(missing)}; make it again with `{command}`")
     for name in gaps:

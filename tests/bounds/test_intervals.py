@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from bounds import intervals
+from bounds.pac_bayes import binary_kl
 from tamdp_theory import InputError
 
 RUNS, LEVEL = 200, 0.95
@@ -27,6 +28,27 @@ def test_mean_is_student() -> None:
     found = intervals.mean(values, 0.9)
     assert (found.low, found.high) == pytest.approx((low, high), rel=1e-12)
     assert intervals.mean(values[:1], 0.9).half_width == np.inf
+
+
+def test_chernoff_is_its_definition_and_never_misses_more_often() -> None:
+    values = np.array([0.0, 0.25, 1.0, 0.5, 0.0, 0.0])
+    found, allowance = intervals.chernoff(values, 0.9), np.log(20) / 6
+    for end in (found.low, found.high):
+        assert float(binary_kl(values.mean(), end)) == pytest.approx(allowance, rel=1e-9)
+    assert found.low < found.value < found.high
+    generator, missed = np.random.default_rng(0), 0
+    for _ in range(RUNS):
+        one = intervals.chernoff((generator.random(8) < 0.9).astype(float), LEVEL)
+        missed += not one.low <= 0.9 <= one.high
+    assert missed <= ALLOWED
+
+
+def test_equal_values_are_no_certainty() -> None:
+    found = intervals.bounded_mean(np.ones(30), 0.95)
+    assert found == intervals.chernoff(np.ones(30), 0.95) and found.low == pytest.approx(np.exp(-np.log(40) / 30), rel=1e-9)
+    mixed = np.array([1.0] * 29 + [0.9])
+    plain = intervals.mean(mixed, 0.95)
+    assert intervals.bounded_mean(mixed, 0.95) == intervals.Estimate(plain.value, plain.low, 1.0) and plain.high > 1
 
 
 def test_squared_norm_is_the_mean_over_pairs() -> None:

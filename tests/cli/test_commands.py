@@ -13,7 +13,7 @@ import experiments.cli
 from tamdp_theory import TAMDP, TabularSoftmax, exact, grpo, save_policy
 from tests.cli.command import DRIFT, REPOSITORY, SEARCH, here, refused, script, start
 
-SUBCOMMANDS = ("verify", "show", "exact", "claims", "falsify", "certify", "bound", "run", "figures", "report", "train")
+SUBCOMMANDS = ("verify", "show", "exact", "claims", "falsify", "certify", "bound", "run", "figures", "report", "train", "lvlm")
 EXACT_KEYS = ["total", "components", "gradient", "mean", "second_moment", "variance"]
 Captured = pytest.CaptureFixture[str]
 

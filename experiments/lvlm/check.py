@@ -1,0 +1,87 @@
+"""``tamdp lvlm check``: a model at rest plays an environment; every claim that its rollouts show, and the exact twin's beside it."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from experiments.console import console, plain
+from experiments.lvlm import twin, verdicts
+from tamdp_theory import InputError, storage
+from tamdp_theory.exact import Scheme
+from tamdp_theory.lvlm import loading
+from tamdp_theory.lvlm.environments import Blackjack, Environment, ImageRepair, NumberLine
+from tamdp_theory.lvlm.projection import Projection
+from tamdp_theory.lvlm.source import Play, Settings, TransformersSource
+
+
+def environment(name: str, template: str = "") -> Environment:
+    """An environment by the name that the command line has for it; tool results come as what the chat template knows."""
+    if name == "image_repair":
+        return ImageRepair(result_role="tool" if "tool" in template else "user")
+    makers: dict[str, Callable[[], Environment]] = {
+        "number_line": NumberLine, "number_line_step": lambda: NumberLine(max_steps=1, max_distance=1), "blackjack": Blackjack,
+    }  # fmt: skip
+    return makers[name]()
+
+
+def run(options: Any) -> int:
+    """Load, play, judge, save; 1 if a claim is violated."""
+    scheme = Scheme(options.group_size, options.normalization, options.eps, options.ddof)
+    storage.check_writable(options.out)
+    if options.lora_rank < 0 or options.projection < 0:
+        raise InputError("lora-rank, projection: must not be negative")
+    loaded = loading.load(options.model, options.device, options.dtype)
+    if options.adapter is not None:
+        loaded = loading.with_adapter(loaded, options.adapter)
+    elif options.lora_rank:
+        loaded = loading.with_lora(loaded, options.lora_rank, options.seed)
+    scored = options.adapter is not None or options.lora_rank > 0
+    settings = Settings(
+        options.max_new_tokens, options.temperature, options.batch_size, scored,
+        Projection(options.projection, options.seed) if scored and options.projection else None,
+    )  # fmt: skip
+    played = play(loaded, environment(options.env, str(loaded.processor.chat_template)), settings, 2 * options.group_size, options.groups, options.seed)
+    findings = report(played, scheme, options.level, options.seed, environment(options.env).twin, options.out)
+    return int(verdicts.failed(findings.checks))
+
+
+def play(loaded: Any, task: Environment, settings: Settings, group_size: int, groups: int, seed: int) -> Play:
+    """Groups of rollouts with a progress bar."""
+    with _progress(f"playing {task.name}", group_size * groups) as update:
+        source = TransformersSource(loaded, task, settings, update)
+        return source.play(group_size, groups, np.random.default_rng(seed))
+
+
+def report(played: Play, scheme: Scheme, level: float, seed: int, process: Any, out: Path, **more: Any) -> verdicts.Findings:
+    """Judge, print, save."""
+    policy = twin.fitted(process, (decision for group in played.decisions for said in group for decision in said))
+    findings = verdicts.judge(played.groups, scheme, level, seed, policy=policy, **more)
+    verdicts.save(findings, out)
+    storage.write_atomically(out / "transcripts.json", json.dumps(_transcripts(played), indent=1) + "\n")
+    screen = console()
+    screen.print(verdicts.tables(findings))
+    screen.print(f"files: {plain(str(out))}; the picture: tamdp figures lvlm")
+    return findings
+
+
+def _transcripts(played: Play) -> list[dict[str, Any]]:
+    """What was said, rollout by rollout."""
+    return [
+        {"prompt": int(played.groups.prompt[n]), "texts": list(texts), "decisions": [[one.node, one.action] for one in played.decisions[n][i]],
+         "rewards": played.groups.rewards[n, i].tolist()}
+        for n, group in enumerate(played.texts) for i, texts in enumerate(group)
+    ]  # fmt: skip
+
+
+@contextmanager
+def _progress(text: str, total: int) -> Iterator[Callable[[int, int], None]]:
+    terminal = console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
+        task = bar.add_task(text, total=total)
+        yield lambda done, whole: bar.update(task, completed=done, total=whole)

@@ -1,0 +1,54 @@
+"""``tamdp lvlm from-logs``: what TRL's logged completions show, which is rewards alone."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from experiments.console import console, plain
+from experiments.lvlm import verdicts
+from experiments.lvlm.theory_check import TRL_DDOF, TRL_EPS
+from tamdp_theory import grpo, storage
+from tamdp_theory.exact import Scheme
+from tamdp_theory.lvlm.logs import LoggedStep, read_completions
+
+NEAR = 2e-3  # between TRL's float32 advantages and ours
+
+
+def run(options: Any) -> int:
+    """Read, judge, save; 1 if a claim is violated or the trainer's advantages are not those of the scheme."""
+    steps = read_completions(options.files, options.group_size, options.components or None, options.weights or None)
+    storage.check_writable(options.out)
+    fresh = [step.groups for step in steps if not step.repeated]
+    first = fresh[0]
+    everything = replace(first, prompt=np.concatenate([one.prompt for one in fresh]), rewards=np.concatenate([one.rewards for one in fresh]))
+    scheme = Scheme(first.group_size, options.normalization, 0.0 if options.normalization == "center" else TRL_EPS, TRL_DDOF)
+    findings = verdicts.judge(everything, scheme, options.level, training=fresh, label=f"{len(fresh)} logged batches")
+    verdicts.save(findings, options.out)
+    out = console()
+    out.print(verdicts.tables(findings))
+    far, worst = _disagreement(steps, scheme)
+    repeated = len(steps) - len(fresh)
+    out.print(
+        f"{len(everything.prompt)} groups of {scheme.group_size} from {len(fresh)} files"
+        f"{f', {repeated} repeated ones left out' if repeated else ''}; intervals take them as independent draws"
+    )
+    if options.normalization == "normalize_then_sum":
+        out.print("advantages: TRL whitens decomposed ones over the batch, so the logged ones are not compared")
+    elif far:
+        out.print(f"[bold red]advantages: {far} groups differ from {plain(scheme.normalization)} by up to {worst:.3g}[/]; wrong --weights or --normalization?")
+    else:
+        out.print(f"advantages: the trainer's are those of {plain(scheme.normalization)}, within {worst:.1e}")
+    return int(verdicts.failed(findings.checks) or far > 0)
+
+
+def _disagreement(steps: list[LoggedStep], scheme: Scheme) -> tuple[int, float]:
+    """Groups whose logged advantages are not the scheme's, and the largest difference."""
+    if scheme.normalization == "normalize_then_sum":
+        return 0, 0.0
+    far, worst = 0, 0.0
+    for step in steps:
+        weights = [float(w) for w in step.groups.weights]
+        gap = np.abs(grpo.advantages(step.groups.rewards, weights, scheme.normalization, scheme.eps, scheme.ddof) - step.advantages).max(axis=1)
+        far, worst = far + int((gap > NEAR).sum()), max(worst, float(gap.max()))
+    return far, worst

@@ -1,0 +1,44 @@
+"""The exact twin of a model in an environment: the same process under a tabular policy with the model's own action frequencies."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from tamdp_theory import TAMDP, Policy, TabularSoftmax, exact
+from tamdp_theory.exact import ContrastPlan, Scheme, UpdatePlan
+from tamdp_theory.lvlm.environments import Decision
+
+PRIOR = 0.5  # added to every count: a policy has full support, and a node that was never visited is uniform
+
+
+def fitted(env: TAMDP, decisions: Iterable[Decision]) -> TabularSoftmax:
+    """The tabular policy with the frequencies of these decisions at each node."""
+    counts = np.full(env.n_pairs, PRIOR)
+    place = {(env.node_ids[x], env.action_names[i]): i for i, x in enumerate(env.pair_node.tolist())}
+    for decision in decisions:
+        counts[place[decision.node, decision.action]] += 1
+    logits = np.zeros(env.n_nodes * env.n_actions)
+    logits[env.pair_parameter] = np.log(counts)
+    return TabularSoftmax(env, logits.reshape(env.n_nodes, env.n_actions))
+
+
+def numbers(env: TAMDP, policy: Policy, scheme: Scheme) -> dict[str, float]:
+    """What ``bounds.statistics`` estimates, exactly; only numbers that do not depend on how the policy is parametrized, or ratios of those."""
+    values, law, rho = exact.values(env, policy), exact.reward_law(env, policy), env.prompt_probability
+    found = {"objective": values.total, **{f"component {name}": float(v) for name, v in zip(env.component_names, values.components, strict=True)}}
+    silent = gap = 0.0
+    for q, classes in enumerate(env.prompt_classes):
+        p, rows = law[q].probability, tuple(env.exact_class_rewards[c] for c in classes)
+        gap += rho[q] * float(p @ ContrastPlan(rows, env.exact_weights, scheme).moments(p).second)
+        composite = np.unique([float(env.exact_class_composite[c]) for c in classes], return_inverse=True)[1]
+        silent += rho[q] * float((np.bincount(composite, p) ** scheme.group_size).sum())
+    found["gap"] = gap
+    if scheme.normalization != "normalize_then_sum":  # decomposed advantages may also cancel
+        found["silent"] = silent
+    return found
+
+
+def variance_share(env: TAMDP, policy: Policy, scheme: Scheme) -> float:
+    """E_q V_q / E||s||^2 of the scheme's estimator."""
+    rho = env.prompt_probability
+    return float(rho @ UpdatePlan(env, scheme).moments(policy).prompt_variance / (rho @ exact.score_energy(env, policy)))

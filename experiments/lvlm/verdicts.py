@@ -1,0 +1,203 @@
+"""Verdicts on rollouts, with the exact twin's beside them: tables for the terminal, files for figures.
+
+    results/lvlm/checks.json   every check, in the form of ``tamdp verify --json``, the twin's under "twin"
+    results/lvlm/table.csv     every number: part, name, series, x, value, low, high, twin
+"""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Group
+from rich.table import Table
+
+from bounds import CLAIMS, Check, Evaluation, Observation, Verdict, intervals, pac_bayes
+from bounds.intervals import Estimate
+from bounds.statistics import Statistics
+from experiments.commands.claims import RELATIONS
+from experiments.console import number, plain
+from experiments.lvlm import twin
+from experiments.runner import Row, to_csv
+from tamdp_theory import CapacityError, Policy, storage
+from tamdp_theory.exact import Normalization, Scheme
+from tamdp_theory.sources import RolloutGroups
+
+# the single groups, the update at fixed parameters, a run, held-out prompts
+REWARDS = ("T2.identity", "T2.identity.spread", "T2.advantage", "T2.lossless.exactly")
+UPDATES = ("T2.gradient", "T2.gradient.energy", "L9", "T1.drift")
+RUNS = ("T1.stationary", "T1.biased")
+HELD_OUT = ("T3.kl", "T3.mcallester")
+NORMALIZATIONS: tuple[Normalization, ...] = ("center", "sum_then_normalize", "normalize_then_sum")
+NAMES = {
+    "objective": "J, composite reward", "silent": "share of silent groups", "gap": "Q, joint against decomposed", "score_energy": "E||s||²",
+    "score_mean": "||E s||², 0 on-policy", "update": "||E g||²", "gradient": "||∇J||²", "update_gap": "||E g, joint - decomposed||²", "drift": "<∇J, E g>",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """Checks on rollouts, the twin's checks of the same claims by id, and every number as rows for a table."""
+
+    checks: tuple[Check, ...]
+    twin_checks: dict[str, Check] = field(default_factory=dict)
+    rows: tuple[Row, ...] = ()
+
+
+def judge(
+    rollouts: RolloutGroups, scheme: Scheme, level: float, seed: int = 0, *, training: Sequence[RolloutGroups] = (),
+    evaluation: Evaluation | None = None, label: str = "", policy: Policy | None = None, everything: RolloutGroups | None = None,
+) -> Findings:  # fmt: skip
+    """Check every claim that rollouts of one policy show, and its twin under ``policy`` where one is given.
+
+    Groups of at least twice G show a variance; ``everything``: groups of any policies, for the claims about single groups.
+    """
+    base = Observation(rollouts, scheme, level, seed, label, training=tuple(training), evaluation=evaluation)
+    centred = replace(base, scheme=replace(scheme, normalization="center", group_size=min(scheme.group_size, max(2, rollouts.group_size // 2))))
+    single = everything or rollouts
+    plain_groups = Observation(single, Scheme(min(scheme.group_size, single.group_size), scheme.normalization), level, seed)
+    chosen = [(name, plain_groups) for name in REWARDS]
+    if rollouts.scores is not None:
+        chosen += [(name, centred if name == "L9" else base) for name in UPDATES]
+    chosen += [(name, base) for name in RUNS] if training else []
+    chosen += [(name, base) for name in HELD_OUT] if evaluation is not None else []
+    checks = tuple(CLAIMS[name].check(observation) for name, observation in chosen)
+    beside = {} if policy is None else {name: one for name, observation in chosen if (one := _twin_check(name, policy, observation.scheme)) is not None}
+    rows = [*_numbers(base, policy), *_variances(base, policy), *_steps(base), *_evaluations(evaluation, level)]
+    return Findings(checks, beside, tuple(rows))
+
+
+def _twin_check(name: str, policy: Policy, scheme: Scheme) -> Check | None:
+    """The same claim on the process itself, by the exact engine; None where it is too large for a check."""
+    settings: dict[str, Any] = {"steps": 50, "runs": 8} if name in RUNS else {}
+    if name == "T1.stationary":
+        scheme = replace(scheme, normalization="center", eps=0.0, ddof=0)  # the one with a potential whatever the rewards
+    try:
+        return CLAIMS[name].check(
+            policy.env, policy, group_size=scheme.group_size, normalization=scheme.normalization, eps=scheme.eps, ddof=scheme.ddof, **settings
+        )
+    except CapacityError:
+        return None
+
+
+# -- numbers ------------------------------------------------------------------------------------------------------
+
+
+def _row(part: str, name: str, series: str, x: float, found: Estimate, exact: float | None = None) -> Row:
+    def shown(value: float) -> Any:
+        return value if np.isfinite(value) else ""
+
+    return {
+        "part": part, "name": name, "series": series, "x": x, "value": shown(found.value), "low": shown(found.low), "high": shown(found.high),
+        "twin": "" if exact is None else exact,
+    }  # fmt: skip
+
+
+def _numbers(base: Observation, policy: Policy | None) -> list[Row]:
+    statistics = Statistics(base.rollouts, base.scheme, base.level, base.seed)
+    exact = {} if policy is None else twin.numbers(policy.env, policy, base.scheme)
+    names = [name for name in NAMES if base.rollouts.scores is not None or name in ("objective", "silent", "gap")]
+    rows = [_row("number", name, "", 0, getattr(statistics, name), exact.get(name)) for name in names]
+    parts = zip(base.rollouts.component_names, statistics.components, strict=True)
+    return [*rows, *(_row("number", f"component {name}", "", 0, found, exact.get(f"component {name}")) for name, found in parts)]
+
+
+def _variances(base: Observation, policy: Policy | None) -> list[Row]:
+    """Variance over score energy against G, for groups cut out of those drawn."""
+    rows: list[Row] = []
+    size = 2
+    while base.rollouts.scores is not None and 2 * size <= base.rollouts.group_size:
+        for normalization in NORMALIZATIONS:
+            scheme = replace(base.scheme, normalization=normalization, group_size=size)
+            statistics = Statistics(base.rollouts, scheme, base.level, base.seed)
+            if statistics.score_energy.value > 0:
+                exact = None if policy is None else twin.variance_share(policy.env, policy, scheme)
+                rows.append(_row("variance", "V/E||s||²", normalization, size, statistics.variance.scale(1 / statistics.score_energy.value), exact))
+        total = float(sum(base.rollouts.weights))
+        rows.append(_row("variance", "V/E||s||²", "L9", size, Estimate.exact(((size - 1) / size) ** 2 * total**2 / size)))
+        size *= 2
+    return rows
+
+
+def _steps(base: Observation) -> list[Row]:
+    """Each recorded step, and the running mean of ||E g||^2."""
+    rows: list[Row] = []
+    squares: list[float] = []
+    for t, step in enumerate(base.training):
+        statistics = Statistics(step, base.scheme, base.level, base.seed)
+        for name in ("objective", "silent", "gap"):
+            rows.append(_row("step", name, "", t, getattr(statistics, name)))
+        rows += [_row("step", f"component {k}", "", t, found) for k, found in zip(step.component_names, statistics.components, strict=True)]
+        if step.scores is not None and len(step.prompt) > 1:
+            squares.append(statistics.update.value)
+            rows.append(_row("step", "update", "mean so far", t, intervals.mean(np.array(squares), base.level)))
+            rows.append(_row("step", "drift", "", t, statistics.drift))
+    return rows
+
+
+def _evaluations(evaluation: Evaluation | None, level: float) -> list[Row]:
+    """Risk of each checkpoint on the held-out prompts and its bound, all at once by a union over the class."""
+    if evaluation is None:
+        return []
+    n, prior = evaluation.losses.shape[1], evaluation.prior_probability
+    rows: list[Row] = []
+    for j, losses in enumerate(evaluation.losses):
+        empirical = float(losses.mean())
+        bound = float(pac_bayes.risk_bound(empirical, n, -np.log(prior[j]), evaluation.delta))
+        rows += [_row("evaluation", "risk", "", j, intervals.mean(losses, level)), _row("evaluation", "bound", "", j, Estimate.exact(bound))]
+    return rows
+
+
+# -- for people ---------------------------------------------------------------------------------------------------
+
+_COLOURS = {"holds": "green", "violated": "bold red", "vacuous": "yellow", "assumption_unmet": "dim", "undecided": "magenta"}
+
+
+def tables(findings: Findings) -> Group:
+    """Verdicts with the twin's, then numbers with intervals and the twin's exact ones."""
+    verdicts = Table("claim", "left", "", "right", "verdict", "evidence", *(["exact twin"] if findings.twin_checks else []), box=None, padding=(0, 1))
+    for check in findings.checks:
+        relation = RELATIONS[type(CLAIMS[check.claim_id].statement).__name__]
+        exact = [_short(findings.twin_checks.get(check.claim_id))] if findings.twin_checks else []
+        evidence = "-" if check.lhs is None else str(check.evidence)
+        verdicts.add_row(check.claim_id, number(check.lhs), relation, number(check.rhs), _word(check.verdict), evidence, *exact)
+    notes = Table(box=None, padding=(0, 1), show_header=False)
+    for check in findings.checks:
+        if check.note:
+            notes.add_row(check.claim_id, plain(check.note))
+    found = Table("number", "estimate", "low", "high", *(["exact twin"] if findings.twin_checks else []), box=None, padding=(0, 2))
+    for column in found.columns[1:]:
+        column.justify = "right"
+    for row in findings.rows:
+        if row["part"] == "number":
+            exact = [number(row["twin"] if row["twin"] != "" else None)] if findings.twin_checks else []
+            ends = (number(row[end]) if row[end] != "" else "-" for end in ("value", "low", "high"))
+            found.add_row(plain(NAMES.get(row["name"], row["name"])), *ends, *exact)
+    return Group(verdicts, "", notes, "", found)
+
+
+def _word(verdict: Verdict) -> str:
+    return f"[{_COLOURS[str(verdict)]}]{verdict}[/]"
+
+
+def _short(check: Check | None) -> str:
+    if check is None:
+        return "-"
+    sides = f" ({number(check.lhs)}, {number(check.rhs)})" if check.lhs is not None else ""
+    return f"{_word(check.verdict)}{sides}"
+
+
+def failed(checks: Iterable[Check]) -> bool:
+    """Whether a claim is violated."""
+    return any(check.verdict is Verdict.VIOLATED for check in checks)
+
+
+def save(findings: Findings, folder: Path) -> None:
+    """Write both files."""
+    content = {
+        "checks": [check.to_dict() for check in findings.checks], "twin": {name: check.to_dict() for name, check in findings.twin_checks.items()},
+    }  # fmt: skip
+    storage.write_atomically(folder / "checks.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
+    storage.write_atomically(folder / "table.csv", to_csv(list(findings.rows)))
