@@ -32,6 +32,7 @@ def number_line(
     max_steps: int = 10,
     think: bool = False,
     *,
+    max_distance: int | None = None,
     parse_failure: Sequence[Number] = PARSE_FAILURE,
     weights: Sequence[Number] | None = None,
     name: str | None = None,
@@ -41,29 +42,33 @@ def number_line(
     size >= 3 numbers; max_steps >= 1 (RL4VLM: 2 (size - 1));
     think: a latent thought, careful or hasty, before every action, which then cannot be parsed with probability
     parse_failure[thought] in [0, 1]: a uniformly random legal action is executed and format is 0;
+    max_distance: 1 to size - 1, only pairs with |start - goal| <= max_distance, their probabilities renormalised (None: all);
     weights: (3,) format, accuracy, executability, default (1/5, 3/5, 1/5).
-    Raises InputError for an argument out of range. Facts: see the module; depth 0, size (size - 1) prompts,
-    H = max_steps (twice that with thoughts).
+    Raises InputError for an argument out of range. Facts: see the module; depth 0, 2 size m - m (m + 1) prompts with
+    m = max_distance, so size (size - 1) without it; H = max_steps (twice that with thoughts).
     """
     size, max_steps = integer(size, "size", 3), integer(max_steps, "max_steps", 1)
-    pairs = _pairs(size)
+    near = size - 1 if max_distance is None else integer(max_distance, "max_distance", 1, size - 1)
+    pairs = _pairs(size, near)
     prompts = [(f"{start}to{goal}", probability) for (start, goal), probability in pairs.items()]
     task = _NumberLine(size, max_steps)
     starts = [(f"{start}to{goal}", _State(goal, start, 0, False, False)) for start, goal in pairs]
     nodes = grow(task, starts, think, parse_failure)
-    title = f"number-line-{size}{'-think' if think else ''}" if name is None else name
+    title = f"number-line-{size}{'' if max_distance is None else f'-near{near}'}{'-think' if think else ''}" if name is None else name
     components = ("format", "accuracy", "executability")
     return document(title, 0, components, FIFTHS if weights is None else weights, prompts, nodes)
 
 
-def _pairs(size: int) -> dict[tuple[int, int], Fraction]:
-    """Probability of each distinct (start, goal) pair, in order."""
+def _pairs(size: int, max_distance: int) -> dict[tuple[int, int], Fraction]:
+    """Probability of each distinct (start, goal) pair at most ``max_distance`` apart, in order."""
     total = dict.fromkeys(((s, g) for s in range(size) for g in range(size) if s != g), Fraction(0))
     for start in range(size):
         for drawn in range(size):
             goal = drawn if drawn != start else (drawn + 1) % (size - 1)
             total[start, goal] += Fraction(1, size * size)
-    return total
+    near = {pair: probability for pair, probability in total.items() if abs(pair[0] - pair[1]) <= max_distance}
+    whole = sum(near.values())
+    return {pair: probability / whole for pair, probability in near.items()}
 
 
 class _State(NamedTuple):

@@ -98,6 +98,22 @@ def test_law_with_thoughts() -> None:
         assert law(process, lambda _, a: policy[a], f"{start}to{goal}") == expected
 
 
+@pytest.mark.parametrize(("size", "near"), [(6, 1), (6, 2), (5, 3), (4, 3), (3, 1)])
+def test_only_near_pairs(size: int, near: int) -> None:
+    chosen = {(s, g): p for (s, g), p in pairs(size).items() if abs(s - g) <= near}
+    whole = sum(chosen.values())
+    env = number_line(size, max_distance=near)
+    process = read(env.to_dict())
+    assert {name: rho for name, (rho, _) in process.prompts.items()} == {f"{s}to{g}": p / whole for (s, g), p in chosen.items()}
+    assert env.n_prompts == 2 * size * near - near * (near + 1)
+    assert means(process, uniform(process))[1] == sum((p / whole * F(1, 2 ** abs(s - g)) for (s, g), p in chosen.items()), F(0))
+    if near == 1:
+        assert means(process, uniform(process))[1] == F(1, 2)
+    if near == size - 1:
+        every = number_line(size).to_dict()
+        assert {**env.to_dict(), "name": every["name"]} == every
+
+
 def test_structure() -> None:
     env = number_line()
     assert (env.n_prompts, env.max_tool_depth, env.horizon, env.n_actions) == (30, 0, 10, 2)
@@ -122,6 +138,8 @@ def test_structure() -> None:
     [
         ({"size": 2}, "size: must be at least 3, got 2"),
         ({"max_steps": 0}, "max_steps: must be at least 1"),
+        ({"max_distance": 0}, "max_distance: must be between 1 and 5, got 0"),
+        ({"max_distance": 6}, "max_distance: must be between 1 and 5, got 6"),
         ({"think": "yes"}, "think: expected True or False, got 'yes'"),
         ({"parse_failure": 0.5}, "parse_failure: expected a sequence, got 0.5"),
         ({"weights": (1,)}, "weights: 1 given for 3 components"),

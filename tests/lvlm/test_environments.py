@@ -1,0 +1,240 @@
+"""Environments against their twins: every sequence of choices played through text, in rationals; wordings; errors."""
+
+from fractions import Fraction as F
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tamdp_theory import InputError, TabularSoftmax, exact, families
+from tamdp_theory.lvlm.environments import Blackjack, Environment, ImageRepair, NumberLine
+from tamdp_theory.lvlm.environments.blackjack import RANKS, SUITS, Card, count, draw_card
+from tests.families.oracle import law, means, read
+from tests.lvlm.enumeration import episodes, played_law, uneven
+
+GENERATOR = np.random.default_rng(0)
+
+
+def tabular(environment: Environment, policy: Any) -> TabularSoftmax:
+    twin = environment.twin
+    logits = np.zeros((twin.n_nodes, twin.n_actions))
+    for x, a, name in zip(twin.pair_node, twin.pair_action, twin.action_names, strict=True):
+        logits[x, a] = np.log(float(policy(twin.node_ids[x], name)))
+    return TabularSoftmax(twin, logits)
+
+
+# -- exact agreement ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [NumberLine(4, 4), NumberLine(6, 3, thoughts=False), NumberLine(5, 4, 2), NumberLine(6, 1, 1, weights=(1, 2, 3)), NumberLine(3, 5)],
+    ids=lambda e: f"{e.name}-{e.max_steps}",
+)
+def test_number_line_is_its_twin(environment: NumberLine) -> None:
+    process = read(environment.twin.to_dict())
+    policy = uneven(process)
+    laws = [played_law(environment, process, policy, prompt) for prompt in range(environment.twin.n_prompts)]
+    assert laws == [law(process, policy, name) for name in environment.twin.prompt_names]
+    values = exact.values(environment.twin, tabular(environment, policy)).per_prompt
+    expected = [[float(sum(p * rewards[k] for rewards, p in table.items())) for k in range(3)] for table in laws]
+    np.testing.assert_allclose(values, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "environment", [ImageRepair(16, 1, pixels=32), ImageRepair(5, 2, pixels=32), ImageRepair(3, 0), ImageRepair(1, 3, pixels=36)], ids=lambda e: e.name
+)
+def test_image_repair_is_its_twin(environment: ImageRepair) -> None:
+    process = read(environment.twin.to_dict())
+    policy = uneven(process)
+    laws = [played_law(environment, process, policy, prompt) for prompt in range(environment.twin.n_prompts)]
+    assert laws == [law(process, policy, name) for name in environment.twin.prompt_names]
+    values = exact.values(environment.twin, tabular(environment, policy)).per_prompt
+    expected = [[float(sum(p * rewards[k] for rewards, p in table.items())) for k in range(4)] for table in laws]
+    np.testing.assert_allclose(values, expected, atol=1e-12)
+
+
+def cards(n: int) -> list[tuple[int, F]]:
+    """One card for each number of points; which of the pairs that make the first hand, and the suits, say nothing."""
+    if n == 52:
+        return [(4 * rank, F(4 if rank == 9 else 1, 13)) for rank in range(10)]
+    return [(0, F(1, 2)), (1, F(1, 2))] if n == 2 else [(0, F(1))]
+
+
+@pytest.mark.parametrize(
+    ("dealer", "hand", "free_at"),
+    [
+        (10, (19, False), "every node"), (8, (20, False), "every node"), (10, (16, False), "the start"), (10, (20, True), "the start"),
+        (1, (18, False), "no node"),
+    ],
+)  # fmt: skip
+def test_blackjack_is_its_twin(dealer: int, hand: tuple[int, bool], free_at: str) -> None:
+    """Every card that can come. Where that would take too long, the policy stands but for the nodes where it is free."""
+    environment = Blackjack([dealer], [hand])
+    process = read(environment.twin.to_dict())
+    free = uneven(process)
+    start = environment.twin.prompt_names[0]
+
+    def policy(node: str, action: str) -> F:
+        return free(node, action) if free_at == "every node" or (free_at == "the start" and node == start) else F(action == "stand")
+
+    assert played_law(environment, process, policy, 0, cards) == law(process, policy, start)
+
+
+def test_first_cards() -> None:
+    """Both cards and the open card are those of the prompt, and every pair that makes the hand comes up, with all suits."""
+    environment = Blackjack([1, 10], [(12, False), (12, True), (17, True)])
+    generator = np.random.default_rng(1)
+    for prompt, name in enumerate(environment.twin.prompt_names):
+        total, soft, up = int(name[4:6]), name.startswith("soft"), name[7:]
+        seen, suits = set(), set()
+        for _ in range(600):
+            episode = environment.start(prompt, generator)
+            assert episode.node == name
+            ranks = [card.rank for card in episode.hand]
+            values = [min("A23456789".find(rank) + 1 or 10, 10) for rank in ranks]
+            assert ("A" in ranks) == soft and sum(values) + 10 * soft == total
+            assert (episode.dealer[0].rank == "A") if up == "A" else episode.dealer[0].rank in ("10", "J", "Q", "K")
+            seen.add(tuple(ranks))
+            suits.update(card.suit for card in episode.hand)
+        possible = {(a, b) for a in RANKS for b in RANKS if count([Card(a, ""), Card(b, "")]) == (total, soft)}
+        assert seen == possible and suits == set(SUITS)
+
+
+def test_a_deck() -> None:
+    deck = {draw_card(Fixed(place)) for place in range(52)}  # type: ignore[arg-type]
+    assert len(deck) == 52 and {(c.rank, c.suit) for c in deck} == {(r, s) for r in RANKS for s in SUITS}
+    assert sorted(card.points for card in deck) == sorted([*range(1, 10), 10, 10, 10, 10] * 4)
+    assert count([Card("A", ""), Card("A", "")]) == (12, True) and count([Card("A", ""), Card("K", ""), Card("5", "")]) == (16, False)
+
+
+class Fixed:
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+    def integers(self, n: int) -> int:
+        assert n == 52
+        return self.value
+
+
+@pytest.mark.parametrize(
+    ("environment", "process"),
+    [(NumberLine(4, 3), families.number_line(4, 3)), (Blackjack([10], [(19, True)]), families.blackjack([10], [(19, True)]))], ids=["line", "cards"],
+)  # fmt: skip
+def test_unparsed_is_a_random_legal_action(environment: Environment, process: Any) -> None:
+    """A policy that never says anything has the accuracy of the uniformly random one, and no format."""
+    twin, plain = read(environment.twin.to_dict()), read(process.to_dict())
+    silent = means(twin, lambda _, action: F(action == "unparsed"))
+    uniform = means(plain, lambda node, _: F(1, len(plain.actions[node])))
+    assert tuple(silent) == (0, *uniform[1:])
+    spoken = means(twin, lambda _, action: F(action != "unparsed", 2))
+    assert tuple(spoken) == tuple(uniform) and spoken[0] == 1
+
+
+def test_known_numbers() -> None:
+    line, cards_twin = NumberLine(6, 10), Blackjack()
+    silent = {"-1": F(0), "+1": F(0), "unparsed": F(1)}
+    assert means(read(line.twin.to_dict()), lambda _, action: silent[action])[1] == F(163, 576)
+    uniform = exact.values(cards_twin.twin, TabularSoftmax(cards_twin.twin))
+    assert round(uniform.components[1], 6) == 0.302052
+    assert {len(c) for c in (line.twin.component_names, cards_twin.twin.component_names)} == {3}
+    assert line.twin.exact_weights == (F(1, 5), F(3, 5), F(1, 5)) and sum(ImageRepair().twin.exact_weights) == 1
+
+
+def test_structure_of_the_repair() -> None:
+    environment = ImageRepair(144, 2, pixels=32)
+    process = read(environment.twin.to_dict())
+    assert environment.twin.n_prompts == 144 == len({(q.colour, q.form, q.picture) for q in environment.questions})
+    assert environment.twin.max_tool_depth == 2 and environment.twin.horizon == 3
+    for (node, action), kind in process.kinds.items():
+        called = action.startswith(("rotate", "brighten", "crop", "bad_call"))
+        assert kind == ("tool" if called else "answer")
+        assert called <= (process.depth[node] < 2) and (action != "late_call" or process.depth[node] == 2)
+    start = "red-triangle-turn180-dark-wide"
+    assert process.actions[start]["red triangle"] == [(1, (1, 1, 1, 1))]
+    assert process.actions[start]["red square"] == process.actions[start]["blue triangle"] == [(1, (1, 0, F(1, 2), 1))]
+    assert process.actions[start]["blue square"] == [(1, (1, 0, 0, 1))] and process.actions[start]["untagged"] == [(1, (0, 0, 0, 1))]
+    assert process.actions[start]["bad_call"] == [(1, f"{start}/calls1/turn180-dark-wide/failed")]
+    assert process.actions[f"{start}/calls1/turn180-dark-wide/failed"]["red triangle"] == [(1, (1, 1, 1, 0))]
+    assert process.actions[start]["crop"] == [(1, f"{start}/calls1/turn180-dark")] and process.actions[start]["crop_corner"] == [(1, f"{start}/calls1/spoiled")]
+
+
+# -- wordings and messages -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        NumberLine(6, 3), Blackjack([10], [(12, False), (13, True)]), ImageRepair(8, 2, pixels=32), NumberLine(6, 1, 1, thoughts=False),
+        Blackjack([2], [(4, False)], thoughts=False),
+    ],
+)  # fmt: skip
+def test_wordings(environment: Environment) -> None:
+    """Every wording of every action is taken for it, at some node where it is legal; most actions have several."""
+    process = read(environment.twin.to_dict())
+    found: dict[str, set[str]] = {}
+    generator = np.random.default_rng(2)
+    for action in {action for actions in process.actions.values() for action in actions}:
+        for _ in range(120):
+            text = environment.phrase(action, generator)
+            episode: Any = environment.start(0, generator)
+            while action not in process.actions[episode.node]:
+                episode.act(environment.phrase("bad_call", generator))
+            episode.act(text)
+            assert episode.decisions[-1].action == action
+            found.setdefault(action, set()).add(text)
+    assert all(len(texts) > 1 for action, texts in found.items()) or not getattr(environment, "thoughts", True)
+    with pytest.raises(InputError, match="no such action 'fly'"):
+        environment.phrase("fly", generator)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: NumberLine(2), "size: must be at least 3"),
+        (lambda: NumberLine(6, 0), "max_steps: must be at least 1"),
+        (lambda: NumberLine(6, 1, 6), "max_distance: must be between 1 and 5"),
+        (lambda: NumberLine(pixels=16), "pixels: must be between 32 and 1024"),
+        (lambda: NumberLine(thoughts=1), "thoughts: expected True or False"),
+        (lambda: NumberLine(weights=(1,)), "weights: 1 given for 3"),
+        (lambda: Blackjack([11]), "dealer_cards[0]: must be between 1 and 10"),
+        (lambda: Blackjack(pixels=2000), "pixels: must be between"),
+        (lambda: ImageRepair(0), "prompts: must be between 1 and 144"),
+        (lambda: ImageRepair(145), "prompts: must be between 1 and 144"),
+        (lambda: ImageRepair(8, -1), "max_tool_depth: must be at least 0"),
+        (lambda: ImageRepair(pixels=34), "pixels: must be a multiple of 4"),
+        (lambda: ImageRepair(pixels=1024), "pixels: must be between 32 and 512"),
+        (lambda: ImageRepair(result_role="system"), "result_role: expected 'tool' or 'user'"),
+        (lambda: ImageRepair(weights=(1, 1, 1)), "weights: 3 given for 4"),
+        (lambda: NumberLine(6).start(30, GENERATOR), "prompt: must be between 0 and 29, got 30"),
+        (lambda: Blackjack([2], [(4, False)]).start(1, GENERATOR), "prompt: must be between 0 and 0"),
+        (lambda: ImageRepair(8).start(-1, GENERATOR), "prompt: must be between 0 and 7"),
+        (lambda: NumberLine(6).start(0, GENERATOR).rewards, "rewards: the episode has not ended"),
+    ],
+)
+def test_messages(make: Any, message: str) -> None:
+    with pytest.raises(InputError) as error:
+        make()
+    assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize("environment", [NumberLine(6, 1), ImageRepair(1, 0)], ids=lambda e: e.name)
+def test_nothing_after_the_end(environment: Environment) -> None:
+    episode: Any = environment.start(0, np.random.default_rng(0))
+    episode.act("x")
+    assert episode.done and len(episode.decisions) == 1
+    rewards = episode.rewards
+    for act in [lambda: episode.act("x"), *([lambda: episode.rotate(90), lambda: episode.refuse("x")] if isinstance(environment, ImageRepair) else [])]:
+        with pytest.raises(InputError, match="has ended"):
+            act()
+    assert len(episode.decisions) == 1 and episode.rewards == rewards
+
+
+def test_every_episode_of_the_enumeration_is_a_distinct_one() -> None:
+    """The enumeration itself: probabilities sum to one, and every path of the twin was played."""
+    environment = NumberLine(4, 3)
+    process = read(environment.twin.to_dict())
+    played = list(episodes(environment, process, uneven(process), 0, lambda n: [(i, F(1, n)) for i in range(n)]))
+    assert sum(p for p, _ in played) == 1 and all(p > 0 for p, _ in played)
+    own = {node for node in process.actions if node.split("/")[0] == environment.twin.prompt_names[0]}
+    assert {d.node for _, episode in played for d in episode.decisions} == own
