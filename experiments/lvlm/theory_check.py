@@ -43,14 +43,14 @@ class TheoryCheck:
     out: folder for results (records, checks.json, table.csv), also what a resumed run goes on from. level: confidence of each verdict; delta:
     probability with which the PAC-Bayes bound may fail. scored: per-completion gradients too, on every ``scores_every``-th step and on
     evaluations; without them only what rewards show. projection: dimension of the random projection of gradients, None for none;
-    batch_size: completions per backward pass; seed: of projection and bootstrap.
+    batch_size: completions per backward pass; seed: of projection and bootstrap; announce: print and save the verdicts when training ends.
     """
 
     def __init__(
         self, out: str | Path = "results/lvlm", *, level: float = 0.99, delta: float = 0.05, scored: bool = True, scores_every: int = 1,
-        projection: int | None = 2048, batch_size: int = 16, seed: int = 0,
+        projection: int | None = 2048, batch_size: int = 16, seed: int = 0, announce: bool = True,
     ) -> None:  # fmt: skip
-        self.out, self.level, self.delta, self.seed = Path(out), level, delta, seed
+        self.out, self.level, self.delta, self.seed, self._announce = Path(out), level, delta, seed, announce
         self._scored, self._every, self._batch_size = scored, scores_every, batch_size
         self._projection = None if projection is None else Projection(projection, seed)
         self._recorder: Recorder | None = None
@@ -94,10 +94,10 @@ class TheoryCheck:
         )  # fmt: skip
         where = f"step {recorder.steps[-1]}" if last is None else f"evaluation at step {recorder.evaluations[-1].step}"
         return verdicts.judge(
-            fixed, scheme, self.level, self.seed, training=training, evaluation=self._evaluation(), label=where, everything=everything
+            fixed, scheme, self.level, self.seed, training=training, evaluation=self.evaluation(), label=where, everything=everything
         )
 
-    def _evaluation(self) -> Evaluation | None:
+    def evaluation(self) -> Evaluation | None:
         """Losses of the run's checkpoints on the prompts that all of its evaluations have."""
         events = self.recorder.evaluations
         if not events or any(len(event.prompt) != len(events[0].prompt) or (event.prompt != events[0].prompt).any() for event in events):
@@ -114,7 +114,7 @@ class TheoryCheck:
         return numbers
 
     def _finish(self) -> None:
-        if self.recorder.steps:
+        if self._announce and self.recorder.steps:
             findings = self.report()
             verdicts.save(findings, self.out)
             console().print(verdicts.tables(findings))

@@ -1,0 +1,179 @@
+"""Groups of rollouts from the completions that TRL logs (``log_completions=True``), without the run that wrote them.
+
+TRL writes completions/completions_SSSSS.parquet at every log: columns step, prompt, completion, one per reward function, extra columns,
+advantage; G consecutive rows are a group. What to know about these files:
+
+- step is the number of optimizer steps made when the file was written, so with ``logging_steps=1`` its rollouts are those of step - 1.
+- A file has the latest generation batch only, whatever ``logging_steps``; where a batch serves several steps, consecutive files have the same
+  rows (``repeated``): count them once.
+- An evaluation at the same step replaces the file by one whose rows are, in part or whole, the evaluation's.
+- Rewards are the trainer's float32 numbers. Images are not in the file, so prompts with the same text count as one.
+- Weights are not in the file either: TRL's default is 1 for every reward.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tamdp_theory.errors import InputError, quote
+from tamdp_theory.model import Floats
+from tamdp_theory.numbers import exact
+from tamdp_theory.sources import RolloutGroups
+
+ZERO_SUM = 1e-3  # of a group's advantages in float32, relative to its size
+NEAR = 0.25  # of the group's sum of squared advantages to G - 1; another group size is off by 1/2 or more
+
+
+@dataclass(frozen=True, eq=False)
+class LoggedStep:
+    """One file. step: as logged; groups: n groups of G, no scores; advantages (n, G): the trainer's; repeated: same rows as the file before."""
+
+    path: Path
+    step: int
+    groups: RolloutGroups
+    advantages: Floats
+    repeated: bool
+
+
+def read_completions(
+    paths: str | Path | Iterable[str | Path],
+    group_size: int | None = None,
+    components: Sequence[str] | None = None,
+    weights: Sequence[Any] | None = None,
+) -> list[LoggedStep]:
+    """Read files, or all completions_*.parquet of folders, in order of their names within a folder.
+
+    group_size: G; None reads it off advantages that were standardised by group, whose squares sum to G - 1 in every group that is not
+    silent. components: reward columns, by default every numeric column between completion and advantage; weights: (K,) numbers, default 1 each.
+    Raises InputError, one line naming the file: missing, not parquet, cut off, empty, without the columns, rewards missing or outside
+    [0, 1], rows that are no whole groups, a group size that the advantages do not tell.
+    """
+    if group_size is not None and (isinstance(group_size, bool) or not isinstance(group_size, int) or group_size < 2):
+        raise InputError(f"group_size: must be an integer of at least 2, got {group_size!r}")
+    tables = [_Table.read(path, components) for path in _files(paths)]
+    names = tables[0].components
+    for table in tables:
+        if table.components != names:
+            raise InputError(f"{table.path}: reward columns {', '.join(table.components)}, elsewhere {', '.join(names)}; name them in components")
+    shares = tuple(exact(w, f"weights[{k}]") for k, w in enumerate([1] * len(names) if weights is None else weights))
+    if len(shares) != len(names):
+        raise InputError(f"weights: {len(shares)} given for {len(names)} reward columns ({', '.join(names)})")
+    size = _group_size(tables) if group_size is None else group_size
+    found: list[LoggedStep] = []
+    for previous, table in zip([None, *tables], tables, strict=False):
+        repeated = previous is not None and table.content == previous.content
+        found.append(table.grouped(size, shares, repeated))
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """A file's columns: prompt (rows,) digests, rewards (rows, K), advantages (rows,)."""
+
+    path: Path
+    step: int
+    prompt: Any
+    rewards: Floats
+    advantages: Floats
+    components: tuple[str, ...]
+    content: str
+
+    @classmethod
+    def read(cls, path: Path, components: Sequence[str] | None) -> "_Table":
+        try:
+            table = pq.ParquetFile(path).read()
+        except (OSError, pa.ArrowException, ValueError) as error:
+            line = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise InputError(f"{path}: not a readable parquet file ({line}); point at TRL's completions_*.parquet") from error
+        columns = table.column_names
+        missing = [name for name in ("step", "prompt", "completion", "advantage") if name not in columns]
+        if missing or len(set(columns)) < len(columns):
+            raise InputError(f"{path}: no column {', '.join(missing) or '(a name occurs twice)'}; this is not a completions file of TRL's GRPOTrainer")
+        if not table.num_rows:
+            raise InputError(f"{path}: no rows; nothing was generated before this log")
+        between = columns[columns.index("completion") + 1 : columns.index("advantage")]
+        names = [name for name in between if _numeric(table.schema.field(name).type)] if components is None else list(components)
+        if not names or len(set(names)) < len(names):
+            raise InputError(f"{path}: no reward columns, or one named twice; columns are {', '.join(columns)}; name the rewards in components")
+        for name in names:
+            if name not in columns or not _numeric(table.schema.field(name).type):
+                raise InputError(f"{path}: no numeric column {quote(name)}; columns are {', '.join(columns)}")
+        rewards = np.stack([_floats(path, table, name) for name in names], axis=1)
+        if rewards.min() < 0 or rewards.max() > 1:
+            name = names[int(np.argmax((rewards.min(axis=0) < 0) | (rewards.max(axis=0) > 1)))]
+            raise InputError(f"{path}: column {quote(name)} is not in [0, 1]; name the reward columns in components, or log rescaled rewards")
+        steps = _floats(path, table, "step")
+        if (steps != steps[0]).any() or steps[0] != int(steps[0]):
+            raise InputError(f"{path}: column 'step' must be one integer, got {steps.min():g} to {steps.max():g}")
+        prompts, completions = (table.column(name).to_pylist() for name in ("prompt", "completion"))
+        advantages = _floats(path, table, "advantage")
+        content = hashlib.blake2b(repr((prompts, completions, rewards.tolist(), advantages.tolist())).encode("utf-8", "surrogatepass")).hexdigest()
+        digests = [int.from_bytes(hashlib.blake2b(repr(p).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") >> 1 for p in prompts]
+        return cls(path, int(steps[0]), np.array(digests, dtype=np.int64), rewards, advantages, tuple(names), content)
+
+    def fits(self, size: int) -> bool:
+        """Whether blocks of ``size`` rows share prompts and their advantages sum to zero."""
+        if len(self.rewards) % size:
+            return False
+        prompt, advantages = self.prompt.reshape(-1, size), self.advantages.reshape(-1, size)
+        return bool((prompt == prompt[:, :1]).all() and (abs(advantages.sum(axis=1)) <= ZERO_SUM * size).all())
+
+    def grouped(self, size: int, weights: tuple[Fraction, ...], repeated: bool) -> LoggedStep:
+        rows = len(self.rewards)
+        if rows % size:
+            raise InputError(f"{self.path}: {rows} rows are no whole groups of {size}; rows of an evaluation may be among them")
+        prompt = self.prompt.reshape(-1, size)
+        if (prompt != prompt[:, :1]).any():
+            raise InputError(f"{self.path}: {size} consecutive rows have different prompts; the group size is another, or rows of an evaluation are among them")
+        groups = RolloutGroups(self.components, weights, prompt[:, 0].copy(), self.rewards.reshape(-1, size, len(weights)))
+        return LoggedStep(self.path, self.step, groups, self.advantages.reshape(-1, size), repeated)
+
+
+def _group_size(tables: Sequence[_Table]) -> int:
+    """The only G for which all groups sum to zero and the squares of those that are not silent to G - 1."""
+    longest = max(len(table.advantages) for table in tables)
+    fitting = []
+    for size in (g for g in range(2, longest + 1) if all(table.fits(g) for table in tables)):
+        squares = np.concatenate([(table.advantages**2).reshape(-1, size).sum(axis=1) for table in tables])
+        loud = squares[squares > 1e-6]
+        if loud.size and abs(loud.mean() - (size - 1)) < NEAR:
+            fitting.append(size)
+    if len(fitting) != 1:
+        raise InputError(f"{tables[0].path}: the advantages do not tell the group size; pass group_size, the run's num_generations")
+    return fitting[0]
+
+
+def _files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
+    files: list[Path] = []
+    for path in [Path(paths)] if isinstance(paths, (str, Path)) else [Path(p) for p in paths]:
+        inside = sorted(path.glob("completions_*.parquet")) if path.is_dir() else [path]
+        if not inside:
+            raise InputError(f"{path}: no completions_*.parquet in this folder; point at OUTPUT_DIR/completions of a run with log_completions=True")
+        for file in inside:
+            if not file.is_file():
+                raise InputError(f"{file}: no such file; check the path")
+        files += inside
+    if not files:
+        raise InputError("paths: none given; name files or the folder OUTPUT_DIR/completions")
+    return files
+
+
+def _numeric(kind: Any) -> bool:
+    return bool(pa.types.is_floating(kind) or pa.types.is_integer(kind))
+
+
+def _floats(path: Path, table: Any, name: str) -> Floats:
+    if not _numeric(table.schema.field(name).type):
+        raise InputError(f"{path}: column {quote(name)} must have numbers, got {table.schema.field(name).type}")
+    values = np.array([np.nan if value is None else value for value in table.column(name).to_pylist()], dtype=np.float64)
+    if not np.isfinite(values).all():
+        row = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise InputError(f"{path}: column {quote(name)} has no number in row {row}; leave it out of components, or drop that file")
+    return values

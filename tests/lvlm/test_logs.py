@@ -1,0 +1,178 @@
+"""TRL's parquet logs: files that TRL wrote against what a recorder saw, hand-made ones against what was put in, and bad ones."""
+
+import numpy as np
+import pytest
+
+pytest.importorskip("transformers")
+pytest.importorskip("trl")
+
+import pandas as pd
+
+from tamdp_theory import grpo
+from tamdp_theory.errors import InputError
+from tamdp_theory.lvlm.logs import read_completions
+from tamdp_theory.lvlm.recording import Recorder
+from tests.lvlm.training import make, parity, rows, variety
+
+pytestmark = [pytest.mark.lvlm, pytest.mark.filterwarnings("default")]
+
+
+@pytest.mark.parametrize("more", [{}, {"group_size": 4, "scale_rewards": "none"}])
+def test_files_of_trl_have_what_the_recorder_saw(tmp_path, more):
+    trainer = make(tmp_path, log_completions=True, max_steps=3, **{k: v for k, v in more.items() if k != "group_size"})
+    recorder = Recorder().attach(trainer)
+    trainer.train()
+    logged = read_completions(tmp_path / "completions", more.get("group_size"), weights=["1/5", 0.6])
+    assert [entry.step for entry in logged] == [1, 2, 3] and not any(entry.repeated for entry in logged)
+    for entry in logged:
+        groups = recorder.groups(entry.step - 1)
+        assert (entry.groups.component_names, entry.groups.weights) == (groups.component_names, groups.weights)
+        np.testing.assert_allclose(entry.groups.rewards, groups.rewards, atol=1e-7)
+        np.testing.assert_allclose(entry.advantages, recorder.advantages(entry.step - 1), atol=1e-7)
+        assert entry.groups.scores is None
+    assert len({tuple(entry.groups.prompt) for entry in logged}) > 1
+
+
+def test_repeated_files_are_marked(tmp_path):
+    trainer = make(tmp_path, log_completions=True, max_steps=3, num_iterations=2)
+    trainer.train()
+    assert [entry.repeated for entry in read_completions(tmp_path / "completions")] == [False, True, False]
+
+
+def test_an_evaluation_takes_the_place_of_a_file(tmp_path):
+    """A trap of TRL's: with rows of two group sizes the file is refused."""
+    trainer = make(tmp_path, log_completions=True, max_steps=1, evaluation=rows(1), eval_strategy="steps", eval_steps=1, num_generations_eval=2)
+    trainer.args.per_device_eval_batch_size = 2
+    trainer.train()
+    with pytest.raises(InputError, match="different prompts; the group size is another, or rows of an evaluation are among them"):
+        read_completions(tmp_path / "completions", 4)
+
+
+def test_extra_columns_are_no_rewards_when_rewards_are_named(tmp_path):
+    def extra(completion_ids, log_extra, **_):
+        log_extra("length", [len(ids) for ids in completion_ids])
+        log_extra("note", ["a"] * len(completion_ids))
+        return parity(completion_ids)
+
+    trainer = make(tmp_path, [variety, extra], log_completions=True, max_steps=1)
+    trainer.train()
+    (entry,) = read_completions(tmp_path / "completions", components=["extra", "variety"], weights=[3, 1])
+    assert entry.groups.component_names == ("extra", "variety")
+    table = pd.read_parquet(entry.path)
+    assert {"length", "note"} <= set(table.columns)
+    np.testing.assert_array_equal(entry.groups.rewards.reshape(-1, 2), table[["extra", "variety"]])
+    with pytest.raises(InputError, match="column 'length' is not in"):
+        read_completions(tmp_path / "completions")
+    with pytest.raises(InputError, match="no numeric column 'note'"):
+        read_completions(tmp_path / "completions", components=["note"])
+
+
+def table(groups=6, size=4, seed=0, step=7, normalization="sum_then_normalize", same_prompt=False, **columns):
+    generator = np.random.default_rng(seed)
+    rewards = generator.integers(0, 2, size=(groups, size, 2)).astype(float)
+    prompts = [f"q{0 if same_prompt else i}" for i in range(groups) for _ in range(size)]
+    made = {
+        "step": [step] * groups * size, "prompt": prompts, "completion": [f"c{i}" for i in range(groups * size)],
+        "format": rewards[..., 0].ravel(), "accuracy": rewards[..., 1].ravel(),
+        "advantage": grpo.advantages(rewards, [1, 1], normalization, 1e-4, 1).ravel(),
+    }  # fmt: skip
+    return pd.DataFrame(made | columns), rewards
+
+
+def write(frame, path):
+    frame.to_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize("same_prompt", [False, True])
+@pytest.mark.parametrize("size", [2, 3, 4, 6, 8, 16])
+def test_group_size_is_read_off_the_advantages(tmp_path, size, same_prompt):
+    for seed in range(20):
+        frame, rewards = table(size=size, groups=12, seed=seed, same_prompt=same_prompt)
+        (entry,) = read_completions(write(frame, tmp_path / "completions_00007.parquet"))
+        assert entry.groups.group_size == size and entry.step == 7
+        np.testing.assert_array_equal(entry.groups.rewards, rewards)
+        np.testing.assert_array_equal(entry.advantages, frame["advantage"].to_numpy().reshape(12, size))
+        assert len(set(entry.groups.prompt)) == (1 if same_prompt else 12)
+
+
+def test_group_size_is_asked_for_where_nothing_tells_it(tmp_path):
+    silent, _ = table(advantage=[0.0] * 24)
+    centred, rewards = table(normalization="center")
+    batch, _ = table()
+    batch["advantage"] = centred["advantage"] / centred["advantage"].std()
+    for frame in (silent, centred, batch):
+        path = write(frame, tmp_path / "completions_00001.parquet")
+        with pytest.raises(InputError, match="do not tell the group size; pass group_size"):
+            read_completions(path)
+        (entry,) = read_completions(path, 4)
+        assert entry.groups.rewards.shape == rewards.shape
+
+
+def without(name):
+    return table()[0].drop(columns=name)
+
+
+def changed(name, row, value):
+    frame = table()[0]
+    frame[name] = frame[name].astype(object if isinstance(value, str) else float)
+    frame.loc[row, name] = value
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("frame", "arguments", "message"),
+    [
+        (without("advantage"), {}, "no column advantage"),
+        (without("prompt"), {}, "no column prompt"),
+        (without(["format", "accuracy"]), {}, "no reward columns"),
+        (table()[0].iloc[:0], {}, "no rows"),
+        (table()[0].iloc[:23], {"group_size": 4}, "23 rows are no whole groups of 4"),
+        (table()[0], {"group_size": 3}, "3 consecutive rows have different prompts"),
+        (table()[0], {"group_size": 1}, "group_size: must be an integer of at least 2"),
+        (table()[0], {"weights": [1]}, "weights: 1 given for 2 reward columns"),
+        (table()[0], {"weights": [1, float("nan")]}, r"weights\[1\]"),
+        (table()[0], {"weights": [0, 0]}, "weights: must not be negative"),
+        (table()[0], {"components": []}, "no reward columns"),
+        (table()[0], {"components": ["format", "format"]}, "one named twice"),
+        (table()[0], {"components": ["speed"]}, "no numeric column 'speed'"),
+        (changed("accuracy", 5, np.nan), {}, "column 'accuracy' has no number in row 5"),
+        (changed("advantage", 3, np.inf), {}, "column 'advantage' has no number in row 3"),
+        (changed("accuracy", 5, 1.5), {}, r"column 'accuracy' is not in \[0, 1\]"),
+        (changed("format", 0, -0.5), {}, r"column 'format' is not in \[0, 1\]"),
+        (changed("step", 2, 9.0), {}, "column 'step' must be one integer, got 7 to 9"),
+        (table(advantage=["x"] * 24)[0], {}, "column 'advantage' must have numbers"),
+    ],
+)
+def test_bad_tables(tmp_path, frame, arguments, message):
+    path = write(frame, tmp_path / "completions_00007.parquet")
+    with pytest.raises(InputError, match=message) as caught:
+        read_completions(path, **arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_bad_files(tmp_path):
+    good = write(table()[0], tmp_path / "good.parquet")
+    cut, text, empty, other = (tmp_path / name for name in ("cut.parquet", "text.parquet", "empty.parquet", "other.parquet"))
+    cut.write_bytes(good.read_bytes()[:-100])
+    text.write_text("step,prompt\n")
+    empty.write_bytes(b"")
+    for path in (cut, text, empty):
+        with pytest.raises(InputError, match=rf"{path.name}: not a readable parquet file") as caught:
+            read_completions(path)
+        assert "\n" not in str(caught.value)
+    middle = bytearray(good.read_bytes())
+    middle[4:200] = bytes(196)
+    cut.write_bytes(bytes(middle))
+    with pytest.raises(InputError, match=r"cut\.parquet: not a readable"):
+        read_completions(cut)
+    with pytest.raises(InputError, match="missing: no such file"):
+        read_completions(tmp_path / "missing")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match=r"folder: no completions_\*\.parquet"):
+        read_completions(tmp_path / "folder")
+    with pytest.raises(InputError, match="paths: none given"):
+        read_completions([])
+    write(table()[0].rename(columns={"format": "shape"}), other)
+    with pytest.raises(InputError, match=r"other\.parquet: reward columns shape, accuracy, elsewhere format, accuracy"):
+        read_completions([good, other])
