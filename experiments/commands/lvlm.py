@@ -114,7 +114,7 @@ class Demo:
     """Steps of the supervised warm start; default: the demo's own."""
     group_size: int = 8
     """G."""
-    prompts_per_step: int = 8
+    prompts_per_step: int = 4
     """Prompts in each step."""
     held_out: int = 128
     """Held-out prompts for the PAC-Bayes bound."""

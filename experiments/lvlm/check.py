@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from experiments.console import console, plain
 from experiments.lvlm import twin, verdicts
+from experiments.lvlm.quiet import quiet
 from tamdp_theory import InputError, storage
 from tamdp_theory.exact import Scheme
 from tamdp_theory.lvlm import loading
@@ -35,18 +36,20 @@ def run(options: Any) -> int:
     storage.check_writable(options.out)
     if options.lora_rank < 0 or options.projection < 0:
         raise InputError("lora-rank, projection: must not be negative")
-    loaded = loading.load(options.model, options.device, options.dtype)
-    if options.adapter is not None:
-        loaded = loading.with_adapter(loaded, options.adapter)
-    elif options.lora_rank:
-        loaded = loading.with_lora(loaded, options.lora_rank, options.seed)
+    if options.groups < 1:
+        raise InputError(f"groups: must be at least 1, got {options.groups}")
     scored = options.adapter is not None or options.lora_rank > 0
-    settings = Settings(
-        options.max_new_tokens, options.temperature, options.batch_size, scored,
-        Projection(options.projection, options.seed) if scored and options.projection else None,
-    )  # fmt: skip
-    played = play(loaded, environment(options.env, str(loaded.processor.chat_template)), settings, 2 * options.group_size, options.groups, options.seed)
-    findings = report(played, scheme, options.level, options.seed, environment(options.env).twin, options.out)
+    projection = Projection(options.projection, options.seed) if scored and options.projection else None
+    settings = Settings(options.max_new_tokens, options.temperature, options.batch_size, scored, projection)
+    with quiet():
+        loaded = loading.load(options.model, options.device, options.dtype)
+        if options.adapter is not None:
+            loaded = loading.with_adapter(loaded, options.adapter)
+        elif options.lora_rank:
+            loaded = loading.with_lora(loaded, options.lora_rank, options.seed)
+        task = environment(options.env, str(loaded.processor.chat_template))
+        played = play(loaded, task, settings, 2 * options.group_size, options.groups, options.seed)
+    findings = report(played, scheme, options.level, options.seed, task.twin, options.out)
     return int(verdicts.failed(findings.checks))
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from experiments.console import console, plain
 from experiments.lvlm import check, verdicts
+from experiments.lvlm.quiet import one_bar, quiet
 from experiments.lvlm.theory_check import TheoryCheck
 from figures import lvlm as figure
 from tamdp_theory import InputError, storage
@@ -28,9 +29,10 @@ from tamdp_theory.lvlm.tasks import dataset, reward_functions, reward_weights
 from tamdp_theory.lvlm.warm_start import WarmStart, imperfect_policy, warm_start
 
 PIXELS, MAX_NEW_TOKENS, RANK, PROJECTION = 64, 16, 8, 2048
-LEARNING_RATE = 1e-3
-TEACHER = {"right": 0.6, "errors": {"unparsed": 0.15}}
-CHECKED = 48  # groups of the check at the end
+LEARNING_RATE = 3e-4
+TEACHER = {"right": 0.8, "errors": {"unparsed": 0.1}}
+SCORES_EVERY = 3  # steps: a gradient for every completion costs as much as the step itself
+CHECKED = 24  # groups of the check at the end
 
 
 def run(options: Any) -> int:
@@ -42,6 +44,11 @@ def run(options: Any) -> int:
     storage.check_writable(out)
     _same_run(out / "demo.json", options)
     task = NumberLine(max_steps=1, max_distance=1, thoughts=False, pixels=PIXELS)
+    with quiet():
+        return _run(options, task, out, state)
+
+
+def _run(options: Any, task: NumberLine, out: Path, state: Any) -> int:
     if state.is_main_process:
         _model(options, task, out)
     state.wait_for_everyone()
@@ -110,13 +117,14 @@ def _train(options: Any, task: NumberLine, out: Path) -> TheoryCheck:
 
     folder, size, prompts = out / "run", options.group_size, options.prompts_per_step
     every = max(1, options.steps // 4)
+    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     loaded = loading.load(out / "model")
     cpu = loaded.device.type == "cpu"
     arguments = GRPOConfig(
-        output_dir=str(folder), max_steps=options.steps, num_generations=size, per_device_train_batch_size=size * prompts, num_generations_eval=size,
+        output_dir=str(folder), max_steps=options.steps, num_generations=size, per_device_train_batch_size=size * prompts, num_generations_eval=2,
         per_device_eval_batch_size=size * prompts, max_completion_length=MAX_NEW_TOKENS, learning_rate=LEARNING_RATE, lr_scheduler_type="constant",
         reward_weights=reward_weights(task), beta=0.0, logging_steps=1, save_steps=every, save_total_limit=2, eval_strategy="steps", eval_steps=every,
-        eval_on_start=True, log_completions=False, seed=options.seed, report_to="none", use_cpu=cpu, bf16=False, gradient_checkpointing=False,
+        eval_on_start=last is None, log_completions=False, seed=options.seed, report_to="none", use_cpu=cpu, bf16=False, gradient_checkpointing=False,
         dataloader_pin_memory=False, **({"use_vllm": True, "vllm_mode": "server"} if options.vllm else {}),
     )  # fmt: skip
     rows = [dataset(task, count, np.random.default_rng([options.seed, place])) for place, count in ((2, options.steps * prompts), (3, options.held_out))]
@@ -124,10 +132,13 @@ def _train(options: Any, task: NumberLine, out: Path) -> TheoryCheck:
     trainer = GRPOTrainer(
         loaded.model, reward_functions(task), arguments, rows[0], rows[1], processing_class=loaded.processor, peft_config=lora
     )
-    watched = TheoryCheck(out, projection=PROJECTION, batch_size=size, seed=options.seed, announce=False).attach(trainer)
+    one_bar(trainer, "GRPO")
+    watched = TheoryCheck(
+        out, scores_every=SCORES_EVERY, score_evaluations=False, projection=PROJECTION, batch_size=size, seed=options.seed, announce=False
+    ).attach(trainer)
     if not (folder / "adapter" / "adapter_model.safetensors").exists():
         _say(f"GRPO by TRL: {options.steps} steps of {prompts} prompts and {size} completions, LoRA of rank {RANK}, held-out prompts every {every} steps")
-        trainer.train(resume_from_checkpoint=get_last_checkpoint(str(folder)) if folder.is_dir() else None)
+        trainer.train(resume_from_checkpoint=last)
         trainer.save_model(str(folder / "adapter"))
     return watched
 

@@ -41,17 +41,17 @@ class TheoryCheck:
     """Records a training run and judges it.
 
     out: folder for results (records, checks.json, table.csv), also what a resumed run goes on from. level: confidence of each verdict; delta:
-    probability with which the PAC-Bayes bound may fail. scored: per-completion gradients too, on every ``scores_every``-th step and on
-    evaluations; without them only what rewards show. projection: dimension of the random projection of gradients, None for none;
+    probability with which the PAC-Bayes bound may fail. scored: per-completion gradients too, on every ``scores_every``-th step and, if
+    ``score_evaluations``, on evaluations; without them only what rewards show. projection: dimension of the random projection of gradients, None for none;
     batch_size: completions per backward pass; seed: of projection and bootstrap; announce: print and save the verdicts when training ends.
     """
 
     def __init__(
         self, out: str | Path = "results/lvlm", *, level: float = 0.99, delta: float = 0.05, scored: bool = True, scores_every: int = 1,
-        projection: int | None = 2048, batch_size: int = 16, seed: int = 0, announce: bool = True,
+        score_evaluations: bool = True, projection: int | None = 2048, batch_size: int = 16, seed: int = 0, announce: bool = True,
     ) -> None:  # fmt: skip
         self.out, self.level, self.delta, self.seed, self._announce = Path(out), level, delta, seed, announce
-        self._scored, self._every, self._batch_size = scored, scores_every, batch_size
+        self._scored, self._every, self._score_evaluations, self._batch_size = scored, scores_every, scored and score_evaluations, batch_size
         self._projection = None if projection is None else Projection(projection, seed)
         self._recorder: Recorder | None = None
         self.scheme = Scheme(2, "center")
@@ -67,7 +67,7 @@ class TheoryCheck:
                 scores, temperature=trainer.args.temperature, suppressed=suppressed, batch_size=self._batch_size, projection=self._projection
             )
         self._recorder = Recorder(
-            score=score, scores_every=self._every, score_evaluations=score is not None, on_step=self._log, folder=self.out / "records"
+            score=score, scores_every=self._every, score_evaluations=self._score_evaluations, on_step=self._log, folder=self.out / "records"
         ).attach(trainer)
         trainer.add_callback(_AtTheEnd(self))
         return self
@@ -85,7 +85,7 @@ class TheoryCheck:
         if not recorder.steps:
             raise InputError("theory check: no step was recorded; train first")
         training = [recorder.groups(step) for step in recorder.steps]
-        last = recorder.evaluations[-1].groups if recorder.evaluations else None
+        last = recorder.evaluated()
         fixed = training[-1] if last is None else last
         scheme = replace(self.scheme, group_size=min(self.scheme.group_size, fixed.group_size))
         everything = replace(

@@ -70,7 +70,12 @@ def judge(
 
 
 def _twin_check(name: str, policy: Policy, scheme: Scheme) -> Check | None:
-    """The same claim on the process itself, by the exact engine; None where it is too large for a check."""
+    """The same claim on the process itself, by the exact engine; None where it is too large for a check.
+
+    T1.drift is left out: whether a step is uphill depends on the parametrization, and enclosing it takes minutes on a large process.
+    """
+    if name == "T1.drift":
+        return None
     settings: dict[str, Any] = {"steps": 50, "runs": 8} if name in RUNS else {}
     if name == "T1.stationary":
         scheme = replace(scheme, normalization="center", eps=0.0, ddof=0)  # the one with a potential whatever the rewards

@@ -44,23 +44,27 @@ class Recorder:
         parameters before the update, in eval mode (no dropout), with generators, gradients and modes restored after it; its rows are kept in
         memory, so let d be thousands, not millions. Use the trainer's temperature in it. TRL itself generates and updates with dropout, if the
         model has any: GRPOConfig(disable_dropout=True) makes the two agree.
+    score_evaluations: score the completions of evaluations too; those of the last one are kept.
     on_step: called before each optimizer step that has groups; its numbers go into the trainer's log as theory/NAME, to every reporter,
         averaged over the steps since the last log (NaN: undefined at that step, left out).
-    folder: the run is saved there whenever the trainer saves a checkpoint, and when training ends; a run that is resumed from a checkpoint
-        goes on from there, forgetting the steps after it.
+    folder: the run is saved there after every step and evaluation, before the trainer saves its checkpoint; a run that is resumed from a
+        checkpoint goes on from there, forgetting the steps after it.
     private_hooks: False for public hooks alone: no advantages, no scores.
     prompt_column: dataset column with the integer of a prompt; without such a column a digest of its messages and images.
     """
 
     def __init__(
-        self, *, score: Score | None = None, scores_every: int = 1, on_step: Callable[[int, RolloutGroups], Mapping[str, float]] | None = None,
+        self, *, score: Score | None = None, scores_every: int = 1, score_evaluations: bool = False,
+        on_step: Callable[[int, RolloutGroups], Mapping[str, float]] | None = None,
         folder: str | Path | None = None, private_hooks: bool = True, prompt_column: str = "prompt_index",
     ) -> None:  # fmt: skip
         if isinstance(scores_every, bool) or not isinstance(scores_every, int) or scores_every < 1:
             raise InputError(f"scores_every: must be an integer of at least 1, got {scores_every!r}")
+        if score_evaluations and score is None:
+            raise InputError("score_evaluations: needs a score")
         if score is not None and not private_hooks:
             raise InputError("score: the token ids of a batch are private to the trainer; allow private_hooks, or record without scores")
-        self._score, self._scores_every, self._on_step = score, scores_every, on_step
+        self._score, self._scores_every, self._score_evaluations, self._on_step = score, scores_every, score_evaluations, on_step
         self._folder, self._private, self._prompt_column = None if folder is None else Path(folder), private_hooks, prompt_column
         self._trainer: Any = None
         self._records = Records((), ())
@@ -128,6 +132,13 @@ class Recorder:
         self.groups(step)
         return self._records.steps[step].advantages
 
+    def evaluated(self) -> RolloutGroups | None:
+        """The groups of the last evaluation, all under one policy; None without an evaluation, or with one rollout a prompt."""
+        if not self.evaluations or self.evaluations[-1].rollouts < 2 or not len(self.evaluations[-1].prompt):
+            return None
+        last = self.evaluations[-1]
+        return RolloutGroups(self._records.component_names, self._records.weights, last.prompt, last.rewards, last.log_probability, last.scores)
+
     def save(self, folder: str | Path) -> None:
         """Write everything recorded so far; each file replaces its predecessor whole. InputError if it cannot be written."""
         own = self._folder is not None and Path(folder) == self._folder
@@ -167,7 +178,8 @@ class Recorder:
         shape = batch.rewards.shape[:2]
         advantages = self._gather(as_array(output["advantages"])).reshape(shape)
         batch = replace(batch, advantages=advantages)
-        if batch.training and self._score is not None and batch.step % self._scores_every == 0:
+        due = batch.step % self._scores_every == 0 if batch.training else self._score_evaluations
+        if self._score is not None and due:
             log_probability, scores = scored(self._trainer.model, self._score, trl_hooks.sequences(output))
             rows = len(output["prompt_ids"])
             if log_probability.shape != (rows,) or scores.ndim != 2 or len(scores) != rows:
@@ -210,10 +222,16 @@ class Recorder:
         batches, self._evaluating = self._evaluating, []
         if batches:
             whole = [np.isfinite(batch.rewards).all(axis=(1, 2)) for batch in batches]
-            prompt = np.concatenate([batch.prompt[kept] for batch, kept in zip(batches, whole, strict=True)])
-            rewards = np.concatenate([batch.rewards[kept] for batch, kept in zip(batches, whole, strict=True)])
-            event = Evaluation(step, prompt, rewards, sum(int((~kept).sum()) for kept in whole))
-            self._records = replace(self._records, evaluations=(*self._records.evaluations, event))
+
+            def joined_rows(name: str) -> Any:
+                parts = [getattr(batch, name) for batch in batches]
+                return None if any(part is None for part in parts) else np.concatenate([part[kept] for part, kept in zip(parts, whole, strict=True)])
+
+            dropped = sum(int((~kept).sum()) for kept in whole)
+            event = Evaluation(step, joined_rows("prompt"), joined_rows("rewards"), dropped, joined_rows("log_probability"), joined_rows("scores"))
+            before = tuple(replace(earlier, log_probability=None, scores=None) for earlier in self._records.evaluations)
+            self._records = replace(self._records, evaluations=(*before, event))
+            self._written = frozenset(name for name in self._written if name.startswith("step-"))  # the earlier one's file changes
 
     def _flush(self) -> dict[str, float]:
         """Means of the numbers since the last log."""
@@ -250,9 +268,10 @@ class _Callback(TrainerCallback):  # type: ignore[misc]
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         self.recorder._evaluated(state.global_step)
-
-    def on_save(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         self.recorder._autosave(state.is_world_process_zero)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
+        self.recorder._autosave(state.is_world_process_zero)  # before the trainer's checkpoint, so that none is ahead of the records
 
     def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         self.recorder._autosave(state.is_world_process_zero)

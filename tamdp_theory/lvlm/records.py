@@ -80,13 +80,15 @@ class Evaluation:
     """One evaluation on held-out prompts.
 
     step: optimizer steps made before it; prompt (n,): one entry per row evaluated; rewards (n, G, K) in [0, 1], G >= 1 rollouts of each;
-    dropped: rows left out because a reward was missing.
+    dropped: rows left out because a reward was missing; log_probability (n, G) and scores (n, G, d): of the last evaluation, if it was scored.
     """
 
     step: int
     prompt: Ints
     rewards: Floats
     dropped: int = 0
+    log_probability: Floats | None = None
+    scores: Floats | None = None
 
     @property
     def mean(self) -> Floats:
@@ -126,7 +128,8 @@ def save_records(records: Records, folder: str | Path, known: frozenset[str] = f
     for place, event in enumerate(records.evaluations):
         name = f"evaluation-{place:06d}-step-{event.step:08d}.npz"
         evaluations.append({"step": event.step, "file": name, "dropped": event.dropped})
-        files[name] = {"prompt": event.prompt, "rewards": event.rewards}
+        arrays = {"prompt": event.prompt, "rewards": event.rewards, "log_probability": event.log_probability, "scores": event.scores}
+        files[name] = {key: values for key, values in arrays.items() if values is not None}
     for name in files.keys() - known:
         stream = io.BytesIO()
         np.savez(stream, **files[name])
@@ -187,7 +190,10 @@ def _read_evaluation(folder: Path, entry: dict[str, Any], components: int) -> Ev
     rewards, prompt = arrays["rewards"], arrays["prompt"]
     if rewards.ndim != 3 or rewards.shape[2] != components or prompt.shape != rewards.shape[:1]:
         raise InputError(f"{path}: expected prompt (n,) and rewards (n, G, {components}), got {prompt.shape} and {rewards.shape}")
-    return Evaluation(int(entry["step"]), prompt, rewards, int(entry["dropped"]))
+    log_probability, scores = arrays.get("log_probability"), arrays.get("scores")
+    if any(values is not None and values.shape[:2] != rewards.shape[:2] for values in (log_probability, scores)):
+        raise InputError(f"{path}: log_probability and scores must have one entry for each of the {rewards.shape[:2]} rollouts")
+    return Evaluation(int(entry["step"]), prompt, rewards, int(entry["dropped"]), log_probability, scores)
 
 
 def _read(folder: Path, entry: dict[str, Any]) -> tuple[Path, dict[str, Any]]:

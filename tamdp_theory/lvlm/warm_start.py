@@ -41,11 +41,11 @@ class WarmStart:
     steps; before that the tower's own steps, sight_steps >= 1, at sight_rate > 0.
     """
 
-    steps: int = 150
-    batch_size: int = 16
-    learning_rate: float = 1e-3
+    steps: int = 60
+    batch_size: int = 8
+    learning_rate: float = 1.5e-3
     rank: int = 8
-    save_every: int = 50
+    save_every: int = 20
     sight_steps: int = 200
     sight_rate: float = 3e-4
 
