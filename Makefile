@@ -22,7 +22,7 @@ test-browser: $(VENV)/browser
 	$(BIN)/python -m pytest -q -m browser tests/browser
 
 test-lvlm: $(VENV)/lvlm
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS) -q -m lvlm tests/lvlm
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS) -q -m lvlm --disable-warnings tests/lvlm
 
 demo: $(VENV)/demo
 	$(BIN)/tamdp lvlm demo

@@ -149,10 +149,14 @@ class Check:
     def to_dict(self) -> dict[str, Any]:
         """Plain content for JSON."""
         return {
-            "claim": self.claim_id, "instance": self.instance, "lhs": self.lhs, "rhs": self.rhs, "slack": self.slack,
+            "claim": self.claim_id, "instance": self.instance, "lhs": _finite(self.lhs), "rhs": _finite(self.rhs), "slack": _finite(self.slack),
             "verdict": str(self.verdict), "evidence": str(self.evidence), "assumptions": {name: bool(met) for name, met in self.assumptions.items()},
-            "error": self.error if np.isfinite(self.error) else None, "note": self.note,
+            "error": _finite(self.error), "note": self.note,
         }  # fmt: skip
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and np.isfinite(value) else None
 
 
 FULL_SCORE = Assumption("full score", "think_weight = 1: every action counts fully in the score")

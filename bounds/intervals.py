@@ -4,7 +4,8 @@
     chernoff       Chernoff's bound for numbers in [0, 1]: for every n
     mean           Student's t: exact for normal numbers, asymptotic otherwise
     squared_norm   ||E a||^2 by the unbiased U-statistic. Its error has two parts: one proportional to the unknown ||E a||, and one that is
-                   left where E a = 0, by a bootstrap with normal multipliers. Inverting both keeps the interval valid between the two
+                   left where E a = 0, by a bootstrap with normal multipliers. Inverting both keeps the interval valid between the two. A group
+                   may be silent, so the lower end allows for zeros that were never drawn
     inner_product  <E a, E b> from two squared norms
 
 None but the first two is a finite-sample guarantee: a heavy tail that was never drawn is not in an interval.
@@ -21,6 +22,7 @@ from tamdp_theory.model import Floats
 
 LEAST = 16  # vectors; fewer say too little about their own noise
 _BLOCK = 2_000_000  # multipliers held at once
+_MOST = 1_000_000  # draws of multipliers
 
 
 @dataclass(frozen=True)
@@ -93,9 +95,9 @@ def chernoff(values: Floats, level: float) -> Estimate:
 def squared_norm(a: Floats, level: float, generator: np.random.Generator) -> Estimate:
     """||E a||^2 of independent vectors a (n, d): the mean of <a_i, a_j> over i != j, unbiased, so it may come out negative.
 
-    The generator draws the multipliers. Both ends say nothing (0 and infinity) for n < ``LEAST``. The first-order part of the error is
-    proportional to the unknown norm and depends on the direction of E a, so the interval holds every norm that the statistic does not
-    contradict, in the noisiest direction.
+    The generator draws the multipliers. Both ends say nothing (0 and infinity) for n < ``LEAST`` and where all vectors are equal, which tells
+    nothing of their noise. The first-order part of the error is proportional to the unknown norm and depends on the direction of E a, so the
+    interval holds every norm that the statistic does not contradict, in the noisiest direction. InputError for a level too near 1.
     """
     check_level(level)
     n = len(a)
@@ -108,26 +110,32 @@ def squared_norm(a: Floats, level: float, generator: np.random.Generator) -> Est
         return Estimate(value, 0.0, np.inf)
     average = gram.mean(axis=1)
     centred = gram - average[:, None] - average[None, :] + total / n**2
+    if np.trace(centred) <= 1e-12 * np.trace(gram):
+        return Estimate(value, 0.0, np.inf)
     noisiest = float(np.linalg.eigvalsh(centred)[-1]) / (n - 1)
     tail = (1 - level) / 2
     low, high = _pair_noise(centred, tail, generator)
     first = 4 * float(stats.t.ppf(1 - tail, n - 1)) ** 2 * noisiest / n
     bottom = value + first / 2 - np.sqrt(max(first**2 / 4 + first * value + high**2, 0.0))
     top = value + first / 2 + np.sqrt(max(first**2 / 4 + first * value + low**2, 0.0))
+    if a.any(axis=1).all():  # a share e of zeros is missed with probability (1 - e)^n, and E a is 1 - e times what it is without them
+        bottom *= tail ** (2 / n)
     return Estimate(value, max(float(min(bottom, value)), 0.0), max(float(top), 0.0))
 
 
 def inner_product(a: Floats, b: Floats, level: float, generator: np.random.Generator) -> Estimate:
     """<E a, E b> of independent pairs of vectors a, b (n, d), unbiased: the mean of <a_i, b_j> over i != j.
 
-    The interval is that of (||E(a + b)||^2 - ||E(a - b)||^2)/4, both norms at once, with a and b brought to one size.
+    The interval is that of (||E(a + b)||^2 - ||E(a - b)||^2)/4, both norms at once, with a and b brought to one size. It says nothing where
+    either is zero in every pair.
     """
     check_level(level)
     sizes = [float(np.sqrt((x**2).sum())) for x in (a, b)]
     if not all(sizes):
-        return Estimate.exact(0.0) if len(a) >= LEAST else Estimate(0.0, -np.inf, np.inf)
+        return Estimate(0.0, -np.inf, np.inf)
     n, x, y = len(a), a / sizes[0], b / sizes[1]
-    both = [squared_norm(one, (1 + level) / 2, generator) for one in (x + y, x - y)]
+    # where a and b are proportional in every pair, one of the norms is 0 up to rounding, and known to be
+    both = [squared_norm(one, (1 + level) / 2, generator) if (one**2).sum() > 1e-20 else Estimate.exact(0.0) for one in (x + y, x - y)]
     scale = sizes[0] * sizes[1] / 4
     value = float((a.sum(axis=0) @ b.sum(axis=0) - (a * b).sum()) / (n * (n - 1))) if n > 1 else float("nan")
     return Estimate(value, scale * (both[0].low - both[1].high), scale * (both[0].high - both[1].low))
@@ -138,6 +146,8 @@ def _pair_noise(centred: Floats, tail: float, generator: np.random.Generator) ->
     n = len(centred)
     pair = centred.copy()
     np.fill_diagonal(pair, 0.0)
+    if 10 / tail > _MOST:
+        raise InputError(f"level: too near 1, each end may miss with probability {tail:.1g} alone, and {10 / _MOST:g} is the least; lower the level")
     count = int(max(2000, np.ceil(10 / tail)))
     moved = np.empty(count)
     step = max(1, _BLOCK // n)

@@ -21,7 +21,7 @@ def gradient_gap(observation: Observation, bound: str) -> Measured:
     numbers = _statistics(observation, 3)
     if numbers is None:
         return _without_scores()
-    conditions = {"gap": numbers.gap.value > 0, "on-policy": _on_policy(numbers)}
+    conditions = {"gap": numbers.differs and numbers.gap.value > 0, "scores vary": numbers.scores_vary, "on-policy": _on_policy(numbers)}
     if failed := unmet(observation, conditions):
         return failed
     size = numbers.leading_energy if bound == "largest" else numbers.score_energy
@@ -41,6 +41,8 @@ def variance(observation: Observation) -> Measured:
     numbers = _statistics(observation, 2)
     if numbers is None:
         return _without_scores()
+    conditions["active group"] = bool(numbers.advantages("center").any())
+    conditions["scores vary"] = numbers.scores_vary
     conditions["two groups"] = observation.rollouts.is_exact or observation.rollouts.group_size >= 2 * observation.scheme.group_size
     conditions["on-policy"] = _on_policy(numbers)
     if failed := unmet(observation, conditions):
@@ -72,8 +74,8 @@ def drift(observation: Observation, decomposed: bool = False) -> Measured:
 def convergence(observation: Observation) -> Measured:
     """What a run shows of Theorem 1: the left side. The right side needs a smoothness constant, which no run shows."""
     what = "no smoothness constant of the objective in these parameters is known, so there is no bound to compare with"
-    if observation.training and all(step.scores is not None for step in observation.training):
-        found, steps = mean_squared_update(observation)
+    found, steps = mean_squared_update(observation)
+    if steps:
         what += f"; measured: mean of ||E g||^2 over {steps} recorded steps {_shown(found)}"
     return Measured({}, {"smoothness": False}, evidence=Evidence.STATISTICAL, note=what)
 
@@ -81,25 +83,28 @@ def convergence(observation: Observation) -> Measured:
 def mean_squared_update(observation: Observation) -> tuple[Estimate, int]:
     """(1/T) sum_t ||E g_t||^2 over the recorded steps of a run, and their number: each step's estimate is unbiased given the past."""
     values = squared_updates(observation)
-    return intervals.mean(values, observation.level), len(values)
+    return (intervals.mean(values, observation.level) if len(values) else Estimate(float("nan"), -np.inf, np.inf)), len(values)
 
 
 def squared_updates(observation: Observation) -> Floats:
-    """Unbiased ||E g_t||^2 of each recorded step with at least two groups (T,)."""
-    numbers = (Statistics(step, observation.scheme, observation.level, observation.seed) for step in observation.training if len(step.prompt) > 1)
+    """Unbiased ||E g_t||^2 of each recorded step that has scores and at least two groups (T,)."""
+    steps = (step for step in observation.training if step.scores is not None and len(step.prompt) > 1)
+    numbers = (Statistics(step, observation.scheme, observation.level, observation.seed) for step in steps)
     return np.array([one.update.value for one in numbers])
 
 
 def generalization(observation: Observation, method: pac_bayes.Method) -> Measured:
-    """The bound from half of the held-out prompts for the policy that is best on them, against its risk on the other half."""
+    """The bound from a random half of the held-out prompts for the policy that is best on them, against its risk on the other half."""
     found = observation.evaluation
     if found is None:
         return Measured({}, {"held-out prompts": False}, note="needs losses of the run's checkpoints on held-out prompts")
-    seen, unseen = found.losses[:, ::2], found.losses[:, 1::2]
+    # in random order: in that of a data set, every other prompt may be of another kind
+    order = np.random.default_rng(observation.seed).permutation(found.losses.shape[1])
+    seen, unseen = found.losses[:, order[::2]], found.losses[:, order[1::2]]
     empirical = seen.mean(axis=1)
     prior = found.prior_probability
     complexity = -np.log(np.maximum(prior, 1e-300))
-    bounds = pac_bayes.risk_bound(empirical, seen.shape[1], complexity, found.delta, method)
+    bounds = np.where(prior > 0, pac_bayes.risk_bound(empirical, seen.shape[1], complexity, found.delta, method), np.inf)
     chosen = int(np.argmin(bounds))
     posterior = np.zeros(len(prior))
     posterior[chosen] = 1.0
@@ -108,7 +113,7 @@ def generalization(observation: Observation, method: pac_bayes.Method) -> Measur
         s.R_S: risk.value, s.R_hat: float(empirical[chosen]), s.kl_posterior: float(divergence(posterior, prior)), s.n: seen.shape[1], s.delta: found.delta,
     }  # fmt: skip
     everything = found.losses.mean(axis=1)
-    full = pac_bayes.risk_bound(everything, found.losses.shape[1], complexity, found.delta, method)
+    full = np.where(prior > 0, pac_bayes.risk_bound(everything, found.losses.shape[1], complexity, found.delta, method), np.inf)
     best = int(np.argmin(full))
     note = (
         f"policy {chosen + 1} of {len(prior)}: bound from {seen.shape[1]} prompts, risk {_shown(risk)} on {unseen.shape[1]} others; fails with "

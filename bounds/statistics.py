@@ -79,6 +79,11 @@ class Statistics:
         return self._mean((self.difference**2).mean(axis=1))
 
     @cached_property
+    def differs(self) -> bool:
+        """Whether joint and decomposed advantages differ in some group, rounding aside."""
+        return float(np.abs(self.difference).max()) > 1e-9 * float(self.weights.sum())
+
+    @cached_property
     def difference(self) -> Floats:
         """A_joint - A_decomposed (n, G)."""
         return self.advantages("sum_then_normalize") - self.advantages("normalize_then_sum")
@@ -90,7 +95,7 @@ class Statistics:
         """s (n, G, d)."""
         if self.groups.scores is None:
             raise InputError("scores: these rollouts have none; ask their source for scores")
-        return self.groups.scores
+        return np.asarray(self.groups.scores, dtype=np.float64)
 
     def estimator(self, advantages: Floats) -> Floats:
         """(1/G) sum A_i s_i of each group (n, d)."""
@@ -101,6 +106,12 @@ class Statistics:
     def score_energy(self) -> Estimate:
         """E||s||^2."""
         return self._mean((self.scores**2).sum(axis=-1).mean(axis=1))
+
+    @cached_property
+    def scores_vary(self) -> bool:
+        """Whether rollouts have different scores, rounding aside: those of a policy do, since their mean is zero, unless nothing was drawn but one."""
+        flat = self.scores.reshape(-1, self.scores.shape[-1])
+        return float(((flat - flat.mean(axis=0)) ** 2).sum()) > 1e-12 * float((flat**2).sum())
 
     @cached_property
     def score_mean(self) -> Estimate:
@@ -148,7 +159,7 @@ class Statistics:
             return Estimate.exact(total)
         rows = self._draws
         if rows is None or rows.shape[1] < 2:
-            raise InputError(f"variance: needs at least two groups of each draw; draw groups of {2 * self.scheme.group_size}")
+            raise InputError(f"variance: needs at least two groups of each draw, of every draw as many; draw groups of {2 * self.scheme.group_size}")
         return intervals.mean(estimate[rows].var(axis=1, ddof=1).sum(axis=-1), self.level)
 
     @cached_property

@@ -1,5 +1,6 @@
 """How Theorem 2's statements about single groups are measured."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -15,6 +16,13 @@ from tamdp_theory.model import Floats
 def _weights(instance: Grouped) -> Floats:
     """w (K,)."""
     return np.array([float(w) for w in instance.exact_weights])
+
+
+def _vary(instance: Grouped, tables: Sequence[Groups]) -> dict[str, bool]:
+    """Of rollouts, that a reward varies in some group: of silent ones every identity says 0 = 0."""
+    if isinstance(instance, Instance):
+        return {}
+    return {"rewards vary": any(bool((column.squares != 0).any()) for table in tables for column in table.components)}
 
 
 def measure_identity(instance: Grouped) -> Measured:
@@ -45,12 +53,13 @@ def measure_spread(instance: Grouped) -> Measured:
     """sigma_c and what it is made of."""
     ddof, tables = instance.scheme.ddof, list(groups(instance))
     weights = _weights(instance)
+    conditions = _vary(instance, tables)
     numbers = {
         s.sigma_c: np.concatenate([table.composite.spread(ddof) for table in tables]),
         s.sigma: np.concatenate([np.stack([column.spread(ddof) for column in table.components]) for table in tables], axis=1),
         s.corr: np.moveaxis(np.concatenate([table.correlation for table in tables]), 0, -1), s.w: weights, s.K: len(weights),
     }  # fmt: skip
-    return Measured(numbers, {}, scale=weights.sum() ** 2)
+    return Measured(numbers, conditions, scale=weights.sum() ** 2)
 
 
 def measure_advantage_gap(instance: Grouped) -> Measured:
@@ -60,6 +69,7 @@ def measure_advantage_gap(instance: Grouped) -> Measured:
     if failed := unmet(instance, conditions):
         return failed
     tables = list(groups(instance))
+    conditions |= _vary(instance, tables)
     joint, split = (np.concatenate([table.advantages(one) for table in tables]) for one in both(scheme))
     numbers = {
         s.A_joint_of: joint.T, s.A_sum_of: split.T, s.z: np.concatenate([table.gap(scheme.ddof) for table in tables]).T,
@@ -75,6 +85,7 @@ def measure_lossless(instance: Grouped) -> Measured:
     if failed := unmet(instance, conditions):
         return failed
     tables = list(groups(instance, 200))
+    conditions |= _vary(instance, tables)
     rows = [(agree(table, row), in_kernel(table, row)) for table in tables for row in range(len(table.members))]
     zero, kernel = np.array(rows, dtype=float).T
     return Measured({s.gap_zero: zero, s.kernel_zero: kernel}, conditions, evidence=Evidence.CERTIFIED)

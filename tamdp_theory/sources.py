@@ -53,7 +53,7 @@ class RolloutGroups:
             value = getattr(self, name)
             if value is not None and value.shape != shape:
                 raise InputError(f"{name}: expected shape {shape}, got {value.shape}")
-        if self.scores is not None and (self.scores.ndim != 3 or self.scores.shape[:2] != (n, size)):
+        if self.scores is not None and (self.scores.ndim != 3 or self.scores.shape[:2] != (n, size) or not self.scores.shape[2]):
             raise InputError(f"scores: expected ({n}, {size}, d), got shape {self.scores.shape}")
         for name in ("rewards", "log_probability", "scores", "weight"):
             value = getattr(self, name)

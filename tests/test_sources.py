@@ -48,6 +48,13 @@ def test_listed_groups_are_the_product_law() -> None:
     assert all(found[key] == pytest.approx(law[key], abs=1e-13) for key in law)
 
 
+def test_listed_groups_have_the_prompts_share() -> None:
+    env = families.random_tree(5, prompts=3, tools=0, answers=2, max_tool_depth=0)
+    groups = ExactSource(env, TabularSoftmax(env)).rollouts(3)
+    assert groups.weight is not None and len(set(env.prompt_probability.tolist())) > 1
+    assert [groups.weight[groups.prompt == q].sum() for q in range(3)] == pytest.approx(env.prompt_probability.tolist(), rel=1e-12)
+
+
 @pytest.mark.parametrize("shared", [False, True])
 @pytest.mark.parametrize("listed", [True, False])
 def test_sampled_rollouts_have_the_law(shared: bool, listed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,6 +139,7 @@ GOOD = RolloutGroups(("a", "b"), (Fraction(1, 2), Fraction(1, 2)), np.zeros(3, d
         ({"log_probability": np.full((3, 2), -np.inf)}, r"log_probability\[0, 0\]: not finite"),
         ({"scores": np.full((3, 2, 4), np.inf)}, r"scores\[0, 0, 0\]: not finite"),
         ({"scores": np.zeros((3, 1, 4))}, r"scores: expected \(3, 2, d\)"),
+        ({"scores": np.zeros((3, 2, 0))}, r"scores: expected \(3, 2, d\)"),
         ({"prompt": np.zeros(2, dtype=int)}, r"prompt: expected shape \(3,\)"),
         ({"draw": np.zeros(2, dtype=int)}, r"draw: expected shape \(3,\)"),
         ({"weight": np.array([0.5, 0.5, 0.5])}, "must sum to 1"),

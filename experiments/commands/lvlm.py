@@ -108,7 +108,7 @@ class Demo:
 
     tiny: bool = False
     """A tiny random model in place of SmolLM2: shows that everything runs, learns nothing."""
-    steps: int = 40
+    steps: int = 27
     """Optimizer steps of GRPO."""
     warm_steps: int | None = None
     """Steps of the supervised warm start; default: the demo's own."""
@@ -116,7 +116,7 @@ class Demo:
     """G."""
     prompts_per_step: int = 4
     """Prompts in each step."""
-    held_out: int = 128
+    held_out: int = 64
     """Held-out prompts for the PAC-Bayes bound."""
     seed: int = 0
     """Drives everything random."""

@@ -10,6 +10,8 @@ sees with is trained on synthetic pictures: call it that.
 
 import json
 from dataclasses import asdict
+from functools import partial
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,6 @@ from experiments.console import console, plain
 from experiments.lvlm import check, verdicts
 from experiments.lvlm.quiet import one_bar, quiet
 from experiments.lvlm.theory_check import TheoryCheck
-from figures import lvlm as figure
 from tamdp_theory import InputError, storage
 from tamdp_theory.lvlm import loading
 from tamdp_theory.lvlm.environments import NumberLine
@@ -32,7 +33,7 @@ PIXELS, MAX_NEW_TOKENS, RANK, PROJECTION = 64, 16, 8, 2048
 LEARNING_RATE = 3e-4
 TEACHER = {"right": 0.8, "errors": {"unparsed": 0.1}}
 SCORES_EVERY = 3  # steps: a gradient for every completion costs as much as the step itself
-CHECKED = 24  # groups of the check at the end
+CHECKED = 20  # groups of the check at the end
 
 
 def run(options: Any) -> int:
@@ -63,8 +64,8 @@ def _run(options: Any, task: NumberLine, out: Path, state: Any) -> int:
     findings = check.report(
         played, watched.scheme, watched.level, options.seed, task.twin, out, training=training, evaluation=watched.evaluation(), label="after training"
     )
-    pictures = figure.draw(out / "table.csv", out)
-    _say(f"figure: {', '.join(str(path) for path in pictures)}")
+    (figure,) = entry_points(group="tamdp.figures", name="lvlm")
+    _say(f"figure: {', '.join(str(path) for path in figure.load().draw(out / 'table.csv', out))}")
     return int(verdicts.failed(findings.checks))
 
 
@@ -105,7 +106,8 @@ def _model(options: Any, task: NumberLine, out: Path) -> None:
     settings = WarmStart() if options.warm_steps is None else WarmStart(steps=options.warm_steps)
     _say(f"warm start: {settings.steps} supervised steps on synthetic pictures, from a teacher that is right with probability {TEACHER['right']}")
     teacher = imperfect_policy(task.twin, **TEACHER)  # type: ignore[arg-type]
-    warm_start(loading.load(out / "base"), task, teacher, np.random.default_rng([options.seed, 1]), out / "model", settings)
+    generator = np.random.default_rng([options.seed, 1])
+    warm_start(loading.load(out / "base"), task, teacher, generator, out / "model", settings, partial(one_bar, text="warm start"))
     storage.write_atomically(out / "model" / "done", "")
 
 
@@ -116,12 +118,12 @@ def _train(options: Any, task: NumberLine, out: Path) -> TheoryCheck:
     from trl import GRPOConfig, GRPOTrainer
 
     folder, size, prompts = out / "run", options.group_size, options.prompts_per_step
-    every = max(1, options.steps // 4)
+    every = max(1, options.steps // 3)
     last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
     loaded = loading.load(out / "model")
     cpu = loaded.device.type == "cpu"
     arguments = GRPOConfig(
-        output_dir=str(folder), max_steps=options.steps, num_generations=size, per_device_train_batch_size=size * prompts, num_generations_eval=2,
+        output_dir=str(folder), max_steps=options.steps, num_generations=size, per_device_train_batch_size=size * prompts, num_generations_eval=1,
         per_device_eval_batch_size=size * prompts, max_completion_length=MAX_NEW_TOKENS, learning_rate=LEARNING_RATE, lr_scheduler_type="constant",
         reward_weights=reward_weights(task), beta=0.0, logging_steps=1, save_steps=every, save_total_limit=2, eval_strategy="steps", eval_steps=every,
         eval_on_start=last is None, log_completions=False, seed=options.seed, report_to="none", use_cpu=cpu, bf16=False, gradient_checkpointing=False,

@@ -29,6 +29,7 @@ from experiments.console import console
 from experiments.lvlm import verdicts
 from tamdp_theory import InputError
 from tamdp_theory.exact import Normalization, Scheme
+from tamdp_theory.lvlm.loading import base_model
 from tamdp_theory.lvlm.projection import Projection
 from tamdp_theory.lvlm.recording import Recorder
 from tamdp_theory.lvlm.scores import scores
@@ -62,7 +63,8 @@ class TheoryCheck:
         score = None
         if self._scored:
             _check_sampling(trainer.args)
-            suppressed = tuple((trainer.args.generation_kwargs or {}).get("suppress_tokens") or ())
+            given = (trainer.args.generation_kwargs or {}).get("suppress_tokens")
+            suppressed = tuple(given or getattr(base_model(trainer.model).generation_config, "suppress_tokens", None) or ())
             score = partial(
                 scores, temperature=trainer.args.temperature, suppressed=suppressed, batch_size=self._batch_size, projection=self._projection
             )

@@ -8,7 +8,7 @@ seconds. Both loops are transformers' ``Trainer``.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -85,13 +85,14 @@ def imperfect_policy(process: TAMDP, right: float, errors: Mapping[str, float]) 
 
 def warm_start(
     loaded: VisionLanguageModel, environment: Environment, teacher: Policy, generator: np.random.Generator, folder: str | Path,
-    settings: WarmStart | None = None,
+    settings: WarmStart | None = None, prepare: Callable[[Trainer], None] = lambda trainer: None,
 ) -> Path:  # fmt: skip
     """Train a grafted model on what a teacher writes; save it with its processor in ``folder`` and return that.
 
     First the tower, on nodes; then, the tower fixed, the projector and LoRA on the language model's query and value projections, which is
     merged in the end: the folder holds a plain model. The loaded one is used up. teacher: a policy on ``environment.twin``. The loss is the
-    mean negative log-likelihood of the tokens that the teacher wrote, end of sequence included. A progress bar runs on standard error.
+    mean negative log-likelihood of the tokens that the teacher wrote, end of sequence included. Progress bars run on standard error, unless
+    ``prepare``, which gets both trainers, removes them.
     Checkpoints lie in ``folder/checkpoints``: after an interruption the same call, with the model as it was first and an equally seeded
     generator, goes on from the last one and ends with the same bits as if it had run through. Raises InputError, also if the checkpoints are
     of another run.
@@ -110,7 +111,7 @@ def warm_start(
     data = Demonstrations(environment, teacher, seed, settings.steps * settings.batch_size)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        _learn_to_see(loaded, Demonstrations(environment, teacher, seed + 1, settings.sight_steps * settings.batch_size), checkpoints, seed, settings)
+        _learn_to_see(loaded, Demonstrations(environment, teacher, seed + 1, settings.sight_steps * settings.batch_size), checkpoints, seed, settings, prepare)
         model = get_peft_model(loaded.model, adapter)
         arguments = TrainingArguments(
             output_dir=str(checkpoints), max_steps=settings.steps, per_device_train_batch_size=settings.batch_size,
@@ -119,13 +120,16 @@ def warm_start(
             label_names=["labels"], report_to="none", use_cpu=loaded.device.type == "cpu", dataloader_pin_memory=False,
         )  # fmt: skip
         trainer = Trainer(model, arguments, data_collator=Collator(loaded.processor), train_dataset=data)
+        prepare(trainer)
         trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)))
     model.merge_and_unload().save_pretrained(folder)
     loaded.processor.save_pretrained(folder)
     return Path(folder)
 
 
-def _learn_to_see(loaded: VisionLanguageModel, data: "Demonstrations", folder: Path, seed: int, settings: WarmStart) -> None:
+def _learn_to_see(
+    loaded: VisionLanguageModel, data: "Demonstrations", folder: Path, seed: int, settings: WarmStart, prepare: Callable[[Trainer], None]
+) -> None:
     """Train the tower, in place, to tell the twin's nodes apart by the newest image; the classifier on its mean patch is thrown away."""
     tower = loaded.model.get_submodule(f"model.{TOWER}")
     config = CLIPConfig(vision_config=tower.config.to_dict(), num_labels=len(data.place))
@@ -136,7 +140,9 @@ def _learn_to_see(loaded: VisionLanguageModel, data: "Demonstrations", folder: P
         lr_scheduler_type="constant", weight_decay=0.0, save_strategy="no", logging_steps=50, seed=seed, data_seed=seed,
         remove_unused_columns=False, report_to="none", use_cpu=loaded.device.type == "cpu", dataloader_pin_memory=False,
     )  # fmt: skip
-    Trainer(classifier.to(loaded.device), arguments, data_collator=SightCollator(loaded.processor), train_dataset=data).train()
+    trainer = Trainer(classifier.to(loaded.device), arguments, data_collator=SightCollator(loaded.processor), train_dataset=data)
+    prepare(trainer)
+    trainer.train()
     tower.requires_grad_(False)
 
 

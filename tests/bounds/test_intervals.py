@@ -83,7 +83,76 @@ def test_few_or_no_vectors() -> None:
     few = intervals.squared_norm(np.ones((intervals.LEAST - 1, 2)), 0.9, generator)
     assert (few.value, few.low, few.high) == (2.0, 0.0, np.inf)
     silent = intervals.inner_product(np.zeros((20, 2)), np.ones((20, 2)), 0.9, generator)
-    assert (silent.low, silent.value, silent.high) == (0, 0, 0)
+    assert (silent.low, silent.value, silent.high) == (-np.inf, 0, np.inf)
+    # equal vectors show no noise, which does not mean that there is none
+    for same, value in ((np.full((20, 2), 0.3), 0.18), (np.zeros((20, 2)), 0.0)):
+        found = intervals.squared_norm(same, 0.9, generator)
+        assert found.value == pytest.approx(value, abs=1e-12) and (found.low, found.high) == (0, np.inf)
+    almost = np.vstack([np.full((19, 2), 0.3), [[0.3, 0.31]]])
+    assert intervals.squared_norm(almost, 0.9, generator).high < 1
+    assert intervals.squared_norm(1e-30 * almost, 0.9, generator).high < 1e-60
+
+
+def test_a_zero_that_was_not_drawn() -> None:
+    """One in eight vectors is zero, the others nearly equal: of 16 there is none with probability 0.12, and then ||E a||^2 is not what is seen."""
+    generator, runs, missed, unseen = np.random.default_rng(3), 300, 0, 0
+    for _ in range(runs):
+        active = generator.random(16) < 7 / 8
+        vectors = (active * (1 + 0.05 * generator.standard_normal(16)))[:, None] * np.ones(3)
+        found = intervals.squared_norm(vectors, 0.99, generator)
+        missed += not found.low <= 3 * (7 / 8) ** 2 <= found.high
+        unseen += bool(active.all())
+    assert unseen > 20 and missed <= stats.binom.ppf(1 - 1e-4, runs, 0.01)
+    # the share of zeros that 16 without any leave possible, by Clopper and Pearson
+    share = intervals.share(0, 16, 0.99).high
+    full = 1 + 1e-5 * np.arange(16.0)[:, None]
+    assert intervals.squared_norm(full, 0.99, generator).low == pytest.approx((1 - share) ** 2, rel=1e-3)
+    longer = np.vstack([np.tile(full, (4, 1)), [[0.0]]])
+    assert intervals.squared_norm(longer, 0.99, generator).low > 0.8  # once one was drawn, it is part of the noise
+
+
+def test_far_from_zero_it_is_students_interval_squared() -> None:
+    """One dimension, mean 100 standard deviations: the upper end is that of the mean, squared."""
+    values = 100 + np.random.default_rng(8).standard_normal(40)
+    expected = stats.t.interval(0.95, 39, loc=values.mean(), scale=stats.sem(values))[1] ** 2
+    found = intervals.squared_norm(values[:, None], 0.95, np.random.default_rng(0))
+    assert found.high - found.value == pytest.approx(expected - values.mean() ** 2, rel=0.01)
+
+
+def test_noise_of_pairs() -> None:
+    """Where the mean is zero: (sum e_i a_i)^2 - sum e_i^2 a_i^2 over n (n - 1), e normal, stretched as Student's t is. Drawn again here."""
+    n, tail = 16, 0.025
+    a = np.resize([1.0, -1.0], n)
+    found = np.mean([intervals._pair_noise(np.outer(a, a), tail, np.random.default_rng(seed)) for seed in range(40)], axis=0)
+    e = np.random.default_rng(99).standard_normal((200_000, n))
+    law = ((e @ a) ** 2 - (e**2) @ a**2) / (n * (n - 1))
+    assert found == pytest.approx(np.quantile(law, [tail, 1 - tail]) * stats.t.ppf(0.975, n - 1) / stats.norm.ppf(0.975), rel=0.03)
+
+
+def test_a_product_is_two_norms_at_once() -> None:
+    """Each at the level that leaves half of the misses, from one stream of multipliers."""
+    a, b = np.random.default_rng(9).standard_normal((2, 30, 3))
+    a, b = a / np.sqrt((a**2).sum()), b / np.sqrt((b**2).sum())
+    generator = np.random.default_rng(1)
+    plus, minus = (intervals.squared_norm(one, 0.95, generator) for one in (a + b, a - b))
+    found = intervals.inner_product(a, b, 0.9, np.random.default_rng(1))
+    assert (found.low, found.high) == pytest.approx(((plus.low - minus.high) / 4, (plus.high - minus.low) / 4), rel=1e-9)
+
+
+def test_proportional_pairs_are_one_norm() -> None:
+    """b = 3 a in every pair, zeros among them: their product is 3 ||E a||^2, and its interval never goes below zero."""
+    a = np.random.default_rng(4).standard_normal((40, 3)) + 0.4
+    a[::4] = 0
+    found, norm = (one(0.9, np.random.default_rng(5)) for one in (
+        lambda level, generator: intervals.inner_product(a, 3 * a, level, generator), lambda level, generator: intervals.squared_norm(a, level, generator)
+    ))  # fmt: skip
+    assert found.value == pytest.approx(3 * norm.value, rel=1e-12) and 0 <= found.low <= 3 * norm.low and 3 * norm.high <= found.high < np.inf
+
+
+def test_levels_that_would_take_for_ever() -> None:
+    a = np.random.default_rng(6).standard_normal((20, 2))
+    with pytest.raises(InputError, match="level: too near 1"):
+        intervals.squared_norm(a, 1 - 1e-9, np.random.default_rng(0))
 
 
 def test_one_generator_one_interval() -> None:

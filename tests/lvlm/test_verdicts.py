@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bounds import Evaluation, Evidence, Verdict
+from bounds import Evaluation, Evidence, Verdict, pac_bayes
 from bounds.statistics import Statistics
 from experiments.console import console
 from experiments.lvlm import twin, verdicts
@@ -117,9 +117,31 @@ def test_steps_and_checkpoints_are_in_the_table(findings: verdicts.Findings) -> 
 
 def test_a_violation_fails() -> None:
     losses = np.ones((1, 400))
-    losses[:, ::2] = 0.0  # learned by heart
+    losses[:, np.random.default_rng(0).permutation(400)[::2]] = 0.0  # learned by heart
     found = verdicts.judge(scripted(16, 4), Scheme(4, "center"), 0.99, evaluation=Evaluation(losses))
     assert verdicts.failed(found.checks)
+
+
+def test_all_groups_of_a_run_show_the_single_ones() -> None:
+    """The evaluation is silent, the run was not: claims about single groups are read off the run."""
+    groups = scripted(16, 4)
+    silent = RolloutGroups(groups.component_names, groups.weights, groups.prompt, np.ones_like(groups.rewards))
+    scheme = Scheme(4, "sum_then_normalize")
+    alone, with_run = verdicts.judge(silent, scheme, 0.99), verdicts.judge(silent, scheme, 0.99, everything=groups)
+    assert {check.verdict for check in alone.checks} == {Verdict.ASSUMPTION_UNMET} and {check.verdict for check in with_run.checks} == {Verdict.HOLDS}
+
+
+def test_a_variance_from_groups_cut_in_two() -> None:
+    """Groups of no more than G: L9 is then checked for groups of half the size."""
+    (check,) = [one for one in verdicts.judge(scripted(64, 4), Scheme(4, "sum_then_normalize"), 0.99).checks if one.claim_id == "L9"]
+    assert check.verdict in (Verdict.HOLDS, Verdict.UNDECIDED) and check.assumptions["two groups"] and "G=2 center" in check.instance
+
+
+def test_checkpoints_pay_for_their_number() -> None:
+    losses = np.full((4, 100), 0.2)
+    rows = verdicts.judge(scripted(16, 4), Scheme(4, "center"), 0.99, evaluation=Evaluation(losses)).rows
+    found = [one["value"] for one in rows if one["part"] == "evaluation" and one["name"] == "bound"]
+    assert found == pytest.approx([float(pac_bayes.risk_bound(0.2, 100, np.log(4), 0.05))] * 4, rel=1e-12)
 
 
 def test_rewards_alone() -> None:

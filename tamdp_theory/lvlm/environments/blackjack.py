@@ -7,18 +7,17 @@ An episode plays with real cards, 13 ranks in four suits from an infinite deck, 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 
 import numpy as np
 
 from tamdp_theory import families
-from tamdp_theory.families._build import Number, flag, integer
+from tamdp_theory.families._build import Number
 from tamdp_theory.lvlm.environments import drawing
-from tamdp_theory.lvlm.environments.base import Environment, Message
+from tamdp_theory.lvlm.environments.base import Message
 from tamdp_theory.lvlm.environments.parsing import legal_action
 from tamdp_theory.lvlm.environments.turns import HALF, Turns, choose, prompt_name, user
-from tamdp_theory.lvlm.environments.twins import UNPARSED, with_unparsed
-from tamdp_theory.model import TAMDP
+from tamdp_theory.lvlm.environments.twins import UNPARSED, Game
 
 ACTIONS = ("hit", "stand")
 RANKS = ("A", "2", "3", "4", "5", "6", "7", "8", "9", "10", "J", "Q", "K")
@@ -57,7 +56,7 @@ def count(hand: Sequence[Card]) -> tuple[int, bool]:
     return low + 10 * soft, soft
 
 
-class Blackjack(Environment):
+class Blackjack(Game):
     """dealer_cards, hands, weights: as in ``families.blackjack``; thoughts: whether the format asks for them before the action; pixels: side of
     the picture, 32 to 1024. Raises InputError.
     """
@@ -66,13 +65,7 @@ class Blackjack(Environment):
         self, dealer_cards: Iterable[int] = range(1, 11), hands: Iterable[tuple[int, bool]] | None = None, *, thoughts: bool = True,
         pixels: int = 224, weights: Sequence[Number] | None = None,
     ) -> None:  # fmt: skip
-        self.thoughts, self.pixels = flag(thoughts, "thoughts"), integer(pixels, "pixels", 32, 1024)
-        self.process = families.blackjack(dealer_cards, hands, weights=weights)
-        self.name = self.process.name
-
-    @cached_property
-    def twin(self) -> TAMDP:
-        return with_unparsed(self.process)
+        super().__init__(families.blackjack(dealer_cards, hands, weights=weights), thoughts, pixels)
 
     @property
     def question(self) -> str:

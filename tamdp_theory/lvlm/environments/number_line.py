@@ -6,18 +6,16 @@ JSON object with "thoughts" and an "action", "-" or "+" (``parsing`` says what c
 """
 
 from collections.abc import Sequence
-from functools import cached_property
 
 import numpy as np
 
 from tamdp_theory import families
-from tamdp_theory.families._build import Number, flag, integer
+from tamdp_theory.families._build import Number
 from tamdp_theory.lvlm.environments import drawing
-from tamdp_theory.lvlm.environments.base import Environment, Message
+from tamdp_theory.lvlm.environments.base import Message
 from tamdp_theory.lvlm.environments.parsing import legal_action
 from tamdp_theory.lvlm.environments.turns import Turns, choose, prompt_name, user
-from tamdp_theory.lvlm.environments.twins import UNPARSED, with_unparsed
-from tamdp_theory.model import TAMDP
+from tamdp_theory.lvlm.environments.twins import UNPARSED, Game
 
 ACTIONS = {"-": "-1", "+": "+1"}
 
@@ -31,7 +29,7 @@ UNPARSABLE = (
 )  # fmt: skip
 
 
-class NumberLine(Environment):
+class NumberLine(Game):
     """size >= 3 numbers, at most max_steps >= 1 steps, starts at most max_distance from the goal (None: any).
 
     thoughts: whether the format asks for them before the action; pixels: side of the picture, 32 to 1024; weights: (3,) format, accuracy,
@@ -42,14 +40,8 @@ class NumberLine(Environment):
         self, size: int = 6, max_steps: int = 10, max_distance: int | None = None, *, thoughts: bool = True, pixels: int = 224,
         weights: Sequence[Number] | None = None,
     ) -> None:  # fmt: skip
-        self.thoughts, self.pixels = flag(thoughts, "thoughts"), integer(pixels, "pixels", 32, 1024)
-        self.process = families.number_line(size, max_steps, max_distance=max_distance, weights=weights)
+        super().__init__(families.number_line(size, max_steps, max_distance=max_distance, weights=weights), thoughts, pixels)
         self.size, self.max_steps = int(size), int(max_steps)
-        self.name = self.process.name
-
-    @cached_property
-    def twin(self) -> TAMDP:
-        return with_unparsed(self.process)
 
     @property
     def question(self) -> str:

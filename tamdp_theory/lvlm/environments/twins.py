@@ -8,9 +8,11 @@ whether everything so far could be parsed. The twin of the image repair knows pi
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
-from tamdp_theory.families._build import End, Kind, Move, Number, document, expand, merge, uniform
+from tamdp_theory.families._build import End, Kind, Move, Number, document, expand, flag, integer, merge, uniform
+from tamdp_theory.lvlm.environments.base import Environment
 from tamdp_theory.lvlm.environments.parsing import Call
 from tamdp_theory.lvlm.environments.repair import CENTRE, SPOILED, TURNS, Picture
 from tamdp_theory.model import TAMDP
@@ -18,6 +20,21 @@ from tamdp_theory.numbers import exact
 
 UNPARSED = "unparsed"
 S = TypeVar("S")
+
+
+class Game(Environment):
+    """A game of the families in pictures: one picture a turn, one action in JSON as the answer, after thoughts if ``thoughts``.
+
+    process: the game without texts; pixels: side of a picture, 32 to 1024.
+    """
+
+    def __init__(self, process: TAMDP, thoughts: bool, pixels: int) -> None:
+        self.process, self.name = process, process.name
+        self.thoughts, self.pixels = flag(thoughts, "thoughts"), integer(pixels, "pixels", 32, 1024)
+
+    @cached_property
+    def twin(self) -> TAMDP:
+        return with_unparsed(self.process)
 
 
 def with_unparsed(process: TAMDP) -> TAMDP:
