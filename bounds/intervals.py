@@ -138,7 +138,8 @@ def inner_product(a: Floats, b: Floats, level: float, generator: np.random.Gener
     both = [squared_norm(one, (1 + level) / 2, generator) if (one**2).sum() > 1e-20 else Estimate.exact(0.0) for one in (x + y, x - y)]
     scale = sizes[0] * sizes[1] / 4
     value = float((a.sum(axis=0) @ b.sum(axis=0) - (a * b).sum()) / (n * (n - 1))) if n > 1 else float("nan")
-    return Estimate(value, scale * (both[0].low - both[1].high), scale * (both[0].high - both[1].low))
+    low, high = scale * (both[0].low - both[1].high), scale * (both[0].high - both[1].low)
+    return Estimate(value, min(low, value), max(high, value))
 
 
 def _pair_noise(centred: Floats, tail: float, generator: np.random.Generator) -> tuple[float, float]:

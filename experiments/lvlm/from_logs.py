@@ -21,7 +21,7 @@ def run(options: Any) -> int:
     storage.check_writable(options.out)
     fresh = [step.groups for step in steps if not step.repeated]
     first = fresh[0]
-    everything = replace(first, prompt=np.concatenate([one.prompt for one in fresh]), rewards=np.concatenate([one.rewards for one in fresh]))
+    everything = replace(first, prompt=np.concatenate([one.prompt for one in fresh]), rewards=np.concatenate([one.rewards for one in fresh]), draw=None)
     scheme = Scheme(first.group_size, options.normalization, 0.0 if options.normalization == "center" else TRL_EPS, TRL_DDOF)
     findings = verdicts.judge(everything, scheme, options.level, training=fresh, label=f"{len(fresh)} logged batches")
     verdicts.save(findings, options.out)

@@ -92,7 +92,7 @@ class TheoryCheck:
         scheme = replace(self.scheme, group_size=min(self.scheme.group_size, fixed.group_size))
         everything = replace(
             training[0], prompt=np.concatenate([one.prompt for one in training]), rewards=np.concatenate([one.rewards for one in training]),
-            log_probability=None, scores=None,
+            log_probability=None, scores=None, draw=None,
         )  # fmt: skip
         where = f"step {recorder.steps[-1]}" if last is None else f"evaluation at step {recorder.evaluations[-1].step}"
         return verdicts.judge(

@@ -116,10 +116,12 @@ def _variances(base: Observation, policy: Policy | None) -> list[Row]:
     while base.rollouts.scores is not None and 2 * size <= base.rollouts.group_size:
         for normalization in NORMALIZATIONS:
             scheme = replace(base.scheme, normalization=normalization, group_size=size)
-            statistics = Statistics(base.rollouts, scheme, base.level, base.seed)
-            if statistics.score_energy.value > 0:
+            statistics = Statistics(base.rollouts, scheme, (1 + base.level) / 2, base.seed)  # two intervals share the level
+            variance, energy = statistics.variance, statistics.score_energy
+            if energy.low > 0:
                 exact = None if policy is None else twin.variance_share(policy.env, policy, scheme)
-                rows.append(_row("variance", "V/E||s||²", normalization, size, statistics.variance.scale(1 / statistics.score_energy.value), exact))
+                found = Estimate(variance.value / energy.value, max(variance.low, 0.0) / energy.high, variance.high / energy.low)
+                rows.append(_row("variance", "V/E||s||²", normalization, size, found, exact))
         total = float(sum(base.rollouts.weights))
         rows.append(_row("variance", "V/E||s||²", "L9", size, Estimate.exact(((size - 1) / size) ** 2 * total**2 / size)))
         size *= 2
@@ -150,7 +152,7 @@ def _evaluations(evaluation: Evaluation | None, level: float) -> list[Row]:
     rows: list[Row] = []
     for j, losses in enumerate(evaluation.losses):
         empirical = float(losses.mean())
-        bound = float(pac_bayes.risk_bound(empirical, n, -np.log(prior[j]), evaluation.delta))
+        bound = float(pac_bayes.risk_bound(empirical, n, -np.log(prior[j]), evaluation.delta)) if prior[j] else float("inf")
         rows += [_row("evaluation", "risk", "", j, intervals.mean(losses, level)), _row("evaluation", "bound", "", j, Estimate.exact(bound))]
     return rows
 
