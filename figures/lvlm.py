@@ -15,8 +15,8 @@ SOURCE, COMMAND = "lvlm/table.csv", "tamdp lvlm demo"
 _LABELS = {"center": "centred", "sum_then_normalize": "joint", "normalize_then_sum": "decomposed", "L9": "bound of L9 (centred)"}
 _CAPTIONS = {
     "variance": "variance of GRPO's estimator over the score energy against the group size, with confidence intervals; lines are the exact twin's, "
-    "the dotted line is the bound of L9 for centred advantages",
-    "rewards": "expected reward of each component at every recorded step, with intervals",
+    "whose parameters are logits of its own, the dotted line is the bound of L9 for centred advantages",
+    "rewards": "mean reward of each component over stretches of training steps with at least 16 groups, with intervals",
     "updates": "unbiased estimate of the squared norm of the expected update, mean over the steps so far, with its interval",
     "risk": "risk of the run's checkpoints on held-out prompts with intervals, and the PAC-Bayes bound that holds for all of them at once",
 }
@@ -69,22 +69,24 @@ def _variance(axes: Axes, rows: list[Row]) -> None:
 
 def _rewards(axes: Axes, rows: list[Row]) -> None:
     for i, name in enumerate(dict.fromkeys(row["name"] for row in rows)):
-        own = [row for row in rows if row["name"] == name]
-        _band(axes, own, i, name.removeprefix("component "))
+        own = [{**row, "x": row["x"] + 0.25 * (i - 1)} for row in rows if row["name"] == name]
+        _points(axes, own, i, name.removeprefix("component "), 1.0)
+        axes.plot([row["x"] for row in own], [row["value"] for row in own], color=PALETTE[i], linestyle=LINES[i], linewidth=1)
     axes.set_ylim(-0.02, 1.02)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("recorded step")
-    axes.set_ylabel("expected reward")
+    axes.set_xlabel("training step")
+    axes.set_ylabel("mean reward")
     axes.legend(frameon=False, fontsize=6)
 
 
 def _updates(axes: Axes, rows: list[Row]) -> None:
     _band(axes, rows, 0, "")
     axes.axhline(0.0, color="black", linewidth=0.6, linestyle=":")
-    top = max(row["value"] for row in rows)
-    axes.set_ylim(min(0.0, *(row["value"] for row in rows)) - 0.1 * top, 3 * top)  # the first intervals are endless
+    ends = [rows[-1][end] for end in ("low", "high") if rows[-1][end] == rows[-1][end]]  # the first intervals are endless
+    low, high = (pick([0.0, *ends, *(row["value"] for row in rows)]) for pick in (min, max))
+    axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low) or 1.0)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("recorded step")
+    axes.set_xlabel("training step")
     axes.set_ylabel("mean ||E g||² so far")
 
 
@@ -116,7 +118,7 @@ def _band(axes: Axes, rows: list[Row], i: int, label: str) -> None:
 
 _PANELS: tuple[tuple[str, Callable[[Axes, list[Row]], None], Callable[[Row], Any]], ...] = (
     ("variance", _variance, lambda row: row["part"] == "variance"),
-    ("rewards", _rewards, lambda row: row["part"] == "step" and row["name"].startswith("component ")),
+    ("rewards", _rewards, lambda row: row["part"] == "stretch"),
     ("updates", _updates, lambda row: row["part"] == "step" and row["name"] == "update"),
     ("risk", _risk, lambda row: row["part"] == "evaluation"),
 )

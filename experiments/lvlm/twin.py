@@ -23,7 +23,7 @@ def fitted(env: TAMDP, decisions: Iterable[Decision]) -> TabularSoftmax:
 
 
 def numbers(env: TAMDP, policy: Policy, scheme: Scheme) -> dict[str, float]:
-    """What ``bounds.statistics`` estimates, exactly; only numbers that do not depend on how the policy is parametrized, or ratios of those."""
+    """What ``bounds.statistics`` estimates, exactly: those numbers that do not depend on how the policy is parametrized."""
     values, law, rho = exact.values(env, policy), exact.reward_law(env, policy), env.prompt_probability
     found = {"objective": values.total, **{f"component {name}": float(v) for name, v in zip(env.component_names, values.components, strict=True)}}
     silent = gap = 0.0
@@ -39,6 +39,6 @@ def numbers(env: TAMDP, policy: Policy, scheme: Scheme) -> dict[str, float]:
 
 
 def variance_share(env: TAMDP, policy: Policy, scheme: Scheme) -> float:
-    """E_q V_q / E||s||^2 of the scheme's estimator."""
+    """E_q V_q / E||s||^2 of the scheme's estimator; it depends on the parametrization, here one logit for every action of a node."""
     rho = env.prompt_probability
     return float(rho @ UpdatePlan(env, scheme).moments(policy).prompt_variance / (rho @ exact.score_energy(env, policy)))

@@ -65,7 +65,7 @@ def judge(
     chosen += [(name, base) for name in HELD_OUT] if evaluation is not None else []
     checks = tuple(CLAIMS[name].check(observation) for name, observation in chosen)
     beside = {} if policy is None else {name: one for name, observation in chosen if (one := _twin_check(name, policy, observation.scheme)) is not None}
-    rows = [*_numbers(base, policy), *_variances(base, policy), *_steps(base), *_evaluations(evaluation, level)]
+    rows = [*_numbers(base, policy), *_variances(base, policy), *_steps(base), *_windows(base), *_evaluations(evaluation, level)]
     return Findings(checks, beside, tuple(rows))
 
 
@@ -136,11 +136,29 @@ def _steps(base: Observation) -> list[Row]:
         statistics = Statistics(step, base.scheme, base.level, base.seed)
         for name in ("objective", "silent", "gap"):
             rows.append(_row("step", name, "", t, getattr(statistics, name)))
-        rows += [_row("step", f"component {k}", "", t, found) for k, found in zip(step.component_names, statistics.components, strict=True)]
         if step.scores is not None and len(step.prompt) > 1:
             squares.append(statistics.update.value)
             rows.append(_row("step", "update", "mean so far", t, intervals.mean(np.array(squares), base.level)))
             rows.append(_row("step", "drift", "", t, statistics.drift))
+    return rows
+
+
+def _windows(base: Observation) -> list[Row]:
+    """Each component over stretches of steps with at least ``intervals.LEAST`` groups, the last ones joined to the stretch before."""
+    stretches: list[list[int]] = [[]]
+    for t in range(len(base.training)):
+        if sum(len(base.training[u].prompt) for u in stretches[-1]) >= intervals.LEAST:
+            stretches.append([])
+        stretches[-1].append(t)
+    if len(stretches) > 1 and sum(len(base.training[u].prompt) for u in stretches[-1]) < intervals.LEAST:
+        last = stretches.pop()
+        stretches[-1] += last
+    rows: list[Row] = []
+    for stretch in stretches if base.training else []:
+        rewards = np.concatenate([base.training[t].rewards.mean(axis=1) for t in stretch])
+        middle = (stretch[0] + stretch[-1]) / 2
+        names = base.rollouts.component_names
+        rows += [_row("stretch", f"component {name}", "", middle, intervals.bounded_mean(rewards[:, k], base.level)) for k, name in enumerate(names)]
     return rows
 
 

@@ -110,6 +110,11 @@ def test_steps_and_checkpoints_are_in_the_table(findings: verdicts.Findings) -> 
     each = [Statistics(SampledSource(ONE_MOVE.twin, POLICY).rollouts(4, 8, np.random.default_rng(t)), Scheme(4, "sum_then_normalize", 1e-4, 1)).update.value
             for t in range(6)]  # fmt: skip
     assert running == pytest.approx(np.cumsum(each) / np.arange(1, 7), rel=1e-12)
+    # six steps of eight groups: two make a stretch of sixteen
+    stretches = [one for one in findings.rows if one["part"] == "stretch" and one["name"] == "component accuracy"]
+    assert [one["x"] for one in stretches] == [0.5, 2.5, 4.5]
+    rewards = [SampledSource(ONE_MOVE.twin, POLICY).rollouts(4, 8, np.random.default_rng(t)).rewards[..., 1].mean() for t in range(6)]
+    assert [one["value"] for one in stretches] == pytest.approx(np.reshape(rewards, (3, 2)).mean(axis=1), rel=1e-12)
     risks = [one for one in findings.rows if one["part"] == "evaluation"]
     assert len(risks) == 6 and all(b["value"] > a["value"] for a, b in zip(risks[::2], risks[1::2], strict=True))
 
