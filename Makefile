@@ -10,8 +10,9 @@ WORKERS ?= auto
 verify: $(VENV)/installed
 	$(BIN)/tamdp verify
 
+# one thread for each of the workers, which share the cores
 test: $(VENV)/tested
-	$(BIN)/python -m pytest -n $(WORKERS) -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -q
 
 test-slow: $(VENV)/tested
 	$(BIN)/python -m pytest -n $(WORKERS) -q -m slow
@@ -22,7 +23,7 @@ test-browser: $(VENV)/browser
 	$(BIN)/python -m pytest -q -m browser tests/browser
 
 test-lvlm: $(VENV)/lvlm
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS) -q -m lvlm --disable-warnings tests/lvlm
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS) -q -m lvlm --disable-warnings tests/lvlm
 
 demo: $(VENV)/demo
 	$(BIN)/tamdp lvlm demo

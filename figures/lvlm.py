@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import LogLocator, MaxNLocator
 
 from experiments.runner import Row
 from figures.style import DOUBLE, LINES, MARKERS, PALETTE, panels, save
@@ -61,6 +61,8 @@ def _variance(axes: Axes, rows: list[Row]) -> None:
     axes.set_yscale("log")
     sizes = sorted({row["x"] for row in rows})
     axes.set_xticks(sizes, [f"{size:g}" for size in sizes])
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.minorticks_off()
     axes.set_xlabel("group size G")
     axes.set_ylabel("variance / score energy")
@@ -73,10 +75,10 @@ def _rewards(axes: Axes, rows: list[Row]) -> None:
         _points(axes, own, i, name.removeprefix("component "), 1.0)
         axes.plot([row["x"] for row in own], [row["value"] for row in own], color=PALETTE[i], linestyle=LINES[i], linewidth=1)
     axes.set_ylim(-0.02, 1.02)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _whole(axes, rows)
     axes.set_xlabel("training step")
     axes.set_ylabel("mean reward")
-    axes.legend(frameon=False, fontsize=6)
+    axes.legend(frameon=False, fontsize=6, loc="lower right", bbox_to_anchor=(1, 0.98), ncol=3)  # above: points are anywhere between 0 and 1
 
 
 def _updates(axes: Axes, rows: list[Row]) -> None:
@@ -85,7 +87,7 @@ def _updates(axes: Axes, rows: list[Row]) -> None:
     ends = [rows[-1][end] for end in ("low", "high") if rows[-1][end] == rows[-1][end]]  # the first intervals are endless
     low, high = (pick([0.0, *ends, *(row["value"] for row in rows)]) for pick in (min, max))
     axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low) or 1.0)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _whole(axes, rows)
     axes.set_xlabel("training step")
     axes.set_ylabel("mean ||E g||² so far")
 
@@ -95,11 +97,17 @@ def _risk(axes: Axes, rows: list[Row]) -> None:
     bound = [row for row in rows if row["name"] == "bound"]
     axes.plot([row["x"] for row in bound], [row["value"] for row in bound], color=PALETTE[3], marker=MARKERS[1], markersize=3, linewidth=1, label="bound")
     axes.axhline(1.0, color="black", linewidth=0.6, linestyle=":")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    _whole(axes, rows)
     axes.set_xlabel("checkpoint")
     axes.set_ylabel("1 - composite reward / W")
     axes.set_ylim(0, max(1.05, *(row["value"] for row in bound)))
     axes.legend(frameon=False, fontsize=6)
+
+
+def _whole(axes: Axes, rows: list[Row]) -> None:
+    """Whole numbers below the axis, even if there is only one."""
+    axes.set_xlim(min(row["x"] for row in rows) - 0.5, max(row["x"] for row in rows) + 0.5)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def _points(axes: Axes, rows: list[Row], i: int, label: str, shift: float) -> None:
@@ -112,7 +120,7 @@ def _points(axes: Axes, rows: list[Row], i: int, label: str, shift: float) -> No
 
 def _band(axes: Axes, rows: list[Row], i: int, label: str) -> None:
     x = [row["x"] for row in rows]
-    axes.plot(x, [row["value"] for row in rows], color=PALETTE[i], linestyle=LINES[i], linewidth=1.2, label=label)
+    axes.plot(x, [row["value"] for row in rows], color=PALETTE[i], linestyle=LINES[i], marker=MARKERS[i], markersize=3, linewidth=1.2, label=label)
     axes.fill_between(x, [row["low"] for row in rows], [row["high"] for row in rows], color=PALETTE[i], alpha=0.12, linewidth=0)
 
 

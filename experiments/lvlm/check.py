@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from bounds.intervals import check_level
 from experiments.console import console, plain
 from experiments.lvlm import twin, verdicts
 from experiments.lvlm.quiet import quiet
-from tamdp_theory import InputError, storage
+from tamdp_theory import CapacityError, InputError, storage
 from tamdp_theory.exact import Scheme
 from tamdp_theory.lvlm import loading
 from tamdp_theory.lvlm.environments import Blackjack, Environment, ImageRepair, NumberLine
@@ -36,8 +38,11 @@ def run(options: Any) -> int:
     storage.check_writable(options.out)
     if options.lora_rank < 0 or options.projection < 0:
         raise InputError("lora-rank, projection: must not be negative")
+    check_level(options.level)
     if options.groups < 1:
         raise InputError(f"groups: must be at least 1, got {options.groups}")
+    if options.seed < 0:
+        raise InputError(f"seed: must not be negative, got {options.seed}")
     scored = options.adapter is not None or options.lora_rank > 0
     projection = Projection(options.projection, options.seed) if scored and options.projection else None
     settings = Settings(options.max_new_tokens, options.temperature, options.batch_size, scored, projection)
@@ -57,7 +62,11 @@ def play(loaded: Any, task: Environment, settings: Settings, group_size: int, gr
     """Groups of rollouts with a progress bar."""
     with _progress(f"playing {task.name}", group_size * groups) as update:
         source = TransformersSource(loaded, task, settings, update)
-        return source.play(group_size, groups, np.random.default_rng(seed))
+        try:
+            return source.play(group_size, groups, np.random.default_rng(seed))
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            remedy = "smaller batches, fewer groups or a smaller projection need less"
+            raise CapacityError(f"{task.name}: {group_size * groups} rollouts do not fit in memory; {remedy}") from error
 
 
 def report(played: Play, scheme: Scheme, level: float, seed: int, process: Any, out: Path, **more: Any) -> verdicts.Findings:
@@ -68,8 +77,15 @@ def report(played: Play, scheme: Scheme, level: float, seed: int, process: Any, 
     storage.write_atomically(out / "transcripts.json", json.dumps(_transcripts(played), indent=1) + "\n")
     screen = console()
     screen.print(verdicts.tables(findings))
-    screen.print(f"files: {plain(str(out))}; the picture: tamdp figures lvlm")
+    screen.print(f"files: {plain(str(out))}{drawing(out)}")
     return findings
+
+
+def drawing(out: Path) -> str:
+    """The command that draws what is in a folder, after the words that lead to it; figures are drawn from folders named lvlm."""
+    if out.name != "lvlm":
+        return ""
+    return "; the picture: tamdp figures lvlm" + ("" if out.parent == Path("results") else f" --results {plain(str(out.parent))}")
 
 
 def _transcripts(played: Play) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """``tamdp lvlm demo``: the whole way on one machine, from a language model to verdicts next to the exact twin's.
 
     OUT/base      the language model with a small, random vision tower        OUT/model     after the supervised warm start
-    OUT/run       GRPO by TRL with LoRA: checkpoints, logged completions      OUT/records   what was recorded of it
+    OUT/run       GRPO by TRL with LoRA: checkpoints, the adapter              OUT/records   what was recorded of it
     OUT/checks.json, table.csv, transcripts.json, lvlm.png                    the trained model under the checks
 
 Each part is made once: broken off, the same command goes on where it stopped, GRPO at its last checkpoint. The decoder is pretrained, what it
@@ -9,6 +9,7 @@ sees with is trained on synthetic pictures: call it that.
 """
 
 import json
+import shutil
 from dataclasses import asdict
 from functools import partial
 from importlib.metadata import entry_points
@@ -27,7 +28,7 @@ from tamdp_theory.lvlm.environments import NumberLine
 from tamdp_theory.lvlm.projection import Projection
 from tamdp_theory.lvlm.source import Settings
 from tamdp_theory.lvlm.tasks import dataset, reward_functions, reward_weights
-from tamdp_theory.lvlm.warm_start import WarmStart, imperfect_policy, warm_start
+from tamdp_theory.lvlm.warm_start import WarmStart, imperfect_policy, last_checkpoint, warm_start
 
 PIXELS, MAX_NEW_TOKENS, RANK, PROJECTION = 64, 16, 8, 2048
 LEARNING_RATE = 3e-4
@@ -52,6 +53,8 @@ def run(options: Any) -> int:
 def _run(options: Any, task: NumberLine, out: Path, state: Any) -> int:
     if state.is_main_process:
         _model(options, task, out)
+        if last_checkpoint(out / "run") is None and not _trained(out / "run"):
+            shutil.rmtree(out / "records", ignore_errors=True)  # of a run that broke off before its first checkpoint: it begins again
     state.wait_for_everyone()
     watched = _train(options, task, out)
     if not state.is_main_process:
@@ -70,8 +73,8 @@ def _run(options: Any, task: NumberLine, out: Path, state: Any) -> int:
 
 
 def _check(options: Any) -> None:
-    for name, least in (("steps", 1), ("group_size", 2), ("prompts_per_step", 1), ("held_out", 2)):
-        if getattr(options, name) < least:
+    for name, least in (("steps", 1), ("warm_steps", 1), ("group_size", 2), ("prompts_per_step", 1), ("held_out", 2), ("seed", 0)):
+        if getattr(options, name) is not None and getattr(options, name) < least:
             raise InputError(f"{name.replace('_', '-')}: must be at least {least}, got {getattr(options, name)}")
 
 
@@ -114,12 +117,11 @@ def _model(options: Any, task: NumberLine, out: Path) -> None:
 def _train(options: Any, task: NumberLine, out: Path) -> TheoryCheck:
     """GRPO by TRL with the checks attached; goes on from the last checkpoint, or only reads the records if it had ended."""
     from peft import LoraConfig
-    from transformers.trainer_utils import get_last_checkpoint
     from trl import GRPOConfig, GRPOTrainer
 
     folder, size, prompts = out / "run", options.group_size, options.prompts_per_step
     every = max(1, options.steps // 3)
-    last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+    last = last_checkpoint(folder)
     loaded = loading.load(out / "model")
     cpu = loaded.device.type == "cpu"
     arguments = GRPOConfig(
@@ -138,11 +140,19 @@ def _train(options: Any, task: NumberLine, out: Path) -> TheoryCheck:
     watched = TheoryCheck(
         out, scores_every=SCORES_EVERY, score_evaluations=False, projection=PROJECTION, batch_size=size, seed=options.seed, announce=False
     ).attach(trainer)
-    if not (folder / "adapter" / "adapter_model.safetensors").exists():
+    if not _trained(folder):
         _say(f"GRPO by TRL: {options.steps} steps of {prompts} prompts and {size} completions, LoRA of rank {RANK}, held-out prompts every {every} steps")
         trainer.train(resume_from_checkpoint=last)
         trainer.save_model(str(folder / "adapter"))
+        if trainer.is_world_process_zero():
+            storage.write_atomically(folder / "adapter" / "done", "")
+    if len(watched.recorder.steps) < options.steps:
+        raise InputError(f"{out / 'records'}: not the records of {options.steps} steps; remove {folder}, and the run is made again")
     return watched
+
+
+def _trained(folder: Path) -> bool:
+    return (folder / "adapter" / "done").exists()
 
 
 def _say(text: str) -> None:

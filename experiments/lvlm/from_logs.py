@@ -12,7 +12,7 @@ from tamdp_theory import grpo, storage
 from tamdp_theory.exact import Scheme
 from tamdp_theory.lvlm.logs import LoggedStep, read_completions
 
-NEAR = 2e-3  # between TRL's float32 advantages and ours
+ROUNDING = 4e-6  # of TRL's float32 sum of rewards, relative to their weight
 
 
 def run(options: Any) -> int:
@@ -27,7 +27,7 @@ def run(options: Any) -> int:
     verdicts.save(findings, options.out)
     out = console()
     out.print(verdicts.tables(findings))
-    far, worst = _disagreement(steps, scheme)
+    far, worst = _disagreement([step for step in steps if not step.repeated], scheme)
     repeated = len(steps) - len(fresh)
     out.print(
         f"{len(everything.prompt)} groups of {scheme.group_size} from {len(fresh)} files"
@@ -36,19 +36,24 @@ def run(options: Any) -> int:
     if options.normalization == "normalize_then_sum":
         out.print("advantages: TRL whitens decomposed ones over the batch, so the logged ones are not compared")
     elif far:
-        out.print(f"[bold red]advantages: {far} groups differ from {plain(scheme.normalization)} by up to {worst:.3g}[/]; wrong --weights or --normalization?")
+        out.print(
+            f"[bold red]advantages: {far} of {len(everything.prompt)} groups differ from {plain(scheme.normalization)}, by up to {worst:.3g}[/]; "
+            "wrong --weights, --normalization or --group-size, or an evaluation took the place of a file?"
+        )
     else:
         out.print(f"advantages: the trainer's are those of {plain(scheme.normalization)}, within {worst:.1e}")
     return int(verdicts.failed(findings.checks) or far > 0)
 
 
 def _disagreement(steps: list[LoggedStep], scheme: Scheme) -> tuple[int, float]:
-    """Groups whose logged advantages are not the scheme's, and the largest difference."""
+    """Groups whose logged advantages are not the scheme's, rounding aside, and the largest difference."""
     if scheme.normalization == "normalize_then_sum":
         return 0, 0.0
     far, worst = 0, 0.0
     for step in steps:
-        weights = [float(w) for w in step.groups.weights]
+        weights = np.array([float(w) for w in step.groups.weights])
         gap = np.abs(grpo.advantages(step.groups.rewards, weights, scheme.normalization, scheme.eps, scheme.ddof) - step.advantages).max(axis=1)
-        far, worst = far + int((gap > NEAR).sum()), max(worst, float(gap.max()))
+        spread = (step.groups.rewards @ weights).std(axis=1, ddof=scheme.ddof) + scheme.eps  # what rounding is divided by
+        allowed = ROUNDING * weights.sum() * (1.0 if scheme.normalization == "center" else 1 / spread + 1)
+        far, worst = far + int((gap > allowed).sum()), max(worst, float(gap.max()))
     return far, worst

@@ -85,7 +85,8 @@ class TheoryCheck:
         """Judge what was recorded so far. InputError if nothing was."""
         recorder = self.recorder
         if not recorder.steps:
-            raise InputError("theory check: no step was recorded; train first")
+            lost = f"all {recorder.dropped} groups lack a reward (None or NaN)" if recorder.dropped else "train first"
+            raise InputError(f"theory check: no step was recorded; {lost}")
         training = [recorder.groups(step) for step in recorder.steps]
         last = recorder.evaluated()
         fixed = training[-1] if last is None else last
@@ -116,10 +117,15 @@ class TheoryCheck:
         return numbers
 
     def _finish(self) -> None:
-        if self._announce and self.recorder.steps:
+        if not self._announce:
+            return
+        screen = console()
+        if self.recorder.steps:
             findings = self.report()
             verdicts.save(findings, self.out)
-            console().print(verdicts.tables(findings))
+            screen.print(verdicts.tables(findings))
+        if self.recorder.dropped:
+            screen.print(f"theory check: {self.recorder.dropped} groups of training left out, since a reward of theirs is missing (None or NaN)")
 
 
 class _AtTheEnd(TrainerCallback):  # type: ignore[misc]
@@ -146,6 +152,7 @@ def scheme_of(args: Any) -> Scheme:
 def _check_sampling(args: Any) -> None:
     """Scores are those of the softmax at the temperature; a cut distribution is another policy."""
     neutral = {"top_p": (None, 1.0), "top_k": (None, 0, -1), "min_p": (None, 0.0), "repetition_penalty": (None, 1.0)}
+    given = vars(args) | dict(args.generation_kwargs or {})  # which override the others
     for name, values in neutral.items():
-        if getattr(args, name, None) not in values:
-            raise InputError(f"{name}: {getattr(args, name)!r} samples from another policy than the softmax whose scores are taken; leave it at its default")
+        if given.get(name) not in values:
+            raise InputError(f"{name}: {given[name]!r} samples from another policy than the softmax whose scores are taken; leave it at its default")

@@ -8,17 +8,23 @@ from tamdp_theory import TAMDP, Policy, TabularSoftmax, exact
 from tamdp_theory.exact import ContrastPlan, Scheme, UpdatePlan
 from tamdp_theory.lvlm.environments import Decision
 
-PRIOR = 0.5  # added to every count: a policy has full support, and a node that was never visited is uniform
+PRIOR = 0.5  # added to the count of every action over all nodes: a policy has full support
 
 
 def fitted(env: TAMDP, decisions: Iterable[Decision]) -> TabularSoftmax:
-    """The tabular policy with the frequencies of these decisions at each node."""
-    counts = np.full(env.n_pairs, PRIOR)
+    """The tabular policy with the frequencies of these decisions: at each node its own, and those over all nodes with the weight of one decision.
+
+    A process has thousands of nodes and a model visits few: at the others the twin does what the model does on the whole.
+    """
+    counts = np.zeros(env.n_pairs)
     place = {(env.node_ids[x], env.action_names[i]): i for i, x in enumerate(env.pair_node.tolist())}
     for decision in decisions:
         counts[place[decision.node, decision.action]] += 1
+    name = np.unique(env.action_names, return_inverse=True)[1]
+    overall = PRIOR + np.bincount(name, counts)[name]
+    overall /= np.bincount(env.pair_node, overall)[env.pair_node]
     logits = np.zeros(env.n_nodes * env.n_actions)
-    logits[env.pair_parameter] = np.log(counts)
+    logits[env.pair_parameter] = np.log(counts + overall)
     return TabularSoftmax(env, logits.reshape(env.n_nodes, env.n_actions))
 
 

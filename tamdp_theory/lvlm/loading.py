@@ -154,7 +154,7 @@ def _configuration(path: str | Path) -> tuple[str, Any]:
         if not (folder / "config.json").is_file():
             raise InputError(f"{folder}: not a model folder, it has no config.json; give what save_pretrained wrote")
         text = str(folder)
-    elif folder.exists() or folder.is_absolute() or text.startswith(".") or text.count("/") > 1 or not text:
+    elif folder.exists() or folder.is_absolute() or text.startswith(".") or text.count("/") != 1:
         raise InputError(f"{quote(text)}: no such folder; give a model's folder or a hub id like owner/name")
     try:
         return text, AutoConfig.from_pretrained(text)

@@ -33,6 +33,7 @@ from tamdp_theory.lvlm.records import INDEX, Batch, Evaluation, Records, joined,
 from tamdp_theory.lvlm.taps import Score, as_array, prompts_of, scored, tapped
 from tamdp_theory.model import Floats
 from tamdp_theory.sources import RolloutGroups
+from tamdp_theory.storage import check_writable
 
 PREFIX = "theory/"
 
@@ -67,6 +68,7 @@ class Recorder:
         self._score, self._scores_every, self._score_evaluations, self._on_step = score, scores_every, score_evaluations, on_step
         self._folder, self._private, self._prompt_column = None if folder is None else Path(folder), private_hooks, prompt_column
         self._trainer: Any = None
+        self._earlier = False  # whether the folder had records of another process
         self._records = Records((), ())
         self._columns: dict[int, list[Any]] = {}
         self._batch: Batch | None = None
@@ -84,11 +86,13 @@ class Recorder:
         if self._score is not None and trainer.args.mask_truncated_completions:
             raise InputError("mask_truncated_completions: leaves completions out of the update that have a score; set it to False, or record without scores")
         records = Records(tuple(trainer.reward_func_names), _weights(trainer))
+        if self._folder is not None:
+            check_writable(self._folder)
         if self._folder is not None and (self._folder / INDEX).exists():
             found = load_records(self._folder)
             if (found.component_names, found.weights) != (records.component_names, records.weights):
                 raise InputError(f"{self._folder}: holds records of other components or weights; choose another folder")
-            records = found
+            records, self._earlier = found, bool(found.steps or found.evaluations)
         self._trainer, self._records = trainer, records
         if self._private:
             trl_hooks.check_version()
@@ -206,7 +210,7 @@ class Recorder:
     def _begin(self, step: int) -> None:
         """Training starts at a step: what was recorded from there on, or broke off before, belongs to a run that is not this one's past."""
         self._columns, self._batch, self._evaluating, self._unlogged = {}, None, [], []
-        if step == 0 and self._records.steps:
+        if step == 0 and (self._records.steps or self._earlier):
             place = "the recorder" if self._folder is None else str(self._folder)
             raise InputError(f"{place}: holds records of an earlier run; resume from its checkpoint, or record into another folder with a new recorder")
         kept = self._records.before(step)

@@ -18,7 +18,6 @@ import torch
 from peft import LoraConfig, get_peft_model
 from torch.utils.data import Dataset
 from transformers import CLIPConfig, CLIPForImageClassification, Trainer, TrainingArguments
-from transformers.trainer_utils import get_last_checkpoint
 
 from tamdp_theory.errors import InputError, quote
 from tamdp_theory.exact.passes import best
@@ -121,10 +120,22 @@ def warm_start(
         )  # fmt: skip
         trainer = Trainer(model, arguments, data_collator=Collator(loaded.processor), train_dataset=data)
         prepare(trainer)
-        trainer.train(resume_from_checkpoint=get_last_checkpoint(str(checkpoints)))
+        trainer.train(resume_from_checkpoint=last_checkpoint(checkpoints))
     model.merge_and_unload().save_pretrained(folder)
     loaded.processor.save_pretrained(folder)
     return Path(folder)
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The last of a trainer's checkpoints in a folder that was written to its end, which is the trainer's state; None if there is none."""
+    found = [place for place in folder.glob("checkpoint-*") if place.name.removeprefix("checkpoint-").isdigit()]
+    for place in sorted(found, key=lambda place: int(place.name.removeprefix("checkpoint-")), reverse=True):
+        try:
+            json.loads((place / "trainer_state.json").read_bytes())
+        except (OSError, ValueError):
+            continue
+        return str(place)
+    return None
 
 
 def _learn_to_see(

@@ -120,6 +120,7 @@ def test_paths_that_are_no_model(tmp_path, monkeypatch):
     refused(lambda: load(tmp_path / "file"), "no such folder")
     (tmp_path / "config.json").write_text("{")
     refused(lambda: load(tmp_path), "no configuration")
+    refused(lambda: load("llava-typo"), "no such folder", "owner/name")  # without asking the hub
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     refused(lambda: load("nobody/no-such-model"), "no configuration", "hub id")
 

@@ -376,6 +376,26 @@ def test_a_folder_in_use_is_not_overwritten(tmp_path):
     assert (tmp_path / "records" / "records.json").read_text() == content
 
 
+def test_an_evaluation_of_a_run_that_broke_off_is_not_the_next_runs(tmp_path):
+    """It would count twice in the class of checkpoints; one of this very run, made before training, stays."""
+    settings = {"max_steps": 1, "evaluation": rows(2), "eval_strategy": "no"}
+    first = make(tmp_path / "run", **settings)
+    recorder = Recorder(folder=tmp_path / "records").attach(first)
+    first.evaluate()
+    again = make(tmp_path / "run", **settings)
+    Recorder(folder=tmp_path / "records").attach(again)
+    with pytest.raises(InputError, match="holds records of an earlier run; resume"):
+        again.train()
+    first.train()
+    assert [event.step for event in recorder.evaluations] == [0] and recorder.steps == (0,)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(InputError, match="file/records: cannot write there"):
+        Recorder(folder=tmp_path / "file" / "records").attach(make(tmp_path / "run"))
+
+
 def broken(folder, change):
     index = json.loads((folder / "records.json").read_text())
     change(folder, index)

@@ -3,10 +3,12 @@
 import csv
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,14 +18,20 @@ import pytest
 
 pytest.importorskip("transformers")
 
+import torch
+
 from bounds import Verdict
 from bounds.statistics import Statistics
+from experiments.lvlm.check import drawing
+from experiments.lvlm.from_logs import _disagreement
 from experiments.lvlm.theory_check import TheoryCheck, scheme_of
 from tamdp_theory import InputError
-from tamdp_theory.exact import Scheme
+from tamdp_theory.exact import Normalization, Scheme
 from tamdp_theory.lvlm.environments import NumberLine
+from tamdp_theory.lvlm.logs import LoggedStep
 from tamdp_theory.lvlm.tasks import dataset, reward_functions, reward_weights
-from tests.cli.command import REPOSITORY, environment, here, refused
+from tamdp_theory.sources import RolloutGroups
+from tests.cli.command import REPOSITORY, Done, environment, here, refused
 from tests.lvlm.training import make, model_folder
 
 pytestmark = [pytest.mark.lvlm, pytest.mark.filterwarnings("default")]
@@ -125,6 +133,27 @@ def test_another_law_of_sampling_is_refused(name: str, value: float, tmp_path: P
     with pytest.raises(InputError, match=f"{name}: .* another policy than the softmax"):
         TheoryCheck(tmp_path / "theory").attach(trainer)
     TheoryCheck(tmp_path / "theory", scored=False).attach(trainer)
+    hidden = training(tmp_path, generation_kwargs={name: value})  # these override the arguments of the same name
+    with pytest.raises(InputError, match=f"{name}: .* another policy than the softmax"):
+        TheoryCheck(tmp_path / "theory").attach(hidden)
+
+
+def test_missing_rewards_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def some(completions: list[Any], **_: Any) -> list[float | None]:
+        return [None if place < 4 else place % 2 / 2 for place in range(len(completions))]
+
+    def none(completions: list[Any], **_: Any) -> list[None]:
+        return [None] * len(completions)
+
+    # one of two groups a step lacks a reward, then all
+    for function, dropped in ((some, 2), (none, 4)):
+        trainer = make(tmp_path / function.__name__, [some, function], max_steps=2, reward_weights=[1.0, 1.0])
+        check = TheoryCheck(tmp_path / function.__name__ / "theory", scored=False).attach(trainer)
+        trainer.train()
+        shown = capsys.readouterr().out
+        assert f"{dropped} groups of training left out" in shown and ("T2.advantage" in shown) == (function is some)
+    with pytest.raises(InputError, match="all 4 groups lack a reward"):
+        check.report()
 
 
 # -- commands -----------------------------------------------------------------------------------------------------
@@ -166,7 +195,8 @@ def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, capsys: pytest.Captu
         (["--model", "MODEL", "--group-size", "1"], "group_size"), (["--model", "MODEL", "--groups", "0"], "groups"),
         (["--model", "MODEL", "--lora-rank", "-1"], "lora-rank"), (["--model", "MODEL", "--level", "1"], "level"),
         (["--model", "MODEL", "--max-new-tokens", "4000"], "context"), (["--model", "MODEL", "--adapter", "none"], "adapter_config.json"),
-        (["--model", "MODEL", "--temperature", "0"], "temperature"),
+        (["--model", "MODEL", "--temperature", "0"], "temperature"), (["--model", "./none", "--level", "2"], "level"),
+        (["--model", "MODEL", "--projection", "1000000000000000"], "memory"), (["--model", "./none", "--seed", "-1", "--projection", "0"], "seed"),
     ],
 )  # fmt: skip
 def test_bad_options_are_one_line(arguments: list[str], says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -195,6 +225,30 @@ def test_logs_of_a_real_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert "no such file" in refused(here(capsys, "lvlm", "from-logs", str(tmp_path / "none.parquet"), "--out", str(out)))
 
 
+@pytest.mark.parametrize(("normalization", "size"), [("sum_then_normalize", 8), ("center", 8), ("sum_then_normalize", 64)])
+def test_logged_advantages_tell_the_weights(normalization: Normalization, size: int) -> None:
+    """TRL's arithmetic in float32 is within rounding, swapped weights are not, though only the 1e-4 in the divisor tells them apart."""
+    generator = np.random.default_rng(0)
+    rewards = np.zeros((40, size, 2))
+    rewards[:20, :, 1] = generator.random((20, size)) < 0.3
+    rewards[20:, :, 0] = 0.5
+    rewards[30:, :, 1] = generator.random((10, size))
+    sums = torch.tensor(rewards, dtype=torch.float32) @ torch.tensor([0.3, 0.7])
+    centred = sums - sums.mean(dim=1, keepdim=True)
+    logged = (centred if normalization == "center" else centred / (sums.std(dim=1, keepdim=True) + 1e-4)).double().numpy()
+    scheme = Scheme(size, normalization, 0.0 if normalization == "center" else 1e-4, 1)
+    found = []
+    for weights in (("3/10", "7/10"), ("7/10", "3/10")):
+        groups = RolloutGroups(("a", "b"), tuple(map(Fraction, weights)), np.zeros(40, dtype=np.int64), rewards)
+        found.append(_disagreement([LoggedStep(Path("a"), 1, groups, logged, False)], scheme)[0])
+    assert found == [0, int((np.ptp(rewards[..., 1], axis=1) > 0).sum())]
+
+
+def test_the_picture_has_its_command() -> None:
+    commands = [drawing(Path(name)) for name in ("results/lvlm", "a b/lvlm", "results/other")]
+    assert commands == ["; the picture: tamdp figures lvlm", "; the picture: tamdp figures lvlm --results a b", ""]
+
+
 DEMO = ("lvlm", "demo", "--tiny", "--steps", "4", "--warm-steps", "3", "--held-out", "16", "--group-size", "4", "--prompts-per-step", "4")
 
 
@@ -218,6 +272,32 @@ def test_the_demo_goes_on_where_it_was_killed(tmp_path: Path, capsys: pytest.Cap
     assert again.code == 0 and (cut / "table.csv").read_bytes() == (whole / "table.csv").read_bytes()
     other = [*DEMO[:-1], "8", "--out", str(whole)]
     assert "holds a demo with other settings" in refused(here(capsys, *other))
+    # broken off before the first checkpoint: it begins again; while the last one was written: it goes on from the one before
+    early, writing = tmp_path / "early", tmp_path / "writing"
+    for folder, lost in ((early, "run"), (writing, "run/adapter")):
+        shutil.copytree(whole, folder)
+        shutil.rmtree(folder / lost)
+        (folder / "table.csv").unlink()
+    (writing / "run" / "checkpoint-4" / "trainer_state.json").write_text("{")
+    for folder in (early, writing):
+        assert here(capsys, *DEMO, "--out", str(folder)).code == 0
+        assert (folder / "table.csv").read_bytes() == (whole / "table.csv").read_bytes()
+    shutil.rmtree(early / "records")
+    assert "records" in refused_last(here(capsys, *DEMO, "--out", str(early)))
+
+
+def refused_last(done: Done) -> str:
+    """The one line of error after what was said of progress."""
+    assert done.code == 2 and done.out == ""
+    line = done.err.splitlines()[-1]
+    assert line.startswith("error: ")
+    return line
+
+
+@pytest.mark.parametrize(("option", "value"), [("--seed", "-1"), ("--warm-steps", "0"), ("--held-out", "1"), ("--steps", "0")])
+def test_bad_settings_of_the_demo_leave_nothing(option: str, value: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert option.removeprefix("--") in refused(here(capsys, "lvlm", "demo", "--tiny", option, value, "--out", str(tmp_path / "out")))
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_snippets_of_the_document_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

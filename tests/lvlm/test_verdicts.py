@@ -7,15 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from bounds import Evaluation, Evidence, Verdict, pac_bayes
 from bounds.statistics import Statistics
 from experiments.console import console
 from experiments.lvlm import twin, verdicts
 from figures import lvlm as figure
-from tamdp_theory import InputError, TabularSoftmax
+from tamdp_theory import InputError, TabularSoftmax, exact
 from tamdp_theory.exact import Normalization, Scheme
-from tamdp_theory.lvlm.environments import Decision, NumberLine, ScriptedSource
+from tamdp_theory.lvlm.environments import Blackjack, Decision, NumberLine, ScriptedSource
 from tamdp_theory.sources import ExactSource, RolloutGroups, SampledSource
 
 ONE_MOVE = NumberLine(max_steps=1, max_distance=1)
@@ -34,9 +35,20 @@ def test_the_twin_has_the_frequencies() -> None:
     node = env.node_ids[3]
     said = [Decision(node, "-1")] * 6 + [Decision(node, "+1")] * 2
     found = twin.fitted(env, said).probabilities()
-    # half a count for each of three actions: 6.5, 2.5 and 0.5 of 9.5
-    assert found[3, :3] == pytest.approx(np.array([6.5, 2.5, 0.5]) / 9.5, rel=1e-12)
-    assert found[0, :3] == pytest.approx(np.full(3, 1 / 3), rel=1e-12)
+    # over all nodes half a count more for each of three actions: 6.5, 2.5 and 0.5 of 9.5, which count as one decision at each node
+    overall = np.array([6.5, 2.5, 0.5]) / 9.5
+    assert found[3, :3] == pytest.approx((np.array([6, 2, 0]) + overall) / 9, rel=1e-12)
+    assert found[0, :3] == pytest.approx(overall, rel=1e-12)
+
+
+def test_where_nothing_was_seen_the_twin_does_what_the_model_does() -> None:
+    """Nine of ten decisions at one of blackjack's thousands of nodes cannot be read: so it is at all of them, and the format reward is low."""
+    env = Blackjack().twin
+    said = [Decision(env.node_ids[0], "unparsed")] * 900 + [Decision(env.node_ids[0], "stand")] * 100
+    policy = twin.fitted(env, said)
+    shares = {name: float(p) for name, p in zip(env.action_names, policy.pair_probability, strict=True)}
+    assert shares == pytest.approx({"unparsed": 0.9, "stand": 0.1, "hit": 0.0}, abs=1e-3)
+    assert exact.values(env, policy).components[env.component_names.index("format")] < 0.11
 
 
 def test_the_twin_of_a_scripted_policy_is_that_policy() -> None:
@@ -194,6 +206,18 @@ def test_the_figure_shows_what_there_is(tmp_path: Path) -> None:
     bare = RolloutGroups(groups.component_names, groups.weights, groups.prompt, groups.rewards)
     verdicts.save(verdicts.judge(bare, Scheme(2, "center"), 0.99), tmp_path / "lvlm")
     assert figure.draw(tmp_path / figure.SOURCE, tmp_path) == [] and not (tmp_path / "lvlm.png").exists()
+
+
+def test_one_negative_estimate_can_be_seen() -> None:
+    """The unbiased estimate of a square may be negative, and a short run has one: a mark within the axes, above a whole number."""
+    axes = Figure().subplots()
+    nan = float("nan")
+    figure._updates(axes, [{"x": 3.0, "value": -2.0, "low": nan, "high": nan}])
+    (mark, _) = axes.lines
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    assert mark.get_marker() not in ("None", "") and mark.get_xydata().tolist() == [[3.0, -2.0]]
+    assert bottom < -2 < 0 < top and left < 3 < right
+    assert [tick for tick in axes.get_xticks() if left <= tick <= right] == [3.0]
 
 
 def test_a_damaged_table_is_one_error(findings: verdicts.Findings, tmp_path: Path) -> None:
