@@ -48,6 +48,10 @@ class Estimate:
         value, low, high = (float(np.sqrt(max(x, 0.0))) for x in (self.value, self.low, self.high))
         return Estimate(value, low, high)
 
+    def clipped(self) -> "Estimate":
+        """The interval of a number known not to be negative."""
+        return Estimate(self.value, max(self.low, 0.0), max(self.high, 0.0))
+
     def scale(self, factor: float) -> "Estimate":
         """The number times a positive factor."""
         return Estimate(factor * self.value, factor * self.low, factor * self.high)

@@ -76,7 +76,7 @@ class Statistics:
     @cached_property
     def gap(self) -> Estimate:
         """Q = E[(1/G) sum (A_joint - A_decomposed)^2], which is E[z'Cz] for eps = 0, ddof = 0 (T2.advantage)."""
-        return self._mean((self.difference**2).mean(axis=1))
+        return self._mean((self.difference**2).mean(axis=1)).clipped()
 
     @cached_property
     def differs(self) -> bool:
@@ -105,7 +105,7 @@ class Statistics:
     @cached_property
     def score_energy(self) -> Estimate:
         """E||s||^2."""
-        return self._mean((self.scores**2).sum(axis=-1).mean(axis=1))
+        return self._mean((self.scores**2).sum(axis=-1).mean(axis=1)).clipped()
 
     @cached_property
     def scores_vary(self) -> bool:
@@ -160,7 +160,7 @@ class Statistics:
         rows = self._draws
         if rows is None or rows.shape[1] < 2:
             raise InputError(f"variance: needs at least two groups of each draw, of every draw as many; draw groups of {2 * self.scheme.group_size}")
-        return intervals.mean(estimate[rows].var(axis=1, ddof=1).sum(axis=-1), self.level)
+        return intervals.mean(estimate[rows].var(axis=1, ddof=1).sum(axis=-1), self.level).clipped()
 
     @cached_property
     def leading_energy(self) -> Estimate:

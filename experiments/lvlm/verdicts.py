@@ -120,7 +120,7 @@ def _variances(base: Observation, policy: Policy | None) -> list[Row]:
             variance, energy = statistics.variance, statistics.score_energy
             if energy.low > 0:
                 exact = None if policy is None else twin.variance_share(policy.env, policy, scheme)
-                found = Estimate(variance.value / energy.value, max(variance.low, 0.0) / energy.high, variance.high / energy.low)
+                found = Estimate(variance.value / energy.value, variance.low / energy.high, variance.high / energy.low)
                 rows.append(_row("variance", "V/E||s||²", normalization, size, found, exact))
         total = float(sum(base.rollouts.weights))
         rows.append(_row("variance", "V/E||s||²", "L9", size, Estimate.exact(((size - 1) / size) ** 2 * total**2 / size)))
@@ -171,7 +171,7 @@ def _evaluations(evaluation: Evaluation | None, level: float) -> list[Row]:
     for j, losses in enumerate(evaluation.losses):
         empirical = float(losses.mean())
         bound = float(pac_bayes.risk_bound(empirical, n, -np.log(prior[j]), evaluation.delta)) if prior[j] else float("inf")
-        rows += [_row("evaluation", "risk", "", j, intervals.mean(losses, level)), _row("evaluation", "bound", "", j, Estimate.exact(bound))]
+        rows += [_row("evaluation", "risk", "", j + 1, intervals.mean(losses, level)), _row("evaluation", "bound", "", j + 1, Estimate.exact(bound))]
     return rows
 
 
@@ -200,7 +200,7 @@ def tables(findings: Findings) -> Group:
             exact = [number(row["twin"] if row["twin"] != "" else None)] if findings.twin_checks else []
             ends = (number(row[end]) if row[end] != "" else "-" for end in ("value", "low", "high"))
             found.add_row(plain(NAMES.get(row["name"], row["name"])), *ends, *exact)
-    return Group(verdicts, "", notes, "", found)
+    return Group(verdicts, *(["", notes] if notes.row_count else []), "", found)
 
 
 def _word(verdict: Verdict) -> str:

@@ -43,6 +43,10 @@ def test_chernoff_is_its_definition_and_never_misses_more_often() -> None:
     assert missed <= ALLOWED
 
 
+def test_a_number_that_is_not_negative_has_no_negative_end() -> None:
+    assert intervals.Estimate(0.5, -1.0, 2.0).clipped() == intervals.Estimate(0.5, 0.0, 2.0)
+
+
 def test_equal_values_are_no_certainty() -> None:
     found = intervals.bounded_mean(np.ones(30), 0.95)
     assert found == intervals.chernoff(np.ones(30), 0.95) and found.low == pytest.approx(np.exp(-np.log(40) / 30), rel=1e-9)
