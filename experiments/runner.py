@@ -103,7 +103,7 @@ def run(
         pending: set[Future[list[Row]]] = set(waiting)
         while pending:
             ended, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in ended:
+            for future in sorted(ended, key=lambda one: one.exception() is not None):  # what was finished is kept before a failure ends the run
                 cell = waiting[future]
                 try:
                     rows[cell.path] = future.result()
