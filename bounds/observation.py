@@ -63,8 +63,7 @@ class Observation:
 
     def __post_init__(self) -> None:
         check_level(self.level)
-        if self.rollouts.group_size < self.scheme.group_size:
-            raise InputError(f"group_size: the rollouts come in groups of {self.rollouts.group_size}, which cannot show groups of {self.scheme.group_size}")
+        self.rollouts.check_shows(self.scheme.group_size)
 
     @property
     def name(self) -> str:
@@ -80,7 +79,7 @@ class Observation:
     @cached_property
     def groups(self) -> RolloutGroups:
         """The rollouts in groups of the scheme's size."""
-        return self.rollouts if self.rollouts.group_size == self.scheme.group_size else self.rollouts.split(self.scheme.group_size)
+        return self.rollouts.in_groups_of(self.scheme.group_size)
 
     def table(self, limit: int) -> Groups:
         """The first ``limit`` groups, rewards read as their shortest decimals, so that ties are decided exactly."""

@@ -10,7 +10,7 @@ from bounds import intervals, pac_bayes
 from bounds import symbols as s
 from bounds.claim import Evidence, Measured, unmet
 from bounds.intervals import Estimate
-from bounds.observation import Observation
+from bounds.observation import Evaluation, Observation
 from bounds.statistics import Statistics
 from tamdp_theory.model import Floats
 from tamdp_theory.posteriors import divergence
@@ -103,17 +103,14 @@ def generalization(observation: Observation, method: pac_bayes.Method) -> Measur
     seen, unseen = found.losses[:, order[::2]], found.losses[:, order[1::2]]
     empirical = seen.mean(axis=1)
     prior = found.prior_probability
-    complexity = -np.log(np.maximum(prior, 1e-300))
-    bounds = np.where(prior > 0, pac_bayes.risk_bound(empirical, seen.shape[1], complexity, found.delta, method), np.inf)
-    chosen = int(np.argmin(bounds))
+    chosen = int(np.argmin(risk_bounds(found, seen, method)))
     posterior = np.zeros(len(prior))
     posterior[chosen] = 1.0
     risk = intervals.chernoff(unseen[chosen], observation.level)
     numbers = {
         s.R_S: risk.value, s.R_hat: float(empirical[chosen]), s.kl_posterior: float(divergence(posterior, prior)), s.n: seen.shape[1], s.delta: found.delta,
     }  # fmt: skip
-    everything = found.losses.mean(axis=1)
-    full = np.where(prior > 0, pac_bayes.risk_bound(everything, found.losses.shape[1], complexity, found.delta, method), np.inf)
+    full = risk_bounds(found, found.losses, method)
     best = int(np.argmin(full))
     note = (
         f"policy {chosen + 1} of {len(prior)}: bound from {seen.shape[1]} prompts, risk {_shown(risk)} on {unseen.shape[1]} others; fails with "
@@ -123,6 +120,13 @@ def generalization(observation: Observation, method: pac_bayes.Method) -> Measur
         numbers, {"held-out prompts": True}, half_width=risk.half_width, trivial=1.0, scale=0.0, note=f"{note}; level {observation.level:g}",
         statement=sp.Le(s.R_S, pac_bayes.RISK[method]),
     )  # fmt: skip
+
+
+def risk_bounds(evaluation: Evaluation, losses: Floats, method: pac_bayes.Method = "kl") -> Floats:
+    """The bound of each policy of the class from losses (m, n), all at once; infinite where the prior excludes the policy."""
+    prior = evaluation.prior_probability
+    complexity = -np.log(np.maximum(prior, 1e-300))
+    return np.where(prior > 0, pac_bayes.risk_bound(losses.mean(axis=1), losses.shape[1], complexity, evaluation.delta, method), np.inf)
 
 
 def _statistics(observation: Observation, intervals_used: int) -> Statistics | None:

@@ -31,16 +31,14 @@ class Statistics:
 
     def __post_init__(self) -> None:
         intervals.check_level(self.level)
-        if self.rollouts.group_size < self.scheme.group_size:
-            raise InputError(f"group size: the rollouts come in groups of {self.rollouts.group_size}, which cannot show groups of {self.scheme.group_size}")
+        self.rollouts.check_shows(self.scheme.group_size)
 
     # -- groups -------------------------------------------------------------------------------------------------
 
     @cached_property
     def groups(self) -> RolloutGroups:
         """The rollouts in groups of the scheme's size."""
-        size = self.scheme.group_size
-        return self.rollouts if self.rollouts.group_size == size else self.rollouts.split(size)
+        return self.rollouts.in_groups_of(self.scheme.group_size)
 
     @cached_property
     def weights(self) -> Floats:

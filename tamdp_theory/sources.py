@@ -5,6 +5,7 @@ probability, ``SampledSource`` draws groups, a vision-language model generates t
 except that from listed groups its numbers are exact and from drawn ones they have confidence intervals.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Protocol, Self
@@ -85,6 +86,15 @@ class RolloutGroups:
             draw=part(self.draw), weight=None,
         )  # fmt: skip
 
+    def check_shows(self, size: int) -> None:
+        """InputError if the groups are smaller than ``size``."""
+        if self.group_size < size:
+            raise InputError(f"group size: the rollouts come in groups of {self.group_size}, which cannot show groups of {size}")
+
+    def in_groups_of(self, size: int) -> Self:
+        """The same rollouts in groups of ``size``: as they are, or cut."""
+        return self if self.group_size == size else self.split(size)
+
     def split(self, size: int) -> Self:
         """The same rollouts in drawn groups of ``size``, as many as fit; groups cut out of one share its draw."""
         n, whole, _ = self.rewards.shape
@@ -104,6 +114,12 @@ class RolloutGroups:
             self, prompt=np.repeat(self.prompt, count), rewards=rewards, log_probability=cut(self.log_probability), scores=cut(self.scores),
             draw=np.repeat(draw, count),
         )  # fmt: skip
+
+
+def rewards_of(parts: Sequence[RolloutGroups]) -> RolloutGroups:
+    """The groups of several batches in one, of any policies, so with rewards alone; group size and components are the first one's."""
+    prompt, rewards = (np.concatenate([getattr(one, name) for one in parts]) for name in ("prompt", "rewards"))
+    return RolloutGroups(parts[0].component_names, parts[0].weights, prompt, rewards)
 
 
 class RolloutSource(Protocol):

@@ -32,7 +32,7 @@ from tamdp_theory.lvlm.warm_start import WarmStart, imperfect_policy, last_check
 
 PIXELS, MAX_NEW_TOKENS, RANK, PROJECTION = 64, 16, 8, 2048
 LEARNING_RATE = 3e-4
-TEACHER = {"right": 0.8, "errors": {"unparsed": 0.1}}
+RIGHT, UNPARSED = 0.8, 0.1  # of the teacher's answers
 SCORES_EVERY = 3  # steps: a gradient for every completion costs as much as the step itself
 CHECKED = 20  # groups of the check at the end
 
@@ -107,8 +107,8 @@ def _model(options: Any, task: NumberLine, out: Path) -> None:
             graft(out / "base", image_size=PIXELS, seed=options.seed)
         storage.write_atomically(out / "base" / "done", "")
     settings = WarmStart() if options.warm_steps is None else WarmStart(steps=options.warm_steps)
-    _say(f"warm start: {settings.steps} supervised steps on synthetic pictures, from a teacher that is right with probability {TEACHER['right']}")
-    teacher = imperfect_policy(task.twin, **TEACHER)  # type: ignore[arg-type]
+    _say(f"warm start: {settings.steps} supervised steps on synthetic pictures, from a teacher that is right with probability {RIGHT}")
+    teacher = imperfect_policy(task.twin, RIGHT, {"unparsed": UNPARSED})
     generator = np.random.default_rng([options.seed, 1])
     warm_start(loading.load(out / "base"), task, teacher, generator, out / "model", settings, partial(one_bar, text="warm start"))
     storage.write_atomically(out / "model" / "done", "")

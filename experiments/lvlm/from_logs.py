@@ -1,6 +1,5 @@
 """``tamdp lvlm from-logs``: what TRL's logged completions show, which is rewards alone."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from experiments.lvlm.theory_check import TRL_DDOF, TRL_EPS
 from tamdp_theory import grpo, storage
 from tamdp_theory.exact import Scheme
 from tamdp_theory.lvlm.logs import LoggedStep, read_completions
+from tamdp_theory.sources import rewards_of
 
 ROUNDING = 4e-6  # of TRL's float32 sum of rewards, relative to their weight
 
@@ -20,9 +20,8 @@ def run(options: Any) -> int:
     steps = read_completions(options.files, options.group_size, options.components or None, options.weights or None)
     storage.check_writable(options.out)
     fresh = [step.groups for step in steps if not step.repeated]
-    first = fresh[0]
-    everything = replace(first, prompt=np.concatenate([one.prompt for one in fresh]), rewards=np.concatenate([one.rewards for one in fresh]), draw=None)
-    scheme = Scheme(first.group_size, options.normalization, 0.0 if options.normalization == "center" else TRL_EPS, TRL_DDOF)
+    everything = rewards_of(fresh)
+    scheme = Scheme(everything.group_size, options.normalization, 0.0 if options.normalization == "center" else TRL_EPS, TRL_DDOF)
     findings = verdicts.judge(everything, scheme, options.level, training=fresh, label=f"{len(fresh)} logged batches")
     verdicts.save(findings, options.out)
     out = console()

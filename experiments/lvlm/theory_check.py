@@ -33,7 +33,7 @@ from tamdp_theory.lvlm.loading import base_model
 from tamdp_theory.lvlm.projection import Projection
 from tamdp_theory.lvlm.recording import Recorder
 from tamdp_theory.lvlm.scores import scores
-from tamdp_theory.sources import RolloutGroups
+from tamdp_theory.sources import RolloutGroups, rewards_of
 
 TRL_EPS, TRL_DDOF = 1e-4, 1
 
@@ -91,13 +91,9 @@ class TheoryCheck:
         last = recorder.evaluated()
         fixed = training[-1] if last is None else last
         scheme = replace(self.scheme, group_size=min(self.scheme.group_size, fixed.group_size))
-        everything = replace(
-            training[0], prompt=np.concatenate([one.prompt for one in training]), rewards=np.concatenate([one.rewards for one in training]),
-            log_probability=None, scores=None, draw=None,
-        )  # fmt: skip
         where = f"step {recorder.steps[-1]}" if last is None else f"evaluation at step {recorder.evaluations[-1].step}"
         return verdicts.judge(
-            fixed, scheme, self.level, self.seed, training=training, evaluation=self.evaluation(), label=where, everything=everything
+            fixed, scheme, self.level, self.seed, training=training, evaluation=self.evaluation(), label=where, everything=rewards_of(training)
         )
 
     def evaluation(self) -> Evaluation | None:

@@ -14,7 +14,7 @@ import numpy as np
 from rich.console import Group
 from rich.table import Table
 
-from bounds import CLAIMS, Check, Evaluation, Observation, Verdict, intervals, pac_bayes
+from bounds import CLAIMS, Check, Evaluation, Observation, Verdict, intervals, observed
 from bounds.intervals import Estimate
 from bounds.statistics import Statistics
 from experiments.commands.claims import RELATIONS
@@ -166,12 +166,9 @@ def _evaluations(evaluation: Evaluation | None, level: float) -> list[Row]:
     """Risk of each checkpoint on the held-out prompts and its bound, all at once by a union over the class."""
     if evaluation is None:
         return []
-    n, prior = evaluation.losses.shape[1], evaluation.prior_probability
     rows: list[Row] = []
-    for j, losses in enumerate(evaluation.losses):
-        empirical = float(losses.mean())
-        bound = float(pac_bayes.risk_bound(empirical, n, -np.log(prior[j]), evaluation.delta)) if prior[j] else float("inf")
-        rows += [_row("evaluation", "risk", "", j + 1, intervals.mean(losses, level)), _row("evaluation", "bound", "", j + 1, Estimate.exact(bound))]
+    for j, (losses, bound) in enumerate(zip(evaluation.losses, observed.risk_bounds(evaluation, evaluation.losses), strict=True), start=1):
+        rows += [_row("evaluation", "risk", "", j, intervals.mean(losses, level)), _row("evaluation", "bound", "", j, Estimate.exact(bound))]
     return rows
 
 
