@@ -5,14 +5,11 @@ from fractions import Fraction
 from itertools import combinations_with_replacement
 
 from bounds import symbols as s
+from bounds.decision import Row
 from bounds.enclosures import (
-    ExactInstance,
-    Row,
     comparator,
     composite,
-    eps_of,
     group_estimate,
-    is_closed,
     norm,
     objective,
     probabilities,
@@ -24,6 +21,7 @@ from bounds.enclosures import (
     trajectory_groups,
     update_of,
 )  # fmt: skip
+from bounds.exact_instance import ExactInstance
 from tamdp_theory import CapacityError
 from tamdp_theory.exact import Normalization, Scheme
 from tamdp_theory.exact.balls import (
@@ -53,6 +51,9 @@ MAX_SINGLE = 2000  # groups of classes looked at one by one
 
 
 def _groups(i: ExactInstance, q: int) -> Iterator[tuple[int, ...]]:
+    if i.groups is not None:
+        yield from i.groups
+        return
     check_terms(i.env, q, i.scheme.group_size)
     for count, group in enumerate(combinations_with_replacement(range(len(composite(i.env, q))), i.scheme.group_size)):
         if count >= MAX_SINGLE:
@@ -96,10 +97,10 @@ class Single:
         return [number(w) * (share - 1) for w, share in zip(self.weights, shares, strict=True)]
 
 
-def _identity(i: ExactInstance) -> list[Row]:
+def identity_rows(i: ExactInstance) -> list[Row]:
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
-        alone = [BallGroup(((Fraction(1), tuple(reward(i.env, q, k))),), i.scheme.group_size, eps_of(i), i.scheme.ddof) for k in range(i.env.n_components)]
+        alone = [BallGroup(((Fraction(1), tuple(reward(i.env, q, k))),), i.scheme.group_size, i.eps, i.scheme.ddof) for k in range(i.env.n_components)]
         for group in _groups(i, q):
             one = Single(i, q, group)
             if one.covariance[-1][-1]:
@@ -111,14 +112,14 @@ def _identity(i: ExactInstance) -> list[Row]:
     return rows
 
 
-def _spread(i: ExactInstance) -> list[Row]:
+def spread_rows(i: ExactInstance) -> list[Row]:
     return [
         {s.sigma_c: one.sigma_c, s.sigma: one.sigma, s.corr: one.correlation(), s.w: i.env.exact_weights, s.K: i.env.n_components}
         for q in range(i.env.n_prompts) for group in _groups(i, q) for one in (Single(i, q, group),)
     ]  # fmt: skip
 
 
-def _advantage_gap(i: ExactInstance) -> list[Row]:
+def advantage_gap_rows(i: ExactInstance) -> list[Row]:
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
         joint, split = _pair(i, q)
@@ -131,25 +132,27 @@ def _advantage_gap(i: ExactInstance) -> list[Row]:
     return rows
 
 
-def _lossless(i: ExactInstance) -> list[Row]:
+def lossless_rows(i: ExactInstance) -> list[Row]:
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
         contrast = group_of(i.env, q, i.scheme, share=Fraction(1))
         for group in _groups(i, q):
             one = Single(i, q, group)
+            if not any(one.covariance[k][k] for k in range(len(one.sigma))):
+                continue  # nothing varies
             correlation, gap = one.correlation(), one.gap()
             rows.append({s.gap_zero: _vanish(list(contrast.advantages(group).values())), s.kernel_zero: _vanish([dot(row, gap) for row in correlation])})
     return rows
 
 
-def _lossless_exactly(i: ExactInstance) -> list[Row]:
+def lossless_exactly_rows(i: ExactInstance) -> list[Row]:
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
         contrast = group_of(i.env, q, i.scheme, share=Fraction(1))
         for group in _groups(i, q):
             one = Single(i, q, group)
             if one.covariance[-1][-1]:
-                rows.append({s.gap_zero: _vanish(list(contrast.advantages(group).values())), s.together: int(_moves_together(one))})
+                rows.append({s.gap_zero: _vanish(list(contrast.advantages(group).values())), s.together: int(moves_together(one))})
     return rows
 
 
@@ -161,7 +164,7 @@ def _vanish(values: list[Number]) -> int:
     raise CapacityError("a ball around zero: no finite precision decides whether it vanishes")
 
 
-def _chosen(i: ExactInstance, name: str, fits: Callable[[Single], bool]) -> list[Row]:
+def chosen_rows(i: ExactInstance, name: str, fits: Callable[[Single], bool]) -> list[Row]:
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
         joint, split = _pair(i, q)
@@ -172,18 +175,18 @@ def _chosen(i: ExactInstance, name: str, fits: Callable[[Single], bool]) -> list
     return rows
 
 
-def _moves_together(one: Single) -> bool:
+def moves_together(one: Single) -> bool:
     c, components = one.covariance, [k for k, w in enumerate(one.weights) if w]
     return all(c[k][k] and c[k][m] > 0 and c[k][m] ** 2 == c[k][k] * c[m][m] for k in components for m in components)
 
 
-def _uncorrelated(one: Single) -> bool:
+def uncorrelated(one: Single) -> bool:
     c, components = one.covariance, range(len(one.sigma))
     alike = all(c[k][k] == c[0][0] and c[0][0] for k in components) and len(set(one.weights)) == 1
     return alike and all(not c[k][m] for k in components for m in range(k))
 
 
-def _gradient_gap(i: ExactInstance) -> list[Row]:
+def gradient_gap_rows(i: ExactInstance) -> list[Row]:
     law = i.law
     rows: list[Row] = []
     for q, terms in enumerate(law.classes):
@@ -223,7 +226,7 @@ def _top(law: BallLaw, q: int) -> Number:
     return spectral_norm(total)
 
 
-def _center_is_linear(i: ExactInstance) -> list[Row]:
+def center_is_linear_rows(i: ExactInstance) -> list[Row]:
     whole, count = update_of(i)[0], i.env.n_components
     parts = []
     for k in range(count):
@@ -275,7 +278,7 @@ def _scale(columns: list[tuple[Number, list[Number], list[Number]]], tv: Number,
     return best, ranges(best)
 
 
-def _suboptimality(i: ExactInstance, split: bool = False) -> list[Row]:
+def suboptimality_rows(i: ExactInstance, split: bool = False) -> list[Row]:
     law = i.law
     stars, optimum, constants = _star(i, law)
     rows: list[Row] = []
@@ -296,10 +299,10 @@ def _suboptimality(i: ExactInstance, split: bool = False) -> list[Row]:
 
 
 def _alone(i: ExactInstance, q: int, k: int) -> BallGroup:
-    return BallGroup(((Fraction(1), tuple(reward(i.env, q, k))),), i.scheme.group_size, eps_of(i), i.scheme.ddof)
+    return BallGroup(((Fraction(1), tuple(reward(i.env, q, k))),), i.scheme.group_size, i.eps, i.scheme.ddof)
 
 
-def _signed(i: ExactInstance, solvable: bool) -> list[Row]:
+def signed_rows(i: ExactInstance, solvable: bool) -> list[Row]:
     law, env = i.law, i.env
     stars, optimum, constants = _star(i, law)
     rows: list[Row] = []
@@ -311,7 +314,7 @@ def _signed(i: ExactInstance, solvable: bool) -> list[Row]:
         now, best = ([dot([number(v) for v in reward(env, q, k)], one) for k in range(env.n_components)] for one in (p, stars[q]))
         if solvable and "solvable" not in i.without and not all(best[k] >= now[k] for k in varies):
             return []
-        psi = [slope_of_potential(now[k], i.scheme.group_size, eps_of(i), i.scheme.ddof, ONE) if k in varies else ZERO for k in range(env.n_components)]
+        psi = [slope_of_potential(now[k], i.scheme.group_size, i.eps, i.scheme.ddof, ONE) if k in varies else ZERO for k in range(env.n_components)]
         step = norm(combine(group_of(env, q, i.scheme).first(p)[0], terms, i.policy.size))
         active = [psi[k] for k in varies]
         least = -largest([-v for v in active])
@@ -323,7 +326,7 @@ def _signed(i: ExactInstance, solvable: bool) -> list[Row]:
     return rows
 
 
-def _benefit(i: ExactInstance) -> list[Row]:
+def benefit_rows(i: ExactInstance) -> list[Row]:
     """E J(theta + eta g) - J(theta) over every group; tabular logits move by eta rho_q g_q, so pi is multiplied by exponentials."""
     law, env = i.law, i.env
     smooth = largest([rho(env, q) * number(max(composite(env, q)) - min(composite(env, q))) for q in range(env.n_prompts)]) / 2
@@ -365,17 +368,13 @@ def _moved(i: ExactInstance, q: int, shift: list[Number]) -> Number:
     return value[int(env.prompt_start[q])]
 
 
-def _closed(i: ExactInstance) -> list[Row]:
-    return [{s.closed: is_closed(group_of(i.env, q, i.scheme), len(composite(i.env, q)))} for q in range(i.env.n_prompts)]
-
-
-def _open(i: ExactInstance) -> list[Row]:
+def open_rows(i: ExactInstance) -> list[Row]:
     if len(set(composite(i.env, 0))) < 3:
         return []
     return [{s.curl_norm: curl_norm(group_of(i.env, 0, i.scheme), probabilities(i.law.classes[0]))}]
 
 
-def _cancel(i: ExactInstance) -> list[Row]:
+def cancel_rows(i: ExactInstance) -> list[Row]:
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
         split = group_of(i.env, q, i.scheme, "normalize_then_sum")
@@ -383,7 +382,7 @@ def _cancel(i: ExactInstance) -> list[Row]:
     return rows
 
 
-def _printed(i: ExactInstance) -> list[Row]:
+def printed_rows(i: ExactInstance) -> list[Row]:
     if i.reference is None:
         raise CapacityError("this claim compares with the policy that drew the group; the instance names none as reference")
     law, env = i.law, i.env
@@ -413,15 +412,3 @@ def _printed(i: ExactInstance) -> list[Row]:
                 return []
             rows.append({s.S_joint: sides[0], s.S_dec: sides[1], s.Delta: delta, s.printed_factor: 1})
     return rows
-
-
-THEOREM2: dict[str, Callable[[ExactInstance], list[Row]]] = {
-    "T2.identity": _identity, "T2.identity.spread": _spread, "T2.advantage": _advantage_gap, "T2.gradient": _gradient_gap,
-    "T2.gradient.energy": _gradient_gap, "T2.gradient.tabular": _gradient_gap, "T2.lossless": _lossless,
-    "T2.lossless.comonotone": lambda i: _chosen(i, "comonotone groups", _moves_together), "T2.lossless.center": _center_is_linear,
-    "T2.scale": lambda i: _chosen(i, "uncorrelated groups", _uncorrelated), "T2.suboptimality": _suboptimality,
-    "T2.suboptimality.components": lambda i: _suboptimality(i, split=True), "T2.suboptimality.signed": lambda i: _signed(i, False),
-    "T2.suboptimality.solvable": lambda i: _signed(i, True), "T2.benefit": _benefit, "T2.closed": _closed, "T2.open": _open, "T2.cancel": _cancel,
-    "T2.cancel.lossy": _cancel, "T2.lossless.exactly": _lossless_exactly,
-    "T2.printed": _printed,
-}  # fmt: skip

@@ -1,11 +1,12 @@
 """The numbers of Theorem 3's deterministic claims in rationals and balls: change of domain and tool depth."""
 
-from collections.abc import Callable
 from fractions import Fraction
 from itertools import groupby
 
 from bounds import symbols as s
-from bounds.enclosures import ExactInstance, Row, composite, divergence_rows, reward, rho
+from bounds.decision import Row
+from bounds.enclosures import composite, divergence_rows, reward, rho
+from bounds.exact_instance import ExactInstance
 from tamdp_theory import InputError
 from tamdp_theory.exact.balls import ZERO, Number, ball, dot, largest, number
 from tamdp_theory.model import TOOL
@@ -15,7 +16,7 @@ def _range(values: list[Number]) -> Number:
     return largest(values) + largest([-v for v in values])
 
 
-def _shift(i: ExactInstance) -> list[Row]:
+def shift_rows(i: ExactInstance) -> list[Row]:
     env, prompts = i.env, range(i.env.n_prompts)
     if len(i.target) != env.n_prompts:
         raise InputError(f"instance.target: need a target probability for each of {env.n_prompts} prompts")
@@ -35,19 +36,12 @@ def _shift(i: ExactInstance) -> list[Row]:
     }]  # fmt: skip
 
 
-def _runs(i: ExactInstance) -> list[Row]:
+def runs_rows(i: ExactInstance) -> list[Row]:
     """Tool calls and runs without them, by walking every trajectory."""
     kinds = [[bool(i.env.pair_kind[pair] == TOOL) for pair in path.taken] for own in i.law.paths for path in own]
     runs = [len(list(group)) for path in kinds for is_tool, group in groupby(path) if not is_tool]
     return [{s.H: max(map(len, kinds)), s.D_tools: max(map(sum, kinds)), s.B_run: max(runs, default=0)}]
 
 
-def _depth(i: ExactInstance) -> list[Row]:
-    return [{**one, **two} for one, two in zip(divergence_rows(i), _runs(i), strict=True)]
-
-
-THEOREM3: dict[str, Callable[[ExactInstance], list[Row]]] = {
-    "T3.shift": _shift, "T3.shift.loss": _shift, "T3.shift.pinsker": _shift, "T3.shift.chi": _shift, "T3.printed": _shift,
-    "T3.depth.horizon": _runs, "T3.depth": _depth,
-}  # fmt: skip
-DOMAINS = frozenset(claim_id for claim_id, rows in THEOREM3.items() if rows is _shift)  # these speak of a target
+def depth_rows(i: ExactInstance) -> list[Row]:
+    return [{**one, **two} for one, two in zip(divergence_rows(i), runs_rows(i), strict=True)]
