@@ -299,7 +299,7 @@ def _pow(base: Number, power: int) -> Number:
 
 
 def potential_rows(i: ExactInstance) -> list[Row]:
-    law, scheme = i.law, i.scheme
+    law, scheme = BallLaw(i.policy), i.scheme  # the potential knows nothing of how the estimator weighs actions
     slope = [ZERO] * i.policy.size
     for q, terms in enumerate(law.classes):
         if scheme.normalization == "center":
@@ -313,7 +313,7 @@ def potential_rows(i: ExactInstance) -> list[Row]:
             psi = slope_of_potential(p, scheme.group_size, i.eps, scheme.ddof, spread)
             rise = combine([number(h) for h in high], terms, i.policy.size)
             slope = [x + rho(i.env, q) * weight * psi * g for x, g in zip(slope, rise, strict=True)]
-    return [{s.slope_potential: x, s.mean_law: y} for x, y in zip(slope, update_of(i, law)[0], strict=True)]
+    return [{s.slope_potential: x, s.mean_law: y} for x, y in zip(slope, update_of(i)[0], strict=True)]
 
 
 def slopes_rows(i: ExactInstance) -> list[Row]:

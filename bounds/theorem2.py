@@ -334,7 +334,7 @@ CLAIMS = (
         g.measure_scaled_if_uncorrelated, "docs/theory.md", (UNCORRELATED, NO_EPS), "sigma_c = (W/K) sigma sqrt K in T2.identity.", ("T2.identity",), _PAIR,
         lambda: _two_bits("normalize_then_sum"), weighted=True,
         observe=g.measure_scaled_if_uncorrelated,
-        enclose=lambda i: e.chosen_rows(i, "e.uncorrelated groups", e.uncorrelated),
+        enclose=lambda i: e.chosen_rows(i, "uncorrelated groups", e.uncorrelated),
     ),
     Claim(
         "T2.suboptimality", "Shortfall of a nearly stationary policy", PROVED, "inequality",
