@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import sympy as sp
 
+from bounds import cost
 from bounds.comparison import Compared, Finding, Measured, Quantity, compare
 from bounds.decision import Decision, Row, settle
 from bounds.exact_instance import ExactInstance, exact_groups, exactly
@@ -96,7 +97,8 @@ class Claim:
     statement: an inequality or equation of sympy symbols (bounds.symbols); schemes: the group schemes that the standard
     verification checks it under, empty if it does not speak of groups; weighted: it survives with think scores weighted, or says so itself;
     enclose: the rows of its numbers in exact arithmetic, None where it trains, samples or sums over training sets; observe: how it is
-    measured on rollouts alone, None if they do not show what it speaks of; zero_tells: a left side of zero is what it says, not emptiness.
+    measured on rollouts alone, None if they do not show what it speaks of; zero_tells: a left side of zero is what it says, not emptiness;
+    cost: seconds that a check may be expected to take.
     """
 
     id: str
@@ -115,6 +117,7 @@ class Claim:
     observe: Callable[[Observation], Measured] | None = None
     enclose: Callable[[ExactInstance], list[Row]] | None = None
     zero_tells: bool = False
+    cost: Callable[[Instance], float] = cost.engine
 
     def latex(self) -> str:
         """The statement as LaTeX."""
@@ -187,7 +190,11 @@ class Claim:
         missing = [name for name, met in conditions.items() if not met and (name not in instance.without or not self._declares(name))]
         if missing:
             return self._silent(instance, Verdict.ASSUMPTION_UNMET, conditions, f"not met: {', '.join(missing)}")
-        measured = (self.observe or _unobservable)(instance) if isinstance(instance, Observation) else self.measure(instance)
+        if isinstance(instance, Observation):
+            measured = (self.observe or _unobservable)(instance)
+        else:
+            self._check_budget(instance)
+            measured = self.measure(instance)
         measured = replace(measured, assumptions={**conditions, **measured.assumptions})
         unknown = [name for name, met in measured.assumptions.items() if met is None]
         if unknown:
@@ -200,6 +207,14 @@ class Claim:
             note = measured.note or (f"not met: {', '.join(missing)}" if missing else measured.empty)
             return self._silent(instance, verdict, measured.assumptions, note, measured.evidence)
         return self._judge(instance, measured)
+
+    def _check_budget(self, instance: Instance) -> None:
+        seconds = self.cost(instance)
+        if seconds > instance.budget:
+            raise CapacityError(
+                f"{self.id}: a check on {instance.env.name} may take about {seconds:.2g} s, the budget is {instance.budget:g} s; "
+                "use a smaller process, group or training, or a larger budget"
+            )
 
     @property
     def of_single_groups(self) -> bool:

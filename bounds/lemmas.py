@@ -6,8 +6,8 @@ from fractions import Fraction
 import numpy as np
 import sympy as sp
 
+from bounds import cost, observed
 from bounds import enclosures as e
-from bounds import observed
 from bounds import symbols as s
 from bounds.claim import FULL_SCORE, Assumption, Claim, unmet
 from bounds.closedness import closed_rows
@@ -280,54 +280,54 @@ CLAIMS = (
     Claim(
         "L1", "Chain rule of the divergence", PROVED, "identity", sp.Eq(s.kl, s.kl_chain), _chain_rule, "docs/theory.md", (LISTABLE,),
         "The tool kernel cancels in the ratio of trajectory laws; sum the log ratio over decisions and condition on the node.",
-        enclose=e.divergence_rows,
+        enclose=e.divergence_rows, cost=cost.passes,
     ),
     Claim(
         "L1.bound", "Divergence at most H times the largest per node", PROVED, "inequality", sp.Le(s.kl, s.H * s.kl_max), chain_bound,
         "docs/theory.md", (), "A trajectory has at most H decisions, so the occupancies sum to at most H.", ("L1",),
-        enclose=e.divergence_rows,
+        enclose=e.divergence_rows, cost=cost.passes,
     ),
     Claim(
         "L2", "Score energy, node by node", PROVED, "identity", sp.Eq(s.energy, s.energy_nodes), _score_energy, "docs/theory.md", (TABULAR,),
         "Scores at distinct nodes are orthogonal; at one node E||e_a - pi||^2 = 1 - sum pi^2.",
-        enclose=e.energy_rows,
+        enclose=e.energy_rows, cost=cost.passes,
     ),
     Claim(
         "L2.bound", "Score energy bound", PROVED, "inequality", sp.Le(s.energy, s.H * (1 - 1 / s.A_max)), _score_energy, "docs/theory.md",
         (TABULAR,), "sum pi^2 >= 1/A at every node, and occupancies sum to at most H.", ("L2",),
-        enclose=e.energy_rows,
+        enclose=e.energy_rows, cost=cost.passes,
     ),
     Claim(
         "L3", "Smoothness of the objective", PROVED, "inequality", sp.Le(s.hessian, s.osc / 2), _hessian, "docs/theory.md", (TABULAR,),
         "Centre c; the Hessian is E[(c - W/2)(s s^T + grad s)]; both terms are block diagonal with blocks of norm at most d(x)/2.",
-        enclose=e.hessian_rows,
+        enclose=e.hessian_rows, cost=cost.hessian,
     ),
     Claim(
         "L3.bandit", "Smoothness with one decision", PROVED, "inequality", sp.Le(s.hessian, s.osc / (3 * sp.sqrt(3))),
         _hessian, "docs/theory.md", (TABULAR, ONE_DECISION),
         "The quadratic form is Cov(c, (v - mean v)^2), linear in c; reduce to two values of c and two actions; maximize the cubic.", ("L3",),
-        enclose=e.hessian_rows,
+        enclose=e.hessian_rows, cost=cost.hessian,
     ),
     Claim(
         "L3.tree", "Smoothness of trees and DAGs, sharp constant", CONJECTURED, "inequality", sp.Le(s.hessian, sp.Rational(27, 128) * s.osc), _hessian,
         "docs/theory.md", (TABULAR,), "No proof; 27/128 = max 2 p^3 (1 - p) is attained by a chain of two nodes with p = 3/4.", ("L3",),
-        enclose=e.hessian_rows,
+        enclose=e.hessian_rows, cost=cost.hessian,
     ),
     Claim(
         "L4", "Gradient domination", PROVED, "inequality", sp.Le(s.J_star - s.J, s.C_theta * s.grad_J), _domination, "docs/theory.md", (TABULAR,),
         "Performance difference lemma for the comparator, then Cauchy-Schwarz with grad_xa = d pi A.",
-        enclose=e.domination_rows,
+        enclose=e.domination_rows, cost=cost.passes,
     ),
     Claim(
         "L5", "Effective reward", PROVED, "identity", sp.Eq(s.mean_direct, s.mean_law), _effective_reward, "docs/theory.md", (LISTABLE,),
         "Members are exchangeable; condition on the class of member 1.", (), _ALL_SCHEMES, weighted=True,
-        enclose=e.effective_reward_rows,
+        enclose=e.effective_reward_rows, cost=cost.listed_updates,
     ),
     Claim(
         "L6", "Second moment", PROVED, "identity", sp.Eq(s.second_direct, s.second_law), _second_moment, "docs/theory.md", (LISTABLE,),
         "Split the double sum over members into equal and distinct ones; condition on their classes. Prompts add in variance.", ("L5",), _ALL_SCHEMES,
         weighted=True,
-        enclose=e.second_moment_rows,
+        enclose=e.second_moment_rows, cost=cost.listed_updates,
     ),
     Claim(
         "L7", "The expected update is a gradient", PROVED, "identity", sp.Eq(s.slope_potential, s.mean_law), _potential,
@@ -350,7 +350,7 @@ CLAIMS = (
         "L8", "No potential beyond two values", PROVED, "equivalence", sp.Eq(s.closed, s.two_valued), _closed, "docs/theory.md", (JOINT,),
         "The curl is a polynomial in P; at a vertex of the face of three values it is an explicit non-zero number.", ("L5",),
         (Scheme(3, "sum_then_normalize"), Scheme(4, "sum_then_normalize", 1e-2, 1)), _single_three_arm,
-        enclose=lambda i: closed_rows(i.env, i.scheme), zero_tells=True,
+        enclose=lambda i: closed_rows(i.env, i.scheme), zero_tells=True, cost=cost.nothing,
     ),
     Claim(
         "L8.pair", "Curl of pairs", PROVED, "identity", sp.Eq(s.curl_pair, 2), _curl_pair, "docs/theory.md",

@@ -8,8 +8,8 @@ import numpy as np
 import sympy as sp
 from scipy import stats
 
+from bounds import cost, observed, structure
 from bounds import enclosures as e
-from bounds import observed, structure
 from bounds import symbols as s
 from bounds.claim import Assumption, Claim, unmet
 from bounds.comparison import Measured
@@ -252,7 +252,7 @@ BIASED = Claim(
     "T1.biased", "Convergence without a potential", PROVED, "inequality",
     sp.Le(s.mean_grad_J, (s.J_star - s.J_0) / (s.alpha * s.eta * s.T) + s.L_J * s.eta * s.M_2 / (2 * s.alpha)), _biased, "docs/theory.md",
     (TABULAR, VARIES, DRIFT), "Descent lemma for J; replace <grad J, m> by alpha ||grad J||^2 in the sum.", ("L3",), (Scheme(8, "sum_then_normalize"),),
-    observe=observed.convergence,
+    observe=observed.convergence, cost=cost.training,
 )  # fmt: skip
 
 CLAIMS = (
@@ -260,37 +260,37 @@ CLAIMS = (
         "T1.stationary", "Convergence to a stationary point of the potential, a priori", PROVED, "inequality",
         sp.Le(s.mean_grad_F, _GUARANTEE + s.L * s.eta * s.variance_bound), lambda i: _stationary(i, False), "docs/theory.md",
         (TABULAR, POTENTIAL, PLAIN, VARIES, STEP), "Descent lemma for F with E g = grad F, telescoped; constants from L2, L3, L7 and L9.",
-        ("L2.bound", "L3", "L7", "L9", "L9.decomposed"), _POTENTIAL_SCHEMES, observe=observed.convergence,
+        ("L2.bound", "L3", "L7", "L9", "L9.decomposed"), _POTENTIAL_SCHEMES, observe=observed.convergence, cost=cost.training,
     ),
     Claim(
         "T1.stationary.path", "Convergence to a stationary point of the potential, along the path", PROVED, "inequality",
         sp.Le(s.mean_grad_F, _GUARANTEE + s.L * s.eta * s.variance_path), lambda i: _stationary(i, True), "docs/theory.md",
         (TABULAR, POTENTIAL, PLAIN, VARIES, STEP), "As a priori, with the exact variance at each visited point in place of its bound.",
-        ("L3", "L6", "L7"), _POTENTIAL_SCHEMES, observe=observed.convergence,
+        ("L3", "L6", "L7"), _POTENTIAL_SCHEMES, observe=observed.convergence, cost=cost.training,
     ),
     Claim(
         "T1.exact", "Rate of the expected update, from the progress made", LITERATURE, "inequality",
         sp.Le(s.min_grad_F, 4 * s.L * (s.F_T - s.F_0) / (3 * s.T)), _exact_path, "tight for L-smooth functions; PEPit's non-convex gradient descent",
         (TABULAR, POTENTIAL, PLAIN, VARIES), "Interpolation of L-smooth functions, summed with the multipliers of the tight proof.",
-        ("L3", "L7"), _POTENTIAL_SCHEMES, observe=observed.convergence,
+        ("L3", "L7"), _POTENTIAL_SCHEMES, observe=observed.convergence, cost=cost.exact_training,
     ),
     Claim(
         "T1.exact.start", "Rate of the expected update, from the start", LITERATURE, "inequality",
         sp.Le(s.min_grad_F, 4 * s.L * (s.F_star - s.F_0) / (3 * s.T + 2)), _exact_path, "tight for L-smooth functions; PEPit's non-convex gradient descent",
         (TABULAR, POTENTIAL, PLAIN, VARIES), "As T1.exact with F* - F_T >= ||grad F_T||^2 / (2L).", ("T1.exact",), _POTENTIAL_SCHEMES,
-        observe=observed.convergence,
+        observe=observed.convergence, cost=cost.exact_training,
     ),
     BIASED,
     Claim(
         "T1.drift", "The expected update can lower the objective", PROVED, "example", sp.Lt(s.drift, 0), _drift, "docs/theory.md", (TABULAR, WITNESS),
         "One prompt, arms 1 with probability 2/5 and 1/4 surely, pi = 1/2, G = 2: <grad J, m> = -3/800.", ("L5",), (), _risky_or_safe, observe=observed.drift,
-        enclose=e.drift_rows,
+        enclose=e.drift_rows, cost=cost.nothing,
     ),
     Claim(
         "T1.drift.decomposed", "So can the decomposed one", PROVED, "example", sp.Lt(s.drift, 0), _drift,
         "docs/theory.md", (TABULAR, DECOMPOSED, WITNESS), "psi_G differs between components, and reweights a sum of opposed gradients.", ("L5", "L7"),
         (), _decomposed_drift, observe=lambda o: observed.drift(o, True),
-        enclose=e.drift_rows,
+        enclose=e.drift_rows, cost=cost.nothing,
     ),
     Claim(
         "T1.scaling.joint", "Variance under joint normalization: 1/G, whatever K", PROVED, "scaling", sp.Eq(s.variance, s.energy * (1 - s.silent) / s.G),
@@ -317,6 +317,6 @@ CLAIMS = (
         "the paper's Assumption 2, as quoted in reviews", (TABULAR, UNIT),
         "False: with equal components of weight one the variance grows as K^2, centred or decomposed; jointly normalized it does not grow.",
         ("T1.scaling.joint", "T1.scaling.comonotone"), (), _comonotone,
-        enclose=e.exponent_rows,
+        enclose=e.exponent_rows, cost=cost.nothing,
     ),
 )  # fmt: skip

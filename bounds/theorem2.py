@@ -8,8 +8,8 @@ from fractions import Fraction
 import numpy as np
 import sympy as sp
 
+from bounds import cost, observed, structure
 from bounds import enclosures_theorem2 as e
-from bounds import observed, structure
 from bounds import symbols as s
 from bounds import theorem2_groups as g
 from bounds.benefit import Benefit, Progress, benefit, progress
@@ -259,14 +259,14 @@ CLAIMS = (
         "c - mean c = sum w_k (R_k - mean R_k), divided by sigma_c. The paper's Delta is this identity, so always 0: it measures nothing.", (), _PAIR,
         weighted=True,
         observe=g.measure_identity,
-        enclose=e.identity_rows,
+        enclose=e.identity_rows, cost=cost.single_groups,
     ),
     Claim(
         "T2.identity.spread", "The composite's deviation", PROVED, "identity",
         sp.Eq(s.sigma_c**2, sp.Sum(s.w[s.k] * s.w[s.l] * s.sigma[s.k] * s.sigma[s.l] * s.corr[s.k, s.l], _k, _l)), g.measure_spread, "docs/theory.md", (),
         "Variance of a sum.", ("T2.identity",), _PAIR, weighted=True,
         observe=g.measure_spread,
-        enclose=e.spread_rows,
+        enclose=e.spread_rows, cost=cost.single_groups,
     ),
     Claim(
         "T2.advantage", "Mean squared difference of joint and decomposed advantages", PROVED, "identity",
@@ -276,7 +276,7 @@ CLAIMS = (
         ), g.measure_advantage_gap, "docs/theory.md", (NO_EPS,),
         "By T2.identity the difference is sum z_k A^k, and the standardized components have second moments C.", ("T2.identity",), _PAIR, weighted=True,
         observe=g.measure_advantage_gap,
-        enclose=e.advantage_gap_rows,
+        enclose=e.advantage_gap_rows, cost=cost.single_groups,
     ),
     Claim(
         "T2.gradient", "Distance of the joint from the decomposed update", PROVED, "inequality",
@@ -305,7 +305,7 @@ CLAIMS = (
         "docs/theory.md", (NO_EPS,), "C is positive semidefinite, so z'Cz = 0 iff Cz = 0; by T2.advantage z'Cz is the squared difference.",
         ("T2.advantage",), _PAIR, _complements, weighted=True,
         observe=g.measure_lossless,
-        enclose=e.lossless_rows, zero_tells=True,
+        enclose=e.lossless_rows, zero_tells=True, cost=cost.single_groups,
     ),
     Claim(
         "T2.lossless.exactly", "Nothing is lost exactly where all components move together", PROVED, "equivalence", sp.Eq(s.gap_zero, s.together),
@@ -313,14 +313,14 @@ CLAIMS = (
         "||sum w_k Z_k|| <= sum w_k = 1 for standardized Z_k, with equality iff all are equal; the joint advantage has norm 1.",
         ("T2.lossless",), _PAIR, lambda: _two_bits("normalize_then_sum"), weighted=True,
         observe=g.measure_lossless_exactly,
-        enclose=e.lossless_exactly_rows, zero_tells=True,
+        enclose=e.lossless_exactly_rows, zero_tells=True, cost=cost.single_groups,
     ),
     Claim(
         "T2.lossless.comonotone", "Nothing is lost where all components move together", PROVED, "identity", sp.Eq(s.A_joint, s.A_sum),
         g.measure_same_in_comonotone, "docs/theory.md", (COMONOTONE, UNIT_TOTAL, NO_EPS),
         "All A^k are one A, and sum w_k sigma_k = sigma_c, so both sides are A. A silent component breaks it.", ("T2.identity",), _PAIR, weighted=True,
         observe=g.measure_same_in_comonotone,
-        enclose=lambda i: e.chosen_rows(i, "comonotone groups", e.moves_together),
+        enclose=lambda i: e.chosen_rows(i, "comonotone groups", e.moves_together), cost=cost.single_groups,
     ),
     Claim(
         "T2.lossless.center", "Centred advantages decompose", PROVED, "identity",
@@ -334,7 +334,7 @@ CLAIMS = (
         g.measure_scaled_if_uncorrelated, "docs/theory.md", (UNCORRELATED, NO_EPS), "sigma_c = (W/K) sigma sqrt K in T2.identity.", ("T2.identity",), _PAIR,
         lambda: _two_bits("normalize_then_sum"), weighted=True,
         observe=g.measure_scaled_if_uncorrelated,
-        enclose=lambda i: e.chosen_rows(i, "uncorrelated groups", e.uncorrelated),
+        enclose=lambda i: e.chosen_rows(i, "uncorrelated groups", e.uncorrelated), cost=cost.single_groups,
     ),
     Claim(
         "T2.suboptimality", "Shortfall of a nearly stationary policy", PROVED, "inequality",
@@ -378,32 +378,32 @@ CLAIMS = (
         "T2.closed", "Decomposed, two-valued components: there is a potential", PROVED, "equivalence", sp.Eq(s.closed, 1), _closed, "docs/theory.md",
         (DECOMPOSED, TWO_VALUED), "L7 (b): each component's update is psi_G(p_k) grad p_k.", ("L7",),
         (Scheme(3, "normalize_then_sum"), Scheme(4, "normalize_then_sum", 1e-2, 1)), lambda: _two_bits("normalize_then_sum"),
-        enclose=lambda i: closed_rows(i.env, i.scheme),
+        enclose=lambda i: closed_rows(i.env, i.scheme), cost=cost.nothing,
     ),
     Claim(
         "T2.open", "Joint, the same components: there is none", PROVED, "example", sp.Gt(s.curl_norm, 0), _open, "docs/theory.md",
         (JOINT, THREE_VALUES, TABULAR),
         "Two bits of equal weight add up to three values; the curl at the uniform policy is not zero.", ("L8",), (),
         lambda: _two_bits("sum_then_normalize"),
-        enclose=e.open_rows,
+        enclose=e.open_rows, cost=cost.nothing,
     ),
     Claim(
         "T2.cancel", "Complementary components cancel", PROVED, "example", sp.Eq(s.A_largest, 0), g.measure_cancel, "docs/theory.md",
         (COMPLEMENTARY, EQUAL), "R_2 = 1 - R_1 has the opposite deviations and the same spread. Here the composite is constant: nothing is lost.", (), (),
         _complements, weighted=True,
-        enclose=e.cancel_rows, zero_tells=True,
+        enclose=e.cancel_rows, zero_tells=True, cost=cost.nothing,
     ),
     Claim(
         "T2.cancel.lossy", "Opposite components cancel though the composite varies", PROVED, "example", sp.Eq(s.A_largest, 0),
         g.measure_cancel, "docs/theory.md", (OPPOSITE, EQUAL, NO_EPS, COMPOSITE_VARIES),
         "R_2 = (1 - R_1)/2 standardizes to minus R_1: the decomposed update stands still while J* - J = 1/8.", ("T2.cancel",), (), _opposites,
         weighted=True,
-        enclose=e.cancel_rows, zero_tells=True,
+        enclose=e.cancel_rows, zero_tells=True, cost=cost.nothing,
     ),
     Claim(
         "T2.printed", "The surrogates differ by at most a function of Delta that vanishes with it", PRINTED, "inequality",
         sp.Le(sp.Abs(s.S_joint - s.S_dec), s.printed_factor * s.Delta), g.measure_printed, "the paper's Eq. 40 to 46, as quoted in reviews", (LISTABLE, CHANCE),
         "False: Delta is always 0 (T2.identity), and the surrogates differ: two samples give 1/10 and 1/20.", ("T2.identity",), (), _two_samples,
-        enclose=e.printed_rows,
+        enclose=e.printed_rows, cost=cost.nothing,
     ),
 )  # fmt: skip

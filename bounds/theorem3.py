@@ -10,8 +10,8 @@ from fractions import Fraction
 import numpy as np
 import sympy as sp
 
+from bounds import cost, observed
 from bounds import enclosures_theorem3 as e
-from bounds import observed
 from bounds import symbols as s
 from bounds.claim import Claim
 from bounds.comparison import Measured
@@ -249,70 +249,70 @@ CLAIMS = (
         "docs/theory.md; Maurer 2004, cs/0411099; Seeger 2002", (),
         "Change of measure, and E exp(n kl) <= 2 sqrt(n). Posteriors are Gibbs, chosen from the training set.", (), (), _coin,
         observe=lambda o: observed.generalization(o, "kl"),
-        zero_tells=True,
+        zero_tells=True, cost=cost.nothing,
     ),
     Claim(
         "T3.mcallester", "PAC-Bayes, square root", LITERATURE, "coverage", sp.Le(s.Probability(EVENTS["T3.mcallester"][0]), s.delta),
         _coverage("T3.mcallester"), "docs/theory.md; McAllester 1999; Maurer 2004, cs/0411099", (), "Pinsker on T3.kl.", ("T3.kl",), (), _coin,
         observe=lambda o: observed.generalization(o, "mcallester"),
-        zero_tells=True,
+        zero_tells=True, cost=cost.nothing,
     ),
     Claim(
         "T3.kl.tighter", "The small kl is never the looser bound", PROVED, "inequality", sp.Le(RISK["kl"], RISK["mcallester"]), _tighter, "docs/theory.md",
-        (), "kl(p||q) >= 2 (p - q)^2.", ("T3.kl", "T3.mcallester"),
+        (), "kl(p||q) >= 2 (p - q)^2.", ("T3.kl", "T3.mcallester"), cost=cost.nothing,
     ),
     Claim(
         "T3.catoni", "PAC-Bayes, exponential", LITERATURE, "coverage", sp.Le(s.Probability(EVENTS["T3.catoni"][0]), s.delta), _coverage("T3.catoni"),
         "docs/theory.md; Catoni 2007, Theorem 1.2.6", (), "Change of measure with E exp(C n (..)) <= 1; C = 1 here, fixed before the data.", (), (), _coin,
-        zero_tells=True,
+        zero_tells=True, cost=cost.nothing,
     ),
     Claim(
         "T3.kl.sampled", "The same from policies drawn from the posterior", LITERATURE, "coverage",
         sp.Le(s.Probability(EVENTS["T3.kl.sampled"][0]), s.delta + s.delta_drawn), _coverage("T3.kl.sampled"),
         "docs/theory.md; Langford & Caruana 2001", (), "Chernoff's bound for the mean of independent draws, then T3.kl.", ("T3.kl",),
-        zero_tells=True,
+        zero_tells=True, cost=cost.nothing,
     ),
     Claim(
         "T3.shift", "Another domain, by components", PROVED, "inequality", sp.Le(s.R_T, BY_COMPONENTS), lambda i: _shift(i, "components"),
         "docs/theory.md", (),
         _TWO_DOMAINS + "The mean of a function changes by at most its range times TV; a component that is equal in both domains adds nothing.",
-        enclose=e.shift_rows,
+        enclose=e.shift_rows, cost=cost.nothing,
     ),
     Claim(
         "T3.shift.loss", "Another domain, by the loss as a whole", PROVED, "inequality", sp.Le(s.R_T, BY_LOSS), lambda i: _shift(i, "loss"),
         "docs/theory.md", (),
         _TWO_DOMAINS + "The same for the loss; never looser than by components.", ("T3.shift",),
-        enclose=e.shift_rows,
+        enclose=e.shift_rows, cost=cost.nothing,
     ),
     Claim(
         "T3.shift.pinsker", "Another domain, by divergence", PROVED, "inequality", sp.Le(s.R_T, BY_KL), lambda i: _shift(i, "kl"),
         "docs/theory.md", (), _TWO_DOMAINS + "The range is at most 1, and TV <= sqrt(KL/2).", ("T3.shift",),
-        enclose=e.shift_rows,
+        enclose=e.shift_rows, cost=cost.nothing,
     ),
     Claim(
         "T3.shift.chi", "Another domain, by the chi-squared divergence", PROVED, "inequality", sp.Le(s.R_T, BY_CHI2), lambda i: _shift(i, "chi"),
         "docs/theory.md", (), _TWO_DOMAINS + "Cauchy-Schwarz for the covariance of loss and density ratio.",
-        enclose=e.shift_rows,
+        enclose=e.shift_rows, cost=cost.nothing,
     ),
     Claim(
         "T3.transfer", "Training on the source, risk on the target", PROVED, "coverage", sp.Le(s.Probability(EVENTS["T3.transfer"][0]), s.delta),
         _coverage("T3.transfer"), "docs/theory.md", (), "T3.kl and T3.shift for the same posterior: the shift term has no n in it.", ("T3.kl", "T3.shift"),
-        zero_tells=True,
+        zero_tells=True, cost=cost.nothing,
     ),
     Claim(
         "T3.depth.horizon", "Tool depth bounds the horizon", PROVED, "inequality", sp.Le(s.H, HORIZON), _horizon, "docs/theory.md", (),
         "D calls cut a trajectory into at most D + 1 runs. Depth alone bounds nothing: without calls H = B.", weighted=True,
-        enclose=e.runs_rows,
+        enclose=e.runs_rows, cost=cost.nothing,
     ),
     Claim(
         "T3.depth", "Trajectory divergence over tool depth", PROVED, "inequality", sp.Le(s.kl, BY_DEPTH), _depth, "docs/theory.md", (),
         "L1 with T3.depth.horizon. Between policies, not between distributions over policies.", ("L1.bound", "T3.depth.horizon"), weighted=True,
-        enclose=e.depth_rows,
+        enclose=e.depth_rows, cost=cost.passes,
     ),
     Claim(
         "T3.printed", "The shift term falls with the number of training prompts", PRINTED, "inequality",
         sp.Le(s.R_T, s.R_S + sp.sqrt(s.kl_domains / 2) / sp.sqrt(s.n)), lambda i: _shift(i, "kl"), "the paper's Eq. 25 to Eq. 50", (),
         "False: more prompts of the source say nothing about the target.", ("T3.shift.pinsker",), (), _moved,
-        enclose=e.shift_rows,
+        enclose=e.shift_rows, cost=cost.nothing,
     ),
 )

@@ -231,3 +231,15 @@ def too_many_states(states: int, group_size: int, classes: int, prefix: str) -> 
         f"limit of {MAX_STATES:,} ({MAX_TOTAL:,} over all member counts); use a smaller group, or weights and "
         "rewards on a common coarse grid such as multiples of 1/10"
     )
+
+
+def bound_states(variables: Sequence[Sequence[Fraction]], members: int) -> tuple[int, int]:
+    """Merged classes J, and a bound on the states of ``members`` members, without making any."""
+    distinct = set(zip(*variables, strict=True))
+    bound = comb(members + len(distinct) - 1, members) if members < 10**7 else MAX_TOTAL + 1
+    grid = 1
+    for column in zip(*distinct, strict=True):
+        low, scale = min(column), lcm(*(value.denominator for value in column))
+        top = int((max(column) - low) * scale)
+        grid *= (members * top + 1) * (members * top**2 + 1 if top > 1 else 1)
+    return len(distinct), min(bound, grid)
