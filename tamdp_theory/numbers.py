@@ -100,6 +100,11 @@ def show(value: Fraction) -> str:
         return "over 1e308" if value > 0 else "under -1e308"
 
 
+def short_count(count: float) -> str:
+    """Return a number of things for messages, whatever its size."""
+    return f"{int(count):,}" if count < 10**15 else "more than 10^15"
+
+
 def _short(text: str) -> str:
     return text if len(text) <= 40 else text[:37] + "..."
 

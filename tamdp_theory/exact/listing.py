@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tamdp_theory.errors import CapacityError
 from tamdp_theory.exact.group import Scheme
 from tamdp_theory.model import Floats, Ints
+from tamdp_theory.numbers import short_count
 
 MAX_GROUPS = 100_000
 _EXACT = 2**62
@@ -127,8 +128,7 @@ def count_multisets(kinds: int, size: int) -> int:
 def list_multisets(kinds: int, size: int) -> tuple[Ints, Floats]:
     """Every multiset (S, size) and the number of its orders (S,). CapacityError beyond MAX_GROUPS."""
     if (count := count_multisets(kinds, size)) > MAX_GROUPS:
-        shown = f"{count:,}" if count < 10**15 else "more than 10^15"
-        raise CapacityError(f"{shown} groups of {size} out of {kinds} exceed the limit of {MAX_GROUPS:,}; use a smaller group or instance")
+        raise CapacityError(f"{short_count(count)} groups of {size} out of {kinds} exceed the limit of {MAX_GROUPS:,}; use a smaller group or instance")
     found = list(combinations_with_replacement(range(kinds), size))
     ways = [factorial(size) // prod(factorial(group.count(kind)) for kind in set(group)) for group in found]
     return np.array(found, dtype=np.int64).reshape(len(found), size), np.array(ways, dtype=np.float64)
