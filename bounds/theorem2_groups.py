@@ -69,7 +69,7 @@ def measure_advantage_gap(instance: Grouped) -> Measured:
     conditions = _vary(instance, tables)
     joint, split = (np.concatenate([table.advantages(one) for table in tables]) for one in both(scheme))
     numbers = {
-        s.A_joint_of: joint.T, s.A_sum_of: split.T, s.z: np.concatenate([table.gap(scheme.ddof) for table in tables]).T,
+        s.A_joint_of: joint.T, s.A_sum_of: split.T, s.z: np.concatenate([table.gap() for table in tables]).T,
         s.corr: np.moveaxis(np.concatenate([table.correlation for table in tables]), 0, -1), s.K: len(instance.exact_weights), s.G: scheme.group_size,
         s.kappa_ddof: scheme.kappa if scheme.ddof else 1.0,
     }  # fmt: skip
