@@ -136,16 +136,33 @@ def hessian_rows(i: ExactInstance) -> list[Row]:
 
 
 def spectral_norm(matrix: list[list[Number]]) -> Number:
-    """Norm of a symmetric matrix, between a Rayleigh quotient and a bound by what is left off the diagonal.
+    """Norm of a symmetric matrix: of each block that is connected by entries not known to be zero, exactly where it has rank one."""
+    left, norms = set(range(len(matrix))), [ZERO]
+    while left:
+        block, queue = [], [min(left)]
+        while queue:
+            row = queue.pop()
+            if row in left:
+                left.remove(row)
+                block.append(row)
+                queue += [column for column in left if not is_zero(matrix[row][column])]
+        norms.append(_block_norm([[matrix[a][b] for b in sorted(block)] for a in sorted(block)]))
+    return largest(norms)
+
+
+def _block_norm(block: list[list[Number]]) -> Number:
+    """Norm of one block. Of rank one it is the trace; else between a Rayleigh quotient and a bound by what is left off the diagonal.
 
     Approximate eigenvectors V are a hint only: for any V with E = V'V - I small, max |D_ii| / (V'V)_ii <= norm <= (max |D_ii| + ||off D||_F)
     / (1 - ||E||_F), D = V'HV. The width is about 1e-15 of the norm, whatever the precision.
     """
-    size = len(matrix)
-    middle = np.array([[float(ball(v).mid()) for v in row] for row in matrix])
+    size = len(block)
+    if all(is_zero(block[a][b] * block[0][0] - block[a][0] * block[0][b]) for a in range(size) for b in range(size)) and not is_zero(block[0][0]):
+        return absolute(sum((block[a][a] for a in range(size)), ZERO))
+    middle = np.array([[float(ball(v).mid()) for v in row] for row in block])
     hint = arb_mat(np.linalg.eigh((middle + middle.T) / 2)[1].tolist())
     gram = (hint.transpose() * hint).tolist()
-    diagonal = (hint.transpose() * arb_mat([[ball(v) for v in row] for row in matrix]) * hint).tolist()
+    diagonal = (hint.transpose() * arb_mat([[ball(v) for v in row] for row in block]) * hint).tolist()
     lower = largest([absolute(diagonal[j][j]) / gram[j][j] for j in range(size)])
     off = sum((diagonal[a][b] * diagonal[a][b] for a in range(size) for b in range(size) if a != b), ZERO)
     error = sum(((gram[a][b] - (a == b)) * (gram[a][b] - (a == b)) for a in range(size) for b in range(size)), ZERO)

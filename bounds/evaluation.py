@@ -74,6 +74,7 @@ def separated(statement: sp.Rel, left: Number, right: Number) -> bool | None:
     """Whether the statement is true at these sides: True or False if that is certain, None if the balls overlap."""
     exact = not (isinstance(left, arb) or isinstance(right, arb))
     gap = right - left if exact else ball(right) - ball(left)
+    exact = not isinstance(gap, arb)
     if isinstance(statement, sp.Eq):
         return is_zero(gap) if exact else (False if gap < 0 or gap > 0 else None)
     if isinstance(statement, (sp.Ge, sp.Gt)):

@@ -12,9 +12,10 @@ from typing import Any, TypeAlias
 from flint import arb, ctx, fmpq
 
 from tamdp_theory.errors import CapacityError
-from tamdp_theory.exact.surds import Surd, square_root
+from tamdp_theory.exact.radicals import Radical, root_of
+from tamdp_theory.exact.surds import Surd
 
-Number: TypeAlias = Any  # fmpq, Surd or arb; FLINT's types carry no annotations
+Number: TypeAlias = Any  # fmpq, Surd, Radical or arb; FLINT's types carry no annotations
 ZERO, ONE = fmpq(0), fmpq(1)
 MAX_EFFORT = 10_000_000  # microseconds, roughly, that one computation may take
 _LONGEST = 10_000_000  # bits
@@ -34,15 +35,15 @@ def number(value: Fraction | int) -> Number:
 
 def ball(value: Number) -> arb:
     """A number as a ball at the precision in force."""
-    if isinstance(value, Surd):
+    if isinstance(value, (Surd, Radical)):
         return value.ball()
     return value if isinstance(value, arb) else arb(value)
 
 
 def root(value: Number) -> Number:
-    """Square root of a number that is not negative: exact for rationals, else a ball. ValueError if it is certainly negative."""
-    if isinstance(value, fmpq):
-        return square_root(value)
+    """Square root of a number that is not negative: exact for rationals and surds, else a ball. ValueError if it is certainly negative."""
+    if isinstance(value, (fmpq, Surd)):
+        return root_of(value)
     enclosed = ball(value)
     if enclosed < 0:
         raise ValueError(f"the square root of {enclosed} is not real")
@@ -56,11 +57,12 @@ def absolute(value: Number) -> Number:
 
 def largest(values: Sequence[Number]) -> Number:
     """The largest of numbers: exact if all are, else a ball that contains it."""
-    if not any(isinstance(v, arb) for v in values):
-        return max(values)
-    result = ball(values[0])
-    for value in values[1:]:
-        result = result.max(ball(value))
+    exact = [v for v in values if not isinstance(v, arb)]
+    top = [max(exact)] if exact else []
+    # a ball that is certainly below an exact number does not make the largest one a ball
+    result, *rest = top + [v for v in values if isinstance(v, arb) and not (top and v < ball(top[0]))]
+    for value in rest:
+        result = ball(result).max(value)
     return result
 
 
@@ -74,7 +76,7 @@ def dot(left: Sequence[Number], right: Sequence[Number]) -> Number:
 
 def vanishes(value: Number) -> bool | None:
     """Whether a number is zero: True if it certainly is, False if it certainly is not, None for a ball around zero, which tells nothing."""
-    if isinstance(value, Surd):
+    if isinstance(value, (Surd, Radical)):
         return False
     if isinstance(value, arb):
         if value.contains(0):

@@ -51,6 +51,8 @@ class Surd:
     def __add__(self, other: Any) -> Any:
         if isinstance(other, arb):
             return self.ball() + other
+        if not isinstance(other, _KNOWN):
+            return NotImplemented
         terms = dict(self.terms)
         for n, a in _terms(other).items():
             _add(terms, n, a)
@@ -62,7 +64,7 @@ class Surd:
         return Surd({n: -a for n, a in self.terms.items()})
 
     def __sub__(self, other: Any) -> Any:
-        return self + (-other)
+        return self + (-other) if isinstance(other, (*_KNOWN, arb)) else NotImplemented
 
     def __rsub__(self, other: Any) -> Any:
         return -self + other
@@ -70,6 +72,8 @@ class Surd:
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, arb):
             return self.ball() * other
+        if not isinstance(other, _KNOWN):
+            return NotImplemented
         factors = _terms(other)
         if len(self.terms) * len(factors) > MAX_PRODUCTS:
             return self.ball() * (other.ball() if isinstance(other, Surd) else other)
@@ -98,6 +102,8 @@ class Surd:
         return conjugate / (self * conjugate)
 
     def __truediv__(self, other: Any) -> Any:
+        if not isinstance(other, (*_KNOWN, arb)):
+            return NotImplemented
         return self * (other.inverse() if isinstance(other, Surd) else 1 / (other if isinstance(other, arb) else fmpq(other)))
 
     def __rtruediv__(self, other: Any) -> Any:
@@ -122,21 +128,24 @@ class Surd:
         return hash(frozenset(str(a * abs(a) * n) for n, a in self.terms.items()))
 
     def __gt__(self, other: Any) -> bool:
-        return bool(_gap(self, other) > 0)
+        return NotImplemented if not isinstance(other, (*_KNOWN, arb)) else bool(_gap(self, other) > 0)
 
     def __lt__(self, other: Any) -> bool:
-        return bool(_gap(self, other) < 0)
+        return NotImplemented if not isinstance(other, (*_KNOWN, arb)) else bool(_gap(self, other) < 0)
 
     def __ge__(self, other: Any) -> bool:
-        return bool(_gap(self, other) >= 0)
+        return NotImplemented if not isinstance(other, (*_KNOWN, arb)) else bool(_gap(self, other) >= 0)
 
     def __le__(self, other: Any) -> bool:
-        return bool(_gap(self, other) <= 0)
+        return NotImplemented if not isinstance(other, (*_KNOWN, arb)) else bool(_gap(self, other) <= 0)
 
     def __str__(self) -> str:
         return " + ".join(str(a) if n == 1 else f"{a}*sqrt({n})" for n, a in sorted(self.terms.items()))
 
     __repr__ = __str__
+
+
+_KNOWN = (Surd, fmpq, fmpz, int)
 
 
 class Total:
@@ -148,8 +157,9 @@ class Total:
 
     def add(self, value: Any) -> None:
         """Add a rational, a surd or a ball."""
-        if isinstance(value, arb):
-            self._ball = value if self._ball is None else self._ball + value
+        if not isinstance(value, _KNOWN):
+            enclosed = value if isinstance(value, arb) else value.ball()
+            self._ball = enclosed if self._ball is None else self._ball + enclosed
             return
         for n, a in _terms(value).items():
             _add(self._terms, n, a)
