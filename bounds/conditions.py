@@ -10,7 +10,7 @@ from tamdp_theory.exact.balls import is_zero
 # met where the claim's numbers exist: the enclosure has a row
 EXISTENCE = frozenset({
     "potential", "two-valued", "three values", "witness", "active group", "gap", "comonotone groups", "uncorrelated groups", "rewards vary", "solvable",
-    "informative", "Delta = 0",
+    "informative",
 })  # fmt: skip
 
 

@@ -28,7 +28,7 @@ from bounds.coverage import (
     rollout_atoms,
 )
 from bounds.generalization import Generalization, default_generalization
-from bounds.lemmas import chain_bound
+from bounds.lemmas import LISTABLE, chain_bound
 from bounds.pac_bayes import (
     BY_CHI2,
     BY_COMPONENTS,
@@ -212,7 +212,11 @@ def tool_runs(env: TAMDP) -> tuple[int, int]:
 
 def _depth(instance: Instance) -> Measured:
     measured, (depth, run) = chain_bound(instance), tool_runs(instance.env)
-    return replace(measured, numbers={**measured.numbers, s.D_tools: depth, s.B_run: run})
+    if not measured.numbers:
+        return measured
+    # one node, and as many decisions as calls and runs allow
+    attained = bool(measured.attained) and instance.env.horizon == depth + (depth + 1) * run
+    return replace(measured, numbers={**measured.numbers, s.D_tools: depth, s.B_run: run}, attained=attained)
 
 
 def _horizon(instance: Instance) -> Measured:
@@ -291,7 +295,7 @@ CLAIMS = (
         "D calls cut a trajectory into at most D + 1 runs. Depth alone bounds nothing: without calls H = B.", weighted=True,
     ),
     Claim(
-        "T3.depth", "Trajectory divergence over tool depth", PROVED, "inequality", sp.Le(s.kl, BY_DEPTH), _depth, "docs/theory.md", (),
+        "T3.depth", "Trajectory divergence over tool depth", PROVED, "inequality", sp.Le(s.kl, BY_DEPTH), _depth, "docs/theory.md", (LISTABLE,),
         "L1 with T3.depth.horizon. Between policies, not between distributions over policies.", ("L1.bound", "T3.depth.horizon"), weighted=True,
     ),
     Claim(
