@@ -25,7 +25,7 @@ from flint import arb
 
 from bounds.claim import FULL_SCORE, Claim, Instance, Verdict
 from bounds.conditions import EXISTENCE, met_by
-from bounds.enclosures import LEMMAS, ExactInstance
+from bounds.enclosures import LEMMAS, TRIVIAL, ExactInstance
 from bounds.enclosures_theorem2 import THEOREM2
 from bounds.enclosures_theorem3 import DOMAINS, THEOREM3
 from bounds.evaluation import evaluate, separated
@@ -131,13 +131,21 @@ def decide(claim: Claim, instance: ExactInstance) -> Decision:
     for row in rows:
         left, right = evaluate(claim.statement.lhs, row), evaluate(claim.statement.rhs, row)
         gap = float(balls.ball(right - left).mid()) * (-1 if isinstance(claim.statement, (sp.Ge, sp.Gt)) else 1)
-        judged.append((separated(claim.statement, left, right), -abs(gap) if isinstance(claim.statement, sp.Eq) else gap, left, right))
+        distance = -abs(gap) if isinstance(claim.statement, sp.Eq) else gap
+        judged.append((separated(claim.statement, left, right), distance, left, right, row.get(TRIVIAL)))
     for truth, verdict in ((False, Verdict.VIOLATED), (None, None), (True, Verdict.HOLDS)):
         found = [one for one in judged if one[0] is truth]
         if found:
-            _, _, left, right = min(found, key=lambda one: one[1])
+            _, _, left, right, trivial = min(found, key=lambda one: one[1])
+            if truth is not False and trivial is not None and (says_nothing := _at_least(right, trivial)) is not False:
+                verdict = Verdict.VACUOUS if says_nothing else None
             return Decision(verdict, left, right, assumptions)
     raise AssertionError("unreachable")
+
+
+def _at_least(value: Any, least: Any) -> bool | None:
+    """Whether value >= least; None if the balls overlap."""
+    return separated(sp.Ge(sp.Symbol("x"), sp.Symbol("y")), value, least)
 
 
 def _certifiable() -> str:
@@ -158,6 +166,8 @@ def certify(claim: Claim, instance: Instance | ExactInstance) -> Certificate:
         if decision.verdict is Verdict.ASSUMPTION_UNMET:
             missing = [name for name, met in decision.assumptions.items() if not met]
             raise InputError(f"{claim.id}: does not speak of this instance; not met: {', '.join(missing)}")
+        if decision.verdict is Verdict.VACUOUS:
+            raise InputError(f"{claim.id}: vacuous here, the right side is no better than the trivial bound; a certificate would say nothing")
         if decision.verdict is Verdict.HOLDS and isinstance(instance, Instance) and claim.check(instance).verdict is Verdict.VACUOUS:
             raise InputError(f"{claim.id}: vacuous here, the right side is no better than the trivial bound; a certificate would say nothing")
         if decision.verdict is not None:

@@ -13,6 +13,7 @@ from math import comb, factorial, prod
 from typing import Any, TypeAlias
 
 import numpy as np
+import sympy as sp
 from flint import arb, arb_mat
 
 from bounds import symbols as s
@@ -45,6 +46,7 @@ from tamdp_theory.exact.balls import (
 )  # fmt: skip
 
 Row: TypeAlias = Mapping[Quantity, Any]
+TRIVIAL = sp.Symbol("trivial")  # in a row: the right side says nothing if it is at least this
 MAX_GROUPS = 20_000  # of trajectories, listed one by one
 FIXED_LAWS = ((1, 1, 1, 1, 1, 1, 1, 1), (1, 2, 3, 5, 7, 11, 13, 17), (8, 1, 5, 2, 9, 3, 4, 7))  # weights of class laws to look at
 
@@ -101,6 +103,11 @@ def composite(env: TAMDP, q: int) -> list[Fraction]:
     return [env.exact_class_composite[c] for c in env.prompt_classes[q].tolist()]
 
 
+def spread(env: TAMDP, q: int) -> Number:
+    """osc(c) over a prompt's classes."""
+    return number(max(composite(env, q)) - min(composite(env, q)))
+
+
 def reward(env: TAMDP, q: int, k: int) -> list[Fraction]:
     """R_k of a prompt's classes."""
     return [env.exact_class_rewards[c][k] for c in env.prompt_classes[q].tolist()]
@@ -139,10 +146,10 @@ def divergence_rows(i: ExactInstance) -> list[Row]:
 
 def _energy(i: ExactInstance) -> list[Row]:
     env, law = i.env, i.law
-    spread = [ONE] * env.n_nodes
+    uneven = [ONE] * env.n_nodes
     for pair, x in enumerate(env.pair_node.tolist()):
-        spread[x] -= i.policy.probability[pair] * i.policy.probability[pair]
-    nodes = sum((rho(env, int(env.node_prompt[x])) * law.visits[x] * spread[x] for x in range(env.n_nodes)), ZERO)
+        uneven[x] -= i.policy.probability[pair] * i.policy.probability[pair]
+    nodes = sum((rho(env, int(env.node_prompt[x])) * law.visits[x] * uneven[x] for x in range(env.n_nodes)), ZERO)
     total = sum((rho(env, q) * one.energy for q in range(env.n_prompts) for one in law.classes[q]), ZERO)
     return [{s.energy: total, s.energy_nodes: nodes, s.H: env.horizon, s.A_max: env.n_actions}]
 
@@ -190,7 +197,7 @@ def spectral_norm(matrix: list[list[Number]]) -> Number:
 
 
 def _largest_range(env: TAMDP) -> Number:
-    return largest([rho(env, q) * number(max(composite(env, q)) - min(composite(env, q))) for q in range(env.n_prompts)])
+    return largest([rho(env, q) * spread(env, q) for q in range(env.n_prompts)])
 
 
 def comparator(law: BallLaw) -> tuple[list[int], list[Number], list[Number]]:
@@ -236,7 +243,8 @@ def _domination(i: ExactInstance) -> list[Row]:
     _, optimum, constants = comparator(law)
     best = sum((rho(i.env, q) * v for q, v in enumerate(optimum)), ZERO)
     current = sum((rho(i.env, q) * objective(law, q) for q in range(i.env.n_prompts)), ZERO)
-    return [{s.J_star: best, s.J: current, s.C_theta: norm(constants), s.grad_J: norm(total_gradient(law))}]
+    ceiling = sum((rho(i.env, q) * spread(i.env, q) for q in range(i.env.n_prompts)), ZERO)
+    return [{s.J_star: best, s.J: current, s.C_theta: norm(constants), s.grad_J: norm(total_gradient(law)), TRIVIAL: ceiling}]
 
 
 def trajectory_groups(law: BallLaw, q: int, size: int) -> Iterator[tuple[tuple[Path, ...], Number]]:

@@ -6,6 +6,7 @@ from itertools import combinations_with_replacement
 
 from bounds import symbols as s
 from bounds.enclosures import (
+    TRIVIAL,
     ExactInstance,
     Row,
     comparator,
@@ -20,6 +21,7 @@ from bounds.enclosures import (
     rho,
     slope_of_potential,
     spectral_norm,
+    spread,
     total_gradient,
     trajectory_groups,
     update_of,
@@ -294,8 +296,10 @@ def _suboptimality(i: ExactInstance, split: bool = False) -> list[Row]:
             ]  # fmt: skip
         mu, ranges = _scale(columns, tv, constants[q] * step)
         row = {s.J_star: optimum[q], s.J: objective(law, q), s.tv: tv, s.mu: mu, s.C_star: constants[q], s.m_norm: step, s.K: i.env.n_components}
-        rows.append({**row, s.osc_residual: ranges[0], s.osc_residual_of: ranges, s.w: i.env.exact_weights})
-    return rows
+        # at mu = 0, or without an update, the row is osc(c) TV: true whatever the update
+        useless = ZERO if mu == 0 or is_zero(step) else spread(i.env, q)
+        rows.append({**row, s.osc_residual: ranges[0], s.osc_residual_of: ranges, s.w: i.env.exact_weights, TRIVIAL: useless})
+    return [row for row in rows if row[TRIVIAL] != 0] or rows
 
 
 def _alone(i: ExactInstance, q: int, k: int) -> BallGroup:
@@ -321,7 +325,7 @@ def _signed(i: ExactInstance, solvable: bool) -> list[Row]:
         for extreme in (largest(active),) if solvable else (largest(active), least):
             rows.append({
                 s.J_star: optimum[q], s.J: objective(law, q), s.C_star: constants[q], s.m_norm: step, s.psi_min: least, s.psi_of: psi, s.p_of: now,
-                s.p_star_of: best, s.w: env.exact_weights, s.K: env.n_components, s.mu: ONE / extreme,
+                s.p_star_of: best, s.w: env.exact_weights, s.K: env.n_components, s.mu: ONE / extreme, TRIVIAL: spread(env, q),
             })  # fmt: skip
     return rows
 

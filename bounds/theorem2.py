@@ -13,9 +13,10 @@ from bounds import symbols as s
 from bounds import theorem2_groups as g
 from bounds.benefit import Benefit, Progress, benefit, progress
 from bounds.claim import Assumption, Claim, Evidence, Instance, Measured, Standing, unmet
-from bounds.decomposition import Shortfall, best_scale, both, shortfalls
+from bounds.decomposition import both
 from bounds.lemmas import CENTER, DECOMPOSED, JOINT, TABULAR, THREE_VALUES, closed_rows, direction_of, groups_fit
-from tamdp_theory import TAMDP, CapacityError, TabularSoftmax, exact, families
+from bounds.suboptimality import measure_signed, measure_suboptimality
+from tamdp_theory import CapacityError, TabularSoftmax, exact, families
 from tamdp_theory.exact import ContrastPlan, GroupPlan, Normalization, Scheme, StepPlan, UpdatePlan, balls
 from tamdp_theory.exact.law import ClassLaw
 from tamdp_theory.grpo.enumeration import enumerate_update
@@ -101,74 +102,6 @@ def _center_is_linear(instance: Instance) -> Measured:
     numbers = {s.mean_center: whole, s.mean_center_of: np.array(parts), s.w: env.weights, s.K: env.n_components}
     note = f"composite by {'listing groups' if listed else 'group moments'}, components by policy gradients"
     return Measured(numbers, conditions, scale=env.total_weight, note=note)
-
-
-def _shortfalls(instance: Instance, conditions: dict[str, bool]) -> list[Shortfall] | Measured:
-    conditions["tabular"] = instance.policy.is_tabular
-    return unmet(instance, conditions) or shortfalls(instance.env, instance.policy, instance.scheme)
-
-
-def _suboptimality(instance: Instance, split: bool = False) -> Measured:
-    env = instance.env
-    conditions = {"decomposed": instance.scheme.normalization == "normalize_then_sum"} if split else {}
-    found = _shortfalls(instance, conditions)
-    if isinstance(found, Measured):
-        return found
-    rows, parts = [], []
-    for one in found:
-        slope = one.constant * one.update_norm
-        rewards, effective, weights = one.composite[:, None], one.effective[:, None], np.ones(1)
-        if split:
-            rewards, effective, weights = one.rewards, one.effective_of, env.weights
-        mu = best_scale(rewards, effective, weights, one.total_variation, slope)
-        rows.append((one.optimum, one.value, one.total_variation, mu, min(one.constant, 1e150), one.update_norm, np.ptp(one.composite)))
-        parts.append(np.ptp(rewards - mu * effective, axis=0))
-    optimum, value, tv, scale, constant, norm, spread = np.array(rows).T
-    numbers = {s.J_star: optimum, s.J: value, s.tv: tv, s.mu: scale, s.C_star: constant, s.m_norm: norm}
-    residual = np.array(parts).T
-    numbers |= {s.osc_residual_of: residual, s.w: env.weights, s.K: env.n_components} if split else {s.osc_residual: residual[0]}
-    # with two classes the change of c is the range times TV, whatever h
-    attained = np.array([len(one.composite) == 2 for one in found])
-    return Measured(numbers, conditions, trivial=spread * (1 - 1e-12), scale=env.total_weight, attained=attained)
-
-
-def _zero_one(env: TAMDP) -> bool:
-    return all(row[k] in (0, 1) for row in env.exact_class_rewards for k, w in enumerate(env.exact_weights) if w)
-
-
-def _signed(instance: Instance, solvable: bool) -> Measured:
-    env, scheme = instance.env, instance.scheme
-    conditions = {"decomposed": scheme.normalization == "normalize_then_sum", "zero-one": _zero_one(env)}
-    found = _shortfalls(instance, conditions)
-    if isinstance(found, Measured):
-        return found
-    rows, slopes, before, after, trivial = [], [], [], [], []
-    met = True
-    for one in found:
-        p, best = one.law @ one.rewards, one.law_star @ one.rewards
-        varies = (np.ptp(one.rewards, axis=0) > 0) & (env.weights > 0)
-        if not varies.any():
-            continue
-        psi = np.where(varies, exact.potential_slope(np.clip(p, 0, 1), scheme.group_size, scheme.eps, scheme.ddof), 0.0)
-        met = met and bool((best - p)[varies].min() >= -1e-12)
-        least, most = psi[varies].min(), psi[varies].max()
-        for mu in (1 / most,) if solvable else (1 / most, 1 / least):
-            rows.append((one.optimum, one.value, mu, min(one.constant, 1e150), one.update_norm, least))
-            slopes.append(psi)
-            before.append(p)
-            after.append(best)
-            trivial.append(np.ptp(one.composite) * (1 - 1e-12))
-    conditions["rewards vary"] = bool(rows)
-    if solvable:
-        conditions["solvable"] = met
-    if not rows or unmet(instance, conditions):
-        return Measured({}, conditions)
-    optimum, value, scale, constant, norm, least_of = np.array(rows).T
-    numbers = {s.J_star: optimum, s.J: value, s.C_star: constant, s.m_norm: norm}
-    numbers |= {s.psi_min: least_of} if solvable else {
-        s.mu: scale, s.psi_of: np.array(slopes).T, s.p_of: np.array(before).T, s.p_star_of: np.array(after).T, s.w: env.weights, s.K: env.n_components,
-    }  # fmt: skip
-    return Measured(numbers, conditions, trivial=np.array(trivial), scale=env.total_weight)
 
 
 def _closed(instance: Instance) -> Measured:
@@ -324,14 +257,14 @@ CLAIMS = (
     ),
     Claim(
         "T2.suboptimality", "Shortfall of a nearly stationary policy", PROVED, "inequality",
-        sp.Le(s.J_star - s.J, s.osc_residual * s.tv + s.mu * s.C_star * s.m_norm), _suboptimality, "docs/theory.md", (TABULAR,),
+        sp.Le(s.J_star - s.J, s.osc_residual * s.tv + s.mu * s.C_star * s.m_norm), measure_suboptimality, "docs/theory.md", (TABULAR,),
         "Split c = (c - mu h) + mu h; the first part moves by at most osc TV, the second by L4 for the reward h. mu = 0 is allowed: never above W.",
         ("L4", "L5"), _JOINT_AND_SPLIT,
     ),
     Claim(
         "T2.suboptimality.components", "The same, split over components", PROVED, "inequality",
         sp.Le(s.J_star - s.J, sp.Sum(s.w[s.k] * s.osc_residual_of[s.k], _k) * s.tv + s.mu * s.C_star * s.m_norm),
-        lambda i: _suboptimality(i, split=True), "docs/theory.md", (TABULAR, DECOMPOSED), "Triangle inequality for the range.", ("T2.suboptimality",),
+        lambda i: measure_suboptimality(i, split=True), "docs/theory.md", (TABULAR, DECOMPOSED), "Triangle inequality for the range.", ("T2.suboptimality",),
         (Scheme(4, "normalize_then_sum"), Scheme(8, "normalize_then_sum", 1e-2, 1)),
     ),
     Claim(
@@ -339,13 +272,13 @@ CLAIMS = (
         sp.Le(
             s.J_star - s.J,
             sp.Sum(s.w[s.k] * (1 - s.mu * s.psi_of[s.k]) * (s.p_star_of[s.k] - s.p_of[s.k]), _k) + s.mu * s.C_star * s.m_norm,
-        ), lambda i: _signed(i, False), "docs/theory.md", (TABULAR, DECOMPOSED, ZERO_ONE, Assumption("rewards vary", "a component with weight varies")),
+        ), lambda i: measure_signed(i, False), "docs/theory.md", (TABULAR, DECOMPOSED, ZERO_ONE, Assumption("rewards vary", "a component with weight varies")),
         "h differs by psi_G(p_k) between the two values of component k.", ("T2.suboptimality", "L7"),
         (Scheme(4, "normalize_then_sum"), Scheme(8, "normalize_then_sum", 1e-2, 1)),
     ),
     Claim(
         "T2.suboptimality.solvable", "No gap term where everything can be solved together", PROVED, "inequality",
-        sp.Le(s.J_star - s.J, s.C_star * s.m_norm / s.psi_min), lambda i: _signed(i, True), "docs/theory.md",
+        sp.Le(s.J_star - s.J, s.C_star * s.m_norm / s.psi_min), lambda i: measure_signed(i, True), "docs/theory.md",
         (TABULAR, DECOMPOSED, ZERO_ONE, Assumption("rewards vary", "a component with weight varies"), SOLVABLE),
         "With 1/mu the smallest psi every term of the gap is at most zero.", ("T2.suboptimality.signed",),
         (Scheme(4, "normalize_then_sum"), Scheme(8, "normalize_then_sum", 1e-2, 1)),

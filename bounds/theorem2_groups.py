@@ -227,6 +227,5 @@ def printed_delta(table: Groups, ddof: int) -> Floats:
     for w, column in zip(table.weights, table.components, strict=True):
         total = total - column.deviation.astype(object) * (w / column.denominator)
     largest = np.array([float(max(map(abs, row))) for row in total])
-    spread = table.composite.spread(ddof)
-    with np.errstate(divide="ignore"):
-        return np.where(largest == 0, 0.0, np.divide(largest, spread))
+    with np.errstate(divide="ignore"):  # where a wrong composite is silent nothing bounds what is left
+        return np.divide(largest, table.composite.spread(ddof), out=np.zeros(len(largest)), where=largest > 0)
