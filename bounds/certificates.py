@@ -40,6 +40,7 @@ from tamdp_theory.numbers import Decimal, exact, to_json
 SCHEMA = "tamdp-certificate/1"
 ENCLOSURES = LEMMAS | THEOREM2 | THEOREM3
 PRECISIONS = (128, 256, 512, 1024, 2048)  # bits, tried in turn until the sides separate
+MAX_POLICIES = 64  # of a posterior in a certificate
 _SIZE = r"[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?"
 _BALL = re.compile(rf"\[(-?{_SIZE} )?\+/- {_SIZE}\]")
 
@@ -71,6 +72,9 @@ class InstanceRecord(msgspec.Struct, forbid_unknown_fields=True):
     without: list[str] = []
     target: list[Any] = []
     samples: int = 0
+    # a distribution over policies; left out: all mass on the policy
+    policies: list[TabularRecord | LogLinearRecord] | msgspec.UnsetType = msgspec.UNSET
+    posterior: list[Any] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Certificate(msgspec.Struct, forbid_unknown_fields=True):
@@ -159,7 +163,7 @@ def certify(claim: Claim, instance: Instance | ExactInstance) -> Certificate:
     """
     found = exactly(instance) if isinstance(instance, Instance) else instance
     if claim.id not in DOMAINS:
-        found = replace(found, target=(), samples=0)
+        found = replace(found, target=(), samples=0, policies=(), posterior=())
     for bits in PRECISIONS:
         with balls.precision(bits):
             decision = decide(claim, found)
@@ -209,10 +213,15 @@ def exactly(instance: Instance) -> ExactInstance:
     )  # fmt: skip
 
 
-def _domain(instance: Instance) -> tuple[tuple[Fraction, ...], int]:
-    """Target and number of training prompts: those given, or what the seed draws."""
+def _domain(instance: Instance) -> tuple[tuple[Fraction, ...], int, tuple[balls.BallPolicy, ...], tuple[Fraction, ...]]:
+    """Target, number of training prompts, policies and posterior: those given, or what the seed draws."""
     given = instance.generalization
-    return (default_target(instance.env, instance.seed), default_samples(instance.seed)) if given is None else (given.target, given.n)
+    if given is None:
+        return default_target(instance.env, instance.seed), default_samples(instance.seed), (), ()
+    if given.posterior is None:
+        return given.target, given.n, (), ()
+    shares = [(policy, exact(p, "posterior")) for policy, p in zip(given.policies, given.posterior, strict=True) if p]
+    return given.target, given.n, tuple(_exact_policy(instance.env, policy) for policy, _ in shares), tuple(p for _, p in shares)
 
 
 def _exact_policy(env: TAMDP, policy: Policy) -> balls.BallPolicy:
@@ -241,6 +250,7 @@ def _write_instance(instance: ExactInstance) -> InstanceRecord:
     return InstanceRecord(
         instance.env.to_dict(), _write_policy(instance.policy), scheme.group_size, scheme.normalization, to_json(exact(float(scheme.eps), "eps")), scheme.ddof,
         to_json(instance.think_weight), reference, list(instance.without), [to_json(p) for p in instance.target], instance.samples,
+        [_write_policy(policy) for policy in instance.policies] or msgspec.UNSET, [to_json(p) for p in instance.posterior] or msgspec.UNSET,
     )  # fmt: skip
 
 
@@ -288,7 +298,23 @@ def _read_instance(record: InstanceRecord) -> ExactInstance:
         raise InputError(f"instance.target: probabilities must not be negative and must sum to 1, got the sum {sum(target)}")
     if record.samples < (1 if target else 0):
         raise InputError(f"instance.samples: must be a whole number of at least 1, got {record.samples}")
-    return ExactInstance(env, _read_policy(env, record.policy, "instance.policy"), scheme, reference, think, tuple(record.without), target, record.samples)
+    policies, posterior = _read_posterior(env, record, bool(target))
+    return ExactInstance(
+        env, _read_policy(env, record.policy, "instance.policy"), scheme, reference, think, tuple(record.without), target, record.samples, policies, posterior
+    )
+
+
+def _read_posterior(env: TAMDP, record: InstanceRecord, compares: bool) -> tuple[tuple[balls.BallPolicy, ...], tuple[Fraction, ...]]:
+    """Policies and their shares, both empty where the file names none."""
+    records, given = (one if isinstance(one, list) else [] for one in (record.policies, record.posterior))
+    if len(records) > MAX_POLICIES or len(records) != len(given):
+        raise InputError(f"instance.posterior: need one share for each of at most {MAX_POLICIES} policies, got {len(given)} for {len(records)}")
+    if records and not compares:
+        raise InputError("instance.posterior: belongs to a target, which the file does not name")
+    shares = tuple(exact(p, f"instance.posterior[{j}]") for j, p in enumerate(given))
+    if shares and (any(p < 0 for p in shares) or sum(shares) != 1):
+        raise InputError(f"instance.posterior: shares must not be negative and must sum to 1, got the sum {sum(shares)}")
+    return tuple(_read_policy(env, one, f"instance.policies[{j}]") for j, one in enumerate(records)), shares
 
 
 def _within(place: str, make: Any) -> Any:

@@ -55,7 +55,8 @@ FIXED_LAWS = ((1, 1, 1, 1, 1, 1, 1, 1), (1, 2, 3, 5, 7, 11, 13, 17), (8, 1, 5, 2
 class ExactInstance:
     """What a claim is evaluated on: all numbers rational, or balls at the precision in force.
 
-    target: prompt distribution of another domain, and samples: number of training prompts, where Theorem 3 speaks of them.
+    target: prompt distribution of another domain, and samples: number of training prompts, where Theorem 3 speaks of them; policies and
+    posterior: the class and a distribution over it, for the same claims (empty: all mass on ``policy``).
     """
 
     env: TAMDP
@@ -66,6 +67,8 @@ class ExactInstance:
     without: tuple[str, ...] = ()
     target: tuple[Fraction, ...] = ()
     samples: int = 0
+    policies: tuple[BallPolicy, ...] = ()
+    posterior: tuple[Fraction, ...] = ()
 
     @property
     def law(self) -> BallLaw:

@@ -3,7 +3,6 @@
 ``benefit`` says when decomposition helps: both sides of T2.benefit and the exact expected one-step gain.
 """
 
-from fractions import Fraction
 
 import numpy as np
 import sympy as sp

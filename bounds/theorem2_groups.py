@@ -228,4 +228,5 @@ def printed_delta(table: Groups, ddof: int) -> Floats:
         total = total - column.deviation.astype(object) * (w / column.denominator)
     largest = np.array([float(max(map(abs, row))) for row in total])
     with np.errstate(divide="ignore"):  # where a wrong composite is silent nothing bounds what is left
-        return np.divide(largest, table.composite.spread(ddof), out=np.zeros(len(largest)), where=largest > 0)
+        result: Floats = np.divide(largest, table.composite.spread(ddof), out=np.zeros(len(largest)), where=largest > 0)
+    return result

@@ -27,7 +27,7 @@ from bounds.coverage import (
     resampled_coverage,
     rollout_atoms,
 )
-from bounds.generalization import Generalization, default_generalization
+from bounds.generalization import Generalization
 from bounds.lemmas import LISTABLE, chain_bound
 from bounds.pac_bayes import (
     BY_CHI2,
@@ -49,9 +49,9 @@ from bounds.pac_bayes import (
     shift_by_kl,
     trajectory_kl_bound,
 )
-from tamdp_theory import TAMDP, CapacityError, TabularSoftmax, exact, families
-from tamdp_theory.domains import Domains, risks
-from tamdp_theory.model import TOOL, Floats
+from bounds.shift import measure_shift, setting_of
+from tamdp_theory import TAMDP, CapacityError, TabularSoftmax, families
+from tamdp_theory.model import TOOL
 from tamdp_theory.posteriors import divergence, gibbs
 
 __all__ = [
@@ -71,11 +71,6 @@ __all__ = [
 ]
 
 PROVED, LITERATURE, PRINTED = Standing.PROVED, Standing.LITERATURE, Standing.PRINTED
-
-
-def setting_of(instance: Instance) -> Generalization:
-    """What the instance says about training prompts and target, or what its seed draws."""
-    return instance.generalization or default_generalization(instance.policy, instance.seed)
 
 
 # -- coverage -----------------------------------------------------------------------------------------------------
@@ -152,46 +147,6 @@ def _tighter(instance: Instance) -> Measured:
     return Measured(numbers, trivial=1.0, scale=0.0)
 
 
-# -- another domain -----------------------------------------------------------------------------------------------
-
-
-def _shift(instance: Instance, by: str) -> Measured:
-    """The policy's risks under both domains and how far apart they are. A process gives every prompt of its own probability, so KL is finite."""
-    env, setting = instance.env, setting_of(instance)
-    domains = Domains(env, env.exact_prompt_probability, setting.target)
-    found = risks(domains, instance.policy)
-    loss = found.per_prompt
-    rho, target = env.prompt_probability, np.array([float(p) for p in setting.target])
-    numbers = {
-        s.R_S: found.source, s.R_T: found.target, s.w: env.weights, s.W: env.total_weight, s.K: env.n_components, s.osc_value: found.oscillation,
-        s.tv_domains: float(domains.total_variation), s.osc_loss: float(np.ptp(loss[domains.support])), s.kl_domains: domains.divergence,
-        s.chi2_domains: float(domains.chi_squared), s.var_S: float(rho @ (loss - rho @ loss) ** 2), s.n: setting.n,
-    }  # fmt: skip
-    if by == "chi":
-        ratio = np.array([float(t / p - 1) for p, t in zip(domains.source, domains.target, strict=True)])  # keeps the digits of a small move
-        attained = _proportional(loss - rho @ loss, ratio, rho)
-    elif by == "kl":
-        attained = domains.total_variation == 0
-    else:
-        columns = (1 - exact.values(env, instance.policy).per_prompt)[:, env.weights > 0] if by == "components" else loss[:, None]
-        attained = all(_all_moves_up(column, target - rho) for column in columns.T)
-    return Measured(numbers, trivial=1 - 1e-12, attained=attained)
-
-
-def _all_moves_up(loss: Floats, moved: Floats) -> bool:
-    """Whether mass leaves only prompts of the least loss for prompts of the largest, or the loss is constant: then the range is attained."""
-    gains, gives = loss[moved > 0], loss[moved < 0]
-    return not len(gains) or bool(np.ptp(loss) < 1e-14 or (gains.min() > loss.max() - 1e-14 and gives.max() < loss.min() + 1e-14))
-
-
-def _proportional(loss: Floats, ratio: Floats, rho: Floats) -> bool:
-    """Whether loss and density ratio, both centred, point the same way, or one is zero: then Cauchy-Schwarz is an equality."""
-    second = rho @ ratio**2
-    if second == 0 or np.ptp(loss) < 1e-14:
-        return True
-    return bool(rho @ (loss * ratio) >= 0 and np.abs(loss - rho @ (loss * ratio) / second * ratio).max() < 1e-13)
-
-
 # -- depth --------------------------------------------------------------------------------------------------------
 
 
@@ -241,7 +196,7 @@ def _coin() -> Instance:
     return replace(moved, generalization=Generalization((Fraction(3, 4), Fraction(1, 4)), (moved.policy,), n=20, delta=0.2))
 
 
-_TWO_DOMAINS = "The source is the process's own prompt distribution, the posterior the policy alone. "
+_TWO_DOMAINS = "The source is the process's own prompt distribution; the posterior is any over the class, the policy alone where none is given. "
 
 CLAIMS = (
     Claim(
@@ -269,21 +224,21 @@ CLAIMS = (
         "docs/theory.md; Langford & Caruana 2001", (), "Chernoff's bound for the mean of independent draws, then T3.kl.", ("T3.kl",),
     ),
     Claim(
-        "T3.shift", "Another domain, by components", PROVED, "inequality", sp.Le(s.R_T, BY_COMPONENTS), lambda i: _shift(i, "components"),
+        "T3.shift", "Another domain, by components", PROVED, "inequality", sp.Le(s.R_T, BY_COMPONENTS), lambda i: measure_shift(i, "components"),
         "docs/theory.md", (),
         _TWO_DOMAINS + "The mean of a function changes by at most its range times TV; a component that is equal in both domains adds nothing.",
     ),
     Claim(
-        "T3.shift.loss", "Another domain, by the loss as a whole", PROVED, "inequality", sp.Le(s.R_T, BY_LOSS), lambda i: _shift(i, "loss"),
+        "T3.shift.loss", "Another domain, by the loss as a whole", PROVED, "inequality", sp.Le(s.R_T, BY_LOSS), lambda i: measure_shift(i, "loss"),
         "docs/theory.md", (),
         _TWO_DOMAINS + "The same for the loss; never looser than by components.", ("T3.shift",),
     ),
     Claim(
-        "T3.shift.pinsker", "Another domain, by divergence", PROVED, "inequality", sp.Le(s.R_T, BY_KL), lambda i: _shift(i, "kl"),
+        "T3.shift.pinsker", "Another domain, by divergence", PROVED, "inequality", sp.Le(s.R_T, BY_KL), lambda i: measure_shift(i, "kl"),
         "docs/theory.md", (), _TWO_DOMAINS + "The range is at most 1, and TV <= sqrt(KL/2).", ("T3.shift",),
     ),
     Claim(
-        "T3.shift.chi", "Another domain, by the chi-squared divergence", PROVED, "inequality", sp.Le(s.R_T, BY_CHI2), lambda i: _shift(i, "chi"),
+        "T3.shift.chi", "Another domain, by the chi-squared divergence", PROVED, "inequality", sp.Le(s.R_T, BY_CHI2), lambda i: measure_shift(i, "chi"),
         "docs/theory.md", (), _TWO_DOMAINS + "Cauchy-Schwarz for the covariance of loss and density ratio.",
     ),
     Claim(
@@ -300,7 +255,7 @@ CLAIMS = (
     ),
     Claim(
         "T3.printed", "The shift term falls with the number of training prompts", PRINTED, "inequality",
-        sp.Le(s.R_T, s.R_S + sp.sqrt(s.kl_domains / 2) / sp.sqrt(s.n)), lambda i: _shift(i, "kl"), "the paper's Eq. 25 to Eq. 50", (),
+        sp.Le(s.R_T, s.R_S + sp.sqrt(s.kl_domains / 2) / sp.sqrt(s.n)), lambda i: measure_shift(i, "kl"), "the paper's Eq. 25 to Eq. 50", (),
         "False: more prompts of the source say nothing about the target.", ("T3.shift.pinsker",), (), _moved,
     ),
 )
