@@ -37,6 +37,7 @@ from tamdp_theory.files import check_schema, decode_json, readable
 from tamdp_theory.numbers import Decimal, exact, to_json
 
 SCHEMA = "tamdp-certificate/1"
+MAX_POLICIES = 64  # of a posterior in a certificate
 _SIZE = r"[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?"
 _BALL = re.compile(rf"\[(-?{_SIZE} )?\+/- {_SIZE}\]")
 
@@ -68,6 +69,9 @@ class InstanceRecord(msgspec.Struct, forbid_unknown_fields=True):
     without: list[str] = []
     target: list[Any] = []
     samples: int = 0
+    # a distribution over policies; left out: all mass on the policy
+    policies: list[TabularRecord | LogLinearRecord] | msgspec.UnsetType = msgspec.UNSET
+    posterior: list[Any] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Certificate(msgspec.Struct, forbid_unknown_fields=True):
@@ -101,7 +105,7 @@ def certify(claim: Claim, instance: Instance | ExactInstance) -> Certificate:
         raise InputError(f"{claim.id}: its check trains, samples or sums over training sets, so there is nothing to enclose; certificates exist for {known}")
     found = exactly(instance) if isinstance(instance, Instance) else instance
     if s.R_T not in claim.symbols:
-        found = replace(found, target=(), samples=0)
+        found = replace(found, target=(), samples=0, policies=(), posterior=())
     decision, bits = settle(claim, found)
     if decision.verdict is Verdict.ASSUMPTION_UNMET:
         missing = [name for name, met in decision.assumptions.items() if not met]
@@ -147,6 +151,7 @@ def _write_instance(instance: ExactInstance) -> InstanceRecord:
     return InstanceRecord(
         instance.env.to_dict(), _write_policy(instance.policy), scheme.group_size, scheme.normalization, to_json(exact(float(scheme.eps), "eps")), scheme.ddof,
         to_json(instance.think_weight), reference, list(instance.without), [to_json(p) for p in instance.target], instance.samples,
+        [_write_policy(policy) for policy in instance.policies] or msgspec.UNSET, [to_json(p) for p in instance.posterior] or msgspec.UNSET,
     )  # fmt: skip
 
 
@@ -194,7 +199,23 @@ def _read_instance(record: InstanceRecord) -> ExactInstance:
         raise InputError(f"instance.target: probabilities must not be negative and must sum to 1, got the sum {sum(target)}")
     if record.samples < (1 if target else 0):
         raise InputError(f"instance.samples: must be a whole number of at least 1, got {record.samples}")
-    return ExactInstance(env, _read_policy(env, record.policy, "instance.policy"), scheme, reference, think, tuple(record.without), target, record.samples)
+    policies, posterior = _read_posterior(env, record, bool(target))
+    return ExactInstance(
+        env, _read_policy(env, record.policy, "instance.policy"), scheme, reference, think, tuple(record.without), target, record.samples, policies, posterior
+    )
+
+
+def _read_posterior(env: TAMDP, record: InstanceRecord, compares: bool) -> tuple[tuple[balls.BallPolicy, ...], tuple[Fraction, ...]]:
+    """Policies and their shares, both empty where the file names none."""
+    records, given = (one if isinstance(one, list) else [] for one in (record.policies, record.posterior))
+    if len(records) > MAX_POLICIES or len(records) != len(given):
+        raise InputError(f"instance.posterior: need one share for each of at most {MAX_POLICIES} policies, got {len(given)} for {len(records)}")
+    if records and not compares:
+        raise InputError("instance.posterior: belongs to a target, which the file does not name")
+    shares = tuple(exact(p, f"instance.posterior[{j}]") for j, p in enumerate(given))
+    if shares and (any(p < 0 for p in shares) or sum(shares) != 1):
+        raise InputError(f"instance.posterior: shares must not be negative and must sum to 1, got the sum {sum(shares)}")
+    return tuple(_read_policy(env, one, f"instance.policies[{j}]") for j, one in enumerate(records)), shares
 
 
 def _within(place: str, make: Any) -> Any:

@@ -82,6 +82,6 @@ def _judge_row(claim: Claim, row: Row) -> tuple[Finding, float]:
     low, high = (right, left) if flipped else (left, right)
     if not isinstance(statement, (sp.Lt, sp.Gt)) and not claim.zero_tells and balls.is_zero(low) and (not equation or balls.is_zero(high)) and truth:
         return Finding.EMPTY, slack
-    if truth is None:
-        return Finding.TIE, slack
-    return (Finding.TRIVIAL if TRIVIAL in row and at_least(high, row[TRIVIAL]) else Finding.HOLDS), slack
+    if TRIVIAL in row and at_least(high, row[TRIVIAL]):
+        return Finding.TRIVIAL, slack
+    return (Finding.TIE if truth is None else Finding.HOLDS), slack

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from math import hypot
 
 import numpy as np
 
@@ -120,7 +121,7 @@ def shortfalls(env: TAMDP, policy: Policy, scheme: Scheme) -> list[Shortfall]:
         rows = tuple(env.exact_class_rewards[c] for c in classes)
         effective = GroupPlan(rows, env.exact_weights, scheme).moments(p).first
         gradient = law.gradients(policy, q)
-        norm = float(np.sqrt(((effective @ gradient) ** 2).sum()))
+        norm = hypot(*(effective @ gradient).tolist())  # squares of tiny entries would vanish
         found.append(
             Shortfall(
                 env.class_composite[classes], effective, env.class_rewards[classes], component_rewards(rows, p, scheme), p, best[classes],

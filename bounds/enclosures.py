@@ -14,7 +14,7 @@ import numpy as np
 from flint import arb, arb_mat
 
 from bounds import symbols as s
-from bounds.decision import Row
+from bounds.decision import TRIVIAL, Row
 from bounds.exact_instance import ExactInstance
 from tamdp_theory import TAMDP, CapacityError, InputError
 from tamdp_theory.exact.balls import (
@@ -65,6 +65,11 @@ def composite(env: TAMDP, q: int) -> list[Fraction]:
     return [env.exact_class_composite[c] for c in env.prompt_classes[q].tolist()]
 
 
+def spread(env: TAMDP, q: int) -> Number:
+    """osc(c) over a prompt's classes."""
+    return number(max(composite(env, q)) - min(composite(env, q)))
+
+
 def reward(env: TAMDP, q: int, k: int) -> list[Fraction]:
     """R_k of a prompt's classes."""
     return [env.exact_class_rewards[c][k] for c in env.prompt_classes[q].tolist()]
@@ -103,10 +108,10 @@ def divergence_rows(i: ExactInstance) -> list[Row]:
 
 def energy_rows(i: ExactInstance) -> list[Row]:
     env, law = i.env, i.law
-    spread = [ONE] * env.n_nodes
+    uneven = [ONE] * env.n_nodes
     for pair, x in enumerate(env.pair_node.tolist()):
-        spread[x] -= i.policy.probability[pair] * i.policy.probability[pair]
-    nodes = sum((rho(env, int(env.node_prompt[x])) * law.visits[x] * spread[x] for x in range(env.n_nodes)), ZERO)
+        uneven[x] -= i.policy.probability[pair] * i.policy.probability[pair]
+    nodes = sum((rho(env, int(env.node_prompt[x])) * law.visits[x] * uneven[x] for x in range(env.n_nodes)), ZERO)
     total = sum((rho(env, q) * one.energy for q in range(env.n_prompts) for one in law.classes[q]), ZERO)
     return [{s.energy: total, s.energy_nodes: nodes, s.H: env.horizon, s.A_max: env.n_actions}]
 
@@ -171,7 +176,7 @@ def _block_norm(block: list[list[Number]]) -> Number:
 
 
 def _largest_range(env: TAMDP) -> Number:
-    return largest([rho(env, q) * number(max(composite(env, q)) - min(composite(env, q))) for q in range(env.n_prompts)])
+    return largest([rho(env, q) * spread(env, q) for q in range(env.n_prompts)])
 
 
 def comparator(law: BallLaw) -> tuple[list[int], list[Number], list[Number]]:
@@ -217,7 +222,8 @@ def domination_rows(i: ExactInstance) -> list[Row]:
     _, optimum, constants = comparator(law)
     best = sum((rho(i.env, q) * v for q, v in enumerate(optimum)), ZERO)
     current = sum((rho(i.env, q) * objective(law, q) for q in range(i.env.n_prompts)), ZERO)
-    return [{s.J_star: best, s.J: current, s.C_theta: norm(constants), s.grad_J: norm(total_gradient(law))}]
+    ceiling = sum((rho(i.env, q) * spread(i.env, q) for q in range(i.env.n_prompts)), ZERO)
+    return [{s.J_star: best, s.J: current, s.C_theta: norm(constants), s.grad_J: norm(total_gradient(law)), TRIVIAL: ceiling}]
 
 
 def trajectory_groups(law: BallLaw, q: int, size: int) -> Iterator[tuple[tuple[Path, ...], Number]]:

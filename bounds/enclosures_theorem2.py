@@ -5,7 +5,7 @@ from fractions import Fraction
 from itertools import combinations_with_replacement
 
 from bounds import symbols as s
-from bounds.decision import Row
+from bounds.decision import TRIVIAL, Row
 from bounds.enclosures import (
     comparator,
     composite,
@@ -17,6 +17,7 @@ from bounds.enclosures import (
     rho,
     slope_of_potential,
     spectral_norm,
+    spread,
     total_gradient,
     trajectory_groups,
     update_of,
@@ -29,7 +30,6 @@ from tamdp_theory.exact.balls import (
     ZERO,
     BallGroup,
     BallLaw,
-    BallPolicy,
     Number,
     absolute,
     ball,
@@ -227,12 +227,16 @@ def _top(law: BallLaw, q: int) -> Number:
 
 
 def center_is_linear_rows(i: ExactInstance) -> list[Row]:
-    whole, count = update_of(i)[0], i.env.n_components
-    parts = []
-    for k in range(count):
-        env = i.env.with_weights(tuple(int(j == k) for j in range(count)))
-        alone = ExactInstance(env, BallPolicy(env, i.policy.probability, i.policy.scores, i.policy.size, i.policy.is_tabular), i.scheme)
-        parts.append(update_of(alone, BallLaw(alone.policy, i.think_weight))[0])
+    """The composite's update by its group moments, the components' by policy gradients: kappa E[s (R_k - J_k)]."""
+    law, count = i.law, i.env.n_components
+    parts = [[ZERO] * i.policy.size for _ in range(count)]
+    for q, terms in enumerate(law.classes):
+        for k in range(count):
+            values = [number(v) for v in reward(i.env, q, k)]
+            mean = dot(values, probabilities(terms))
+            step = combine([v - mean for v in values], terms, i.policy.size)
+            parts[k] = [x + rho(i.env, q) * i.kappa * g for x, g in zip(parts[k], step, strict=True)]
+    whole = update_of(i, law)[0]
     return [{s.mean_center: x, s.mean_center_of: [part[j] for part in parts], s.w: i.env.exact_weights, s.K: count} for j, x in enumerate(whole)]
 
 
@@ -294,8 +298,10 @@ def suboptimality_rows(i: ExactInstance, split: bool = False) -> list[Row]:
             ]  # fmt: skip
         mu, ranges = _scale(columns, tv, constants[q] * step)
         row = {s.J_star: optimum[q], s.J: objective(law, q), s.tv: tv, s.mu: mu, s.C_star: constants[q], s.m_norm: step, s.K: i.env.n_components}
-        rows.append({**row, s.osc_residual: ranges[0], s.osc_residual_of: ranges, s.w: i.env.exact_weights})
-    return rows
+        # at mu = 0, or without an update, the row is osc(c) TV: true whatever the update
+        useless = ZERO if mu == 0 or is_zero(step) else spread(i.env, q)
+        rows.append({**row, s.osc_residual: ranges[0], s.osc_residual_of: ranges, s.w: i.env.exact_weights, TRIVIAL: useless})
+    return [row for row in rows if row[TRIVIAL] != 0] or rows
 
 
 def _alone(i: ExactInstance, q: int, k: int) -> BallGroup:
@@ -321,7 +327,7 @@ def signed_rows(i: ExactInstance, solvable: bool) -> list[Row]:
         for extreme in (largest(active),) if solvable else (largest(active), least):
             rows.append({
                 s.J_star: optimum[q], s.J: objective(law, q), s.C_star: constants[q], s.m_norm: step, s.psi_min: least, s.psi_of: psi, s.p_of: now,
-                s.p_star_of: best, s.w: env.exact_weights, s.K: env.n_components, s.mu: ONE / extreme,
+                s.p_star_of: best, s.w: env.exact_weights, s.K: env.n_components, s.mu: ONE / extreme, TRIVIAL: spread(env, q),
             })  # fmt: skip
     return rows
 
@@ -398,17 +404,18 @@ def printed_rows(i: ExactInstance) -> list[Row]:
             ratios[path.taken] = ratio
         for members, _ in trajectory_groups(law, q, i.scheme.group_size):
             group = tuple(sorted(path.reward_class - first for path in members))
-            one = Single(i, q, group)
-            rest = [
-                c - sum((w * part[j] for w, part in zip(env.exact_weights, one.deviations, strict=True)), Fraction(0))
-                for j, c in enumerate(one.joint_deviation)
-            ]
             sides = [
                 sum((ratios[path.taken] * found.advantages(group)[path.reward_class - first] for path in members), ZERO) / i.scheme.group_size
                 for found in (joint, split)
             ]
-            delta = ZERO if one.covariance[-1][-1] == 0 else number(max(map(abs, rest))) / one.sigma_c
-            if delta != 0:
-                return []
-            rows.append({s.S_joint: sides[0], s.S_dec: sides[1], s.Delta: delta, s.printed_factor: 1})
+            factor = sum((ratios[path.taken] for path in members), ZERO) / i.scheme.group_size
+            rows.append({s.S_joint: sides[0], s.S_dec: sides[1], s.Delta: printed_delta(Single(i, q, group)), s.printed_factor: factor})
     return rows
+
+
+def printed_delta(one: Single) -> Number:
+    """The paper's Delta of a group: the largest |(c_i - mean c) - sum_k w_k (R_ki - mean R_k)| / sigma_c, 0 where nothing is left to divide."""
+    rest = [
+        c - sum((w * part[j] for w, part in zip(one.weights, one.deviations, strict=True)), Fraction(0)) for j, c in enumerate(one.joint_deviation)
+    ]
+    return number(max(map(abs, rest))) / one.sigma_c if any(rest) else ZERO

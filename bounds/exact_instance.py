@@ -19,8 +19,9 @@ NEAR = Fraction(1, 10**12)  # largest relative distance of a probability from th
 class ExactInstance:
     """What a claim is evaluated on: all numbers rational, or balls at the precision in force.
 
-    target: prompt distribution of another domain, and samples: number of training prompts, where Theorem 3 speaks of them. groups: those
-    that a claim about single groups looks at, each the classes of its members (None: every group).
+    target: prompt distribution of another domain, and samples: number of training prompts, where Theorem 3 speaks of them; policies and
+    posterior: the class and a distribution over it, for the same claims (empty: all mass on ``policy``). groups: those that a claim about
+    single groups looks at, each the classes of its members (None: every group).
     """
 
     env: TAMDP
@@ -31,6 +32,8 @@ class ExactInstance:
     without: tuple[str, ...] = ()
     target: tuple[Fraction, ...] = ()
     samples: int = 0
+    policies: tuple[BallPolicy, ...] = ()
+    posterior: tuple[Fraction, ...] = ()
     groups: tuple[tuple[int, ...], ...] | None = None
 
     @property
@@ -65,12 +68,21 @@ def exactly(instance: Instance) -> ExactInstance:
     InputError for a policy that has no exact form.
     """
     policy, reference = instance.policy, instance.reference
-    given = instance.generalization
-    target, samples = (default_target(instance.env, instance.seed), default_samples(instance.seed)) if given is None else (given.target, given.n)
     return ExactInstance(
         instance.env, _exact_policy(instance.env, policy), instance.scheme, None if reference is None else _exact_policy(instance.env, reference),
-        exact(float(instance.think_weight), "think_weight"), instance.without, target, samples,
+        exact(float(instance.think_weight), "think_weight"), instance.without, *_domain(instance),
     )  # fmt: skip
+
+
+def _domain(instance: Instance) -> tuple[tuple[Fraction, ...], int, tuple[BallPolicy, ...], tuple[Fraction, ...]]:
+    """Target, number of training prompts, policies and posterior: those given, or what the seed draws."""
+    given = instance.generalization
+    if given is None:
+        return default_target(instance.env, instance.seed), default_samples(instance.seed), (), ()
+    if given.posterior is None:
+        return given.target, given.n, (), ()
+    shares = [(policy, exact(p, "posterior")) for policy, p in zip(given.policies, given.posterior, strict=True) if p]
+    return given.target, given.n, tuple(_exact_policy(instance.env, policy) for policy, _ in shares), tuple(p for _, p in shares)
 
 
 def exact_groups(observation: Observation, limit: int) -> ExactInstance:

@@ -3,6 +3,7 @@
 ``benefit`` says when decomposition helps: both sides of T2.benefit and the exact expected one-step gain.
 """
 
+
 from fractions import Fraction
 
 import numpy as np
@@ -16,14 +17,16 @@ from bounds.benefit import Benefit, Progress, benefit, progress
 from bounds.claim import Assumption, Claim, unmet
 from bounds.closedness import closed_rows
 from bounds.comparison import Measured
-from bounds.decomposition import Shortfall, best_scale, both, shortfalls
+from bounds.decomposition import both
 from bounds.instance import Instance
-from bounds.lemmas import CENTER, DECOMPOSED, JOINT, TABULAR, THREE_VALUES, direction_of
+from bounds.lemmas import CENTER, DECOMPOSED, JOINT, TABULAR, THREE_VALUES, direction_of, groups_fit
 from bounds.rounding import QUANTITY
+from bounds.suboptimality import measure_signed, measure_suboptimality
 from bounds.verdicts import Evidence, Standing
-from tamdp_theory import TAMDP, CapacityError, TabularSoftmax, exact, families
-from tamdp_theory.exact import ContrastPlan, GroupPlan, Normalization, Scheme, StepPlan, balls
+from tamdp_theory import CapacityError, TabularSoftmax, exact, families
+from tamdp_theory.exact import ContrastPlan, GroupPlan, Normalization, Scheme, StepPlan, UpdatePlan, balls
 from tamdp_theory.exact.law import ClassLaw
+from tamdp_theory.grpo.enumeration import enumerate_update
 from tamdp_theory.model import Floats
 
 __all__ = ["CLAIMS", "Benefit", "Progress", "benefit", "progress"]
@@ -47,7 +50,6 @@ COMPOSITE_VARIES = Assumption(
     "composite varies", "the composite is not constant, so there is something to learn", lambda i: structure.composite_varies(i.env)
 )
 EQUAL = Assumption("equal weights", "all weights are equal", lambda i: len(set(i.exact_weights)) == 1, groups=True)
-CHANCE = Assumption("Delta = 0", "the printed error term vanishes in every group, decided exactly")
 
 MAX_LISTED = 3000  # groups of trajectories whose steps a check follows
 
@@ -100,81 +102,20 @@ def _best_share(
 
 
 def _center_is_linear(instance: Instance) -> Measured:
+    """Two routes: the composite's update by listing groups (from the group moments where they are too many), the components' by policy gradients."""
     env, policy, scheme = instance.env, instance.policy, instance.scheme
-    direction = direction_of(instance)
-    whole = exact.UpdatePlan(env, scheme, instance.think_weight).moments(policy).mean @ direction
-    units = [tuple(Fraction(int(j == k)) for j in range(env.n_components)) for k in range(env.n_components)]
-    parts = [exact.UpdatePlan(env.with_weights(unit), scheme, instance.think_weight).moments(policy).mean @ direction for unit in units]
-    numbers = {s.mean_center: float(whole), s.mean_center_of: np.array(parts), s.w: env.weights, s.K: env.n_components}
-    return Measured(numbers, scale=env.total_weight)
-
-
-def _shortfalls(instance: Instance, conditions: dict[str, bool]) -> list[Shortfall] | Measured:
-    conditions["tabular"] = instance.policy.is_tabular
-    return unmet(instance, conditions) or shortfalls(instance.env, instance.policy, instance.scheme)
-
-
-def _suboptimality(instance: Instance, split: bool = False) -> Measured:
-    env = instance.env
-    conditions = {"decomposed": instance.scheme.normalization == "normalize_then_sum"} if split else {}
-    found = _shortfalls(instance, conditions)
-    if isinstance(found, Measured):
-        return found
-    rows, parts = [], []
-    for one in found:
-        slope = one.constant * one.update_norm
-        rewards, effective, weights = one.composite[:, None], one.effective[:, None], np.ones(1)
-        if split:
-            rewards, effective, weights = one.rewards, one.effective_of, env.weights
-        mu = best_scale(rewards, effective, weights, one.total_variation, slope)
-        rows.append((one.optimum, one.value, one.total_variation, mu, min(one.constant, 1e150), one.update_norm, np.ptp(one.composite)))
-        parts.append(np.ptp(rewards - mu * effective, axis=0))
-    optimum, value, tv, scale, constant, norm, spread = np.array(rows).T
-    numbers = {s.J_star: optimum, s.J: value, s.tv: tv, s.mu: scale, s.C_star: constant, s.m_norm: norm}
-    residual = np.array(parts).T
-    numbers |= {s.osc_residual_of: residual, s.w: env.weights, s.K: env.n_components} if split else {s.osc_residual: residual[0]}
-    # with two classes the change of c is the range times TV, whatever h
-    attained = np.array([len(one.composite) == 2 for one in found])
-    return Measured(numbers, conditions, trivial=spread * (1 - 1e-12), scale=env.total_weight, attained=attained)
-
-
-def _zero_one(env: TAMDP) -> bool:
-    return all(row[k] in (0, 1) for row in env.exact_class_rewards for k, w in enumerate(env.exact_weights) if w)
-
-
-def _signed(instance: Instance, solvable: bool) -> Measured:
-    env, scheme = instance.env, instance.scheme
-    conditions = {"decomposed": scheme.normalization == "normalize_then_sum", "zero-one": _zero_one(env)}
-    found = _shortfalls(instance, conditions)
-    if isinstance(found, Measured):
-        return found
-    rows, slopes, before, after, trivial = [], [], [], [], []
-    met = True
-    for one in found:
-        p, best = one.law @ one.rewards, one.law_star @ one.rewards
-        varies = (np.ptp(one.rewards, axis=0) > 0) & (env.weights > 0)
-        if not varies.any():
-            continue
-        psi = np.where(varies, exact.potential_slope(np.clip(p, 0, 1), scheme.group_size, scheme.eps, scheme.ddof), 0.0)
-        met = met and bool((best - p)[varies].min() >= -1e-12)
-        least, most = psi[varies].min(), psi[varies].max()
-        for mu in (1 / most,) if solvable else (1 / most, 1 / least):
-            rows.append((one.optimum, one.value, mu, min(one.constant, 1e150), one.update_norm, least))
-            slopes.append(psi)
-            before.append(p)
-            after.append(best)
-            trivial.append(np.ptp(one.composite) * (1 - 1e-12))
-    conditions["rewards vary"] = bool(rows)
-    if solvable:
-        conditions["solvable"] = met
-    if not rows or unmet(instance, conditions):
-        return Measured({}, conditions)
-    optimum, value, scale, constant, norm, least_of = np.array(rows).T
-    numbers = {s.J_star: optimum, s.J: value, s.C_star: constant, s.m_norm: norm}
-    numbers |= {s.psi_min: least_of} if solvable else {
-        s.mu: scale, s.psi_of: np.array(slopes).T, s.p_of: np.array(before).T, s.p_star_of: np.array(after).T, s.w: env.weights, s.K: env.n_components,
-    }  # fmt: skip
-    return Measured(numbers, conditions, trivial=np.array(trivial), scale=env.total_weight)
+    direction, listed = direction_of(instance), groups_fit(instance)
+    found = enumerate_update(env, policy, scheme, instance.think_weight) if listed else UpdatePlan(env, scheme, instance.think_weight).moments(policy)
+    whole = float(found.mean @ direction)
+    # h_m = kappa (R_k - J_k) given the prompt; the baseline matters where think scores are weighted, as they then have a mean
+    means = exact.values(env, policy).per_prompt[env.class_prompt]
+    parts = [
+        scheme.kappa * exact.policy_gradient(env, policy, env.class_rewards[:, k] - means[:, k], instance.think_weight) @ direction
+        for k in range(env.n_components)
+    ]
+    numbers = {s.mean_center: whole, s.mean_center_of: np.array(parts), s.w: env.weights, s.K: env.n_components}
+    note = f"composite by {'listing groups' if listed else 'group moments'}, components by policy gradients"
+    return Measured(numbers, scale=env.total_weight, note=note)
 
 
 def _closed(instance: Instance) -> Measured:
@@ -325,7 +266,7 @@ CLAIMS = (
     Claim(
         "T2.lossless.center", "Centred advantages decompose", PROVED, "identity",
         sp.Eq(s.mean_center, sp.Sum(s.w[s.k] * s.mean_center_of[s.k], _k)), _center_is_linear, "docs/theory.md",
-        (CENTER,), "c - mean c is linear in the components.", ("L5",),
+        (CENTER,), "c - mean c is linear in the components, and the centred update of R_k is kappa grad J_k (L7).", ("L5", "L7"),
         (Scheme(2, "center"), Scheme(8, "center")), weighted=True,
         enclose=e.center_is_linear_rows,
     ),
@@ -338,7 +279,7 @@ CLAIMS = (
     ),
     Claim(
         "T2.suboptimality", "Shortfall of a nearly stationary policy", PROVED, "inequality",
-        sp.Le(s.J_star - s.J, s.osc_residual * s.tv + s.mu * s.C_star * s.m_norm), _suboptimality, "docs/theory.md", (TABULAR,),
+        sp.Le(s.J_star - s.J, s.osc_residual * s.tv + s.mu * s.C_star * s.m_norm), measure_suboptimality, "docs/theory.md", (TABULAR,),
         "Split c = (c - mu h) + mu h; the first part moves by at most osc TV, the second by L4 for the reward h. mu = 0 is allowed: never above W.",
         ("L4", "L5"), _JOINT_AND_SPLIT,
         enclose=e.suboptimality_rows,
@@ -346,7 +287,7 @@ CLAIMS = (
     Claim(
         "T2.suboptimality.components", "The same, split over components", PROVED, "inequality",
         sp.Le(s.J_star - s.J, sp.Sum(s.w[s.k] * s.osc_residual_of[s.k], _k) * s.tv + s.mu * s.C_star * s.m_norm),
-        lambda i: _suboptimality(i, split=True), "docs/theory.md", (TABULAR, DECOMPOSED), "Triangle inequality for the range.", ("T2.suboptimality",),
+        lambda i: measure_suboptimality(i, split=True), "docs/theory.md", (TABULAR, DECOMPOSED), "Triangle inequality for the range.", ("T2.suboptimality",),
         (Scheme(4, "normalize_then_sum"), Scheme(8, "normalize_then_sum", 1e-2, 1)),
         enclose=lambda i: e.suboptimality_rows(i, split=True),
     ),
@@ -355,14 +296,14 @@ CLAIMS = (
         sp.Le(
             s.J_star - s.J,
             sp.Sum(s.w[s.k] * (1 - s.mu * s.psi_of[s.k]) * (s.p_star_of[s.k] - s.p_of[s.k]), _k) + s.mu * s.C_star * s.m_norm,
-        ), lambda i: _signed(i, False), "docs/theory.md", (TABULAR, DECOMPOSED, ZERO_ONE, Assumption("rewards vary", "a component with weight varies")),
+        ), lambda i: measure_signed(i, False), "docs/theory.md", (TABULAR, DECOMPOSED, ZERO_ONE, Assumption("rewards vary", "a component with weight varies")),
         "h differs by psi_G(p_k) between the two values of component k.", ("T2.suboptimality", "L7"),
         (Scheme(4, "normalize_then_sum"), Scheme(8, "normalize_then_sum", 1e-2, 1)),
         enclose=lambda i: e.signed_rows(i, False),
     ),
     Claim(
         "T2.suboptimality.solvable", "No gap term where everything can be solved together", PROVED, "inequality",
-        sp.Le(s.J_star - s.J, s.C_star * s.m_norm / s.psi_min), lambda i: _signed(i, True), "docs/theory.md",
+        sp.Le(s.J_star - s.J, s.C_star * s.m_norm / s.psi_min), lambda i: measure_signed(i, True), "docs/theory.md",
         (TABULAR, DECOMPOSED, ZERO_ONE, Assumption("rewards vary", "a component with weight varies"), SOLVABLE),
         "With 1/mu the smallest psi every term of the gap is at most zero.", ("T2.suboptimality.signed",),
         (Scheme(4, "normalize_then_sum"), Scheme(8, "normalize_then_sum", 1e-2, 1)),
@@ -402,8 +343,9 @@ CLAIMS = (
     ),
     Claim(
         "T2.printed", "The surrogates differ by at most a function of Delta that vanishes with it", PRINTED, "inequality",
-        sp.Le(sp.Abs(s.S_joint - s.S_dec), s.printed_factor * s.Delta), g.measure_printed, "the paper's Eq. 40 to 46, as quoted in reviews", (LISTABLE, CHANCE),
-        "False: Delta is always 0 (T2.identity), and the surrogates differ: two samples give 1/10 and 1/20.", ("T2.identity",), (), _two_samples,
+        sp.Le(sp.Abs(s.S_joint - s.S_dec), s.printed_factor * s.Delta), g.measure_printed, "the paper's Eq. 40 to 46, as quoted in reviews", (LISTABLE,),
+        "False: Delta comes out 0 in every group (T2.identity), and the surrogates differ: two samples give 1/10 and 1/20. "
+        "The factor, (1/G) sum r_i here, does not matter.", ("T2.identity",), (), _two_samples,
         enclose=e.printed_rows, cost=cost.nothing,
     ),
 )  # fmt: skip

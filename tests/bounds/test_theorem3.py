@@ -278,6 +278,7 @@ def test_tighter_on_every_training_set() -> None:
         mass = np.exp(-7 * empirical)
         q = mass / mass.sum()
         expected.append((float(q @ empirical), float((q * np.log(2 * q)).sum())))
+        expected += [(float(one), math.log(2)) for one in empirical]  # each policy alone
     found = zip(measured.numbers[s.R_hat], measured.numbers[s.kl_posterior], strict=True)
     np.testing.assert_allclose(sorted(found), sorted(expected), rtol=1e-10)
     assert CLAIMS["T3.kl.tighter"].check(instance).verdict is not Verdict.VIOLATED
