@@ -7,6 +7,7 @@ from bounds import symbols as s
 from bounds.decision import TRIVIAL, Row
 from bounds.enclosures import composite, divergence_rows, reward, rho
 from bounds.exact_instance import ExactInstance
+from bounds.structure import moves_something
 from tamdp_theory import InputError
 from tamdp_theory.exact.balls import ZERO, BallLaw, Number, ball, dot, largest, number
 from tamdp_theory.model import TOOL
@@ -20,6 +21,8 @@ def shift_rows(i: ExactInstance) -> list[Row]:
     env, prompts = i.env, range(i.env.n_prompts)
     if len(i.target) != env.n_prompts:
         raise InputError(f"instance.target: need a target probability for each of {env.n_prompts} prompts")
+    if not moves_something(env, i.target):
+        return []
     law = class_laws(i)
     loss = [1 - dot(law[q], [number(v) for v in composite(env, q)]) / i.total_weight for q in prompts]
     values = [[dot(law[q], [number(v) for v in reward(env, q, k)]) for q in prompts] for k in range(env.n_components)]

@@ -8,6 +8,7 @@ from bounds import symbols as s
 from bounds.comparison import Measured
 from bounds.generalization import Generalization, default_generalization
 from bounds.instance import Instance
+from bounds.structure import moves_something
 from tamdp_theory import TAMDP
 from tamdp_theory.domains import Domains, prompt_values, risks
 from tamdp_theory.exact.balls import Number, moves, number, order
@@ -29,6 +30,8 @@ def measure_shift(instance: Instance, by: str) -> Measured:
     A process gives every prompt of its own probability, so KL is finite.
     """
     env, setting = instance.env, setting_of(instance)
+    if not moves_something(env, setting.target):
+        return Measured({}, empty="the target is the source, or no reward varies: the risk could not change")
     domains = Domains(env, env.exact_prompt_probability, setting.target)
     policies, posterior = setting.voters(instance.policy)
     found = risks(domains, policies, posterior)
@@ -50,8 +53,6 @@ def _attained(domains: Domains, values: Floats, by: str) -> bool:
     """Whether the bound is an equality for reasons known exactly; floats only say where to look. values (N, K)."""
     env = domains.env
     moved = [t - p for p, t in zip(domains.source, domains.target, strict=True)]
-    if not any(moved):
-        return True
     if by == "kl":
         return False
     composite = values @ env.weights

@@ -1,7 +1,7 @@
 """Facts about processes and schemes that claims assume, decided on rationals: nothing here is a float or a tolerance."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Protocol
 
@@ -58,6 +58,11 @@ def has_two_valued_components(env: TAMDP) -> bool:
 def composite_varies(env: TAMDP) -> bool:
     """Whether some prompt has two composite rewards."""
     return any(len(set(values)) > 1 for values in composites(env))
+
+
+def moves_something(env: TAMDP, target: Sequence[Fraction]) -> bool:
+    """Whether another prompt distribution is another one, and there are two composite rewards, so that the risk could change."""
+    return tuple(target) != tuple(env.exact_prompt_probability) and len(set(env.exact_class_composite)) > 1
 
 
 def is_complementary(env: TAMDP) -> bool:
