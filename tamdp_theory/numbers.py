@@ -119,15 +119,15 @@ def _sequence(values: Any, place: str) -> NDArray[np.float64]:
 
 def _shortest(array: NDArray[Any], name: str, place: str) -> NDArray[np.float64]:
     """An array as float64; ``name`` is the type it came in."""
-    if array.dtype == object:
-        return _sequence(array.tolist(), place) if array.ndim else reals(array.item(), place)
+    if array.dtype == object and array.ndim:
+        return _sequence(array.tolist(), place)
     if name in ("float32", "float16", "bfloat16"):
         found, where = np.unique(array, return_inverse=True)
         read = _brain if name == "bfloat16" else _nearest
         return np.array([read(value) for value in found], dtype=np.float64)[where].reshape(array.shape)
     if array.dtype.kind not in "biu" and array.dtype != np.float64:
-        raise InputError(f"{place}: expected numbers (integers, float64, float32, float16 or bfloat16), got {name}")
-    return array.astype(np.float64)
+        raise InputError(f"{place}: expected numbers (integers, float64, float32, float16 or bfloat16), got {kind(array.item()) if name == 'object' else name}")
+    return array.astype(np.float64, copy=False)
 
 
 def _nearest(value: Any) -> float:
@@ -147,6 +147,13 @@ def _to_bfloat16(value: float) -> float:
     """The nearest bfloat16, ties to even: 8 bits, down to 2^-133."""
     quantum = max(math.frexp(value)[1], -125) - 8
     return math.ldexp(round(math.ldexp(value, -quantum)), quantum)
+
+
+def narrow(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Float64 numbers that are all float32 ones, widened somewhere on their way, as ``reals`` reads float32; others as they are."""
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    return reals(single, "values") if np.array_equal(single, values, equal_nan=True) else values
 
 
 def on_grid(values: NDArray[np.float64]) -> tuple[NDArray[Any], Fraction]:

@@ -5,7 +5,7 @@ probability, ``SampledSource`` draws groups, a vision-language model generates t
 except that from listed groups its numbers are exact and from drawn ones they have confidence intervals.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Protocol, Self
@@ -17,9 +17,39 @@ from tamdp_theory.exact.listing import count_multisets, list_multisets
 from tamdp_theory.exact.trajectories import enumerate_trajectories
 from tamdp_theory.grpo.rollouts import make_sampler
 from tamdp_theory.model import TAMDP, Floats, Ints, check_same_process
+from tamdp_theory.numbers import exact, reals
 from tamdp_theory.policies.base import Policy
 
 MAX_NUMBERS = 50_000_000  # floats of the scores that an exact source lists
+
+
+def _numbers(values: Any, name: str) -> Floats:
+    """Widened to float64."""
+    if hasattr(values, "detach"):  # a torch tensor; numpy knows no bfloat16
+        values = values.detach().cpu().double().numpy()
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: expected an array of numbers, the same number in each row") from error
+
+
+def _integers(values: Any, name: str) -> Ints:
+    try:
+        array = np.asarray(values.detach().cpu().numpy() if hasattr(values, "detach") else values)
+    except ValueError as error:
+        raise InputError(f"{name}: expected integers (n,), got rows of different lengths") from error
+    if array.dtype.kind not in "iu":
+        raise InputError(f"{name}: expected integers (n,), got {array.dtype}")
+    return array.astype(np.int64, copy=False)
+
+
+def _weights(values: Any, name: str) -> tuple[Fraction, ...]:
+    return tuple(exact(value, f"{name}[{k}]") for k, value in enumerate(values))
+
+
+_CONVERTED: dict[str, Callable[[Any, str], Any]] = {
+    "weights": _weights, "prompt": _integers, "rewards": reals, "log_probability": _numbers, "scores": _numbers, "draw": _integers, "weight": _numbers,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +60,11 @@ class RolloutGroups:
     log_probability (n, G): sum of log pi over the policy's own decisions (or tokens), None if unknown; scores (n, G, d): its gradient with
     respect to the parameters, or one fixed linear image of it, None if not computed; draw (n,): groups of one draw share a prompt and are
     independent given it, different draws are independent (None: every group is a draw of its own); weight (n,): probabilities of the
-    groups if they are all that there are, None if they were drawn. Raises InputError.
+    groups if they are all that there are, None if they were drawn.
+
+    Everything may be given as lists, arrays or torch tensors and is kept as float64 or int64 arrays. A reward in float32, float16 or bfloat16 is
+    read as the shortest decimal of its own type (``numbers.reals``), so that ties are ties: 0.1 in float32 is 1/10, not 0.10000000149011612.
+    Log-probabilities and scores are just widened. Raises InputError, also for groups of different sizes.
     """
 
     component_names: tuple[str, ...]
@@ -43,6 +77,9 @@ class RolloutGroups:
     weight: Floats | None = None
 
     def __post_init__(self) -> None:
+        for name, convert in _CONVERTED.items():
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, convert(getattr(self, name), name))
         if self.rewards.ndim != 3 or self.rewards.shape[2] != len(self.weights) or len(self.component_names) != len(self.weights):
             raise InputError(f"rewards: expected (n, G, {len(self.weights)}), one column per component, got shape {self.rewards.shape}")
         n, size, _ = self.rewards.shape

@@ -138,7 +138,8 @@ class _Law:
         _check_states(self.group.size - 2, classes, "group moments")
         terms = comb(self.count + classes - 1, classes - 1) * classes**2 * len(self.group.columns)
         bits = self.count * bits_of(self.probability) if self._rational else int(ctx.prec)
-        check_effort(effort(terms, bits), f"moments of groups of {self.group.size} out of {classes} classes", "use a smaller group or probabilities of fewer digits")
+        what = f"moments of groups of {self.group.size} out of {classes} classes"
+        check_effort(effort(terms, bits), what, "use a smaller group or probabilities of fewer digits")
 
     @cached_property
     def _rational(self) -> bool:

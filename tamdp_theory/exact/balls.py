@@ -46,6 +46,7 @@ __all__ = [
     "policy_of", "precision", "prompt_update", "root", "softmax", "tabular", "update", "vanishes",
 ]  # fmt: skip
 
+_REMEDY = "use a smaller instance or probabilities of fewer digits"
 
 # -- policies -----------------------------------------------------------------------------------------------------
 
@@ -144,7 +145,7 @@ class BallLaw:
         bits = (env.horizon + 2) * (bits_of(policy.probability) + bits_of(map(number, env.numbers))) if rational else int(ctx.prec)
         places = max(map(len, policy.scores))
         work = effort(3 * total * env.horizon * places, bits) + effort(env.n_classes * policy.size, 0)
-        check_effort(work, f"{env.name}: walking {total:,.0f} trajectories of {env.horizon} decisions", "use a smaller instance or probabilities of fewer digits")
+        check_effort(work, f"{env.name}: walking {total:,.0f} trajectories of {env.horizon} decisions", _REMEDY)
 
     @property
     def env(self) -> TAMDP:
@@ -243,7 +244,7 @@ def prompt_update(law: BallLaw, prompt: int, scheme: Scheme) -> tuple[list[Numbe
     group = group_of(law.env, prompt, scheme)
     terms = law.classes[prompt]
     bits = bits_of(g for one in terms for g in one.gradient)
-    check_effort(effort(len(terms) ** 2 * law.policy.size, 2 * bits), f"{law.env.name}: the update's variance", "use a smaller instance or probabilities of fewer digits")
+    check_effort(effort(len(terms) ** 2 * law.policy.size, 2 * bits), f"{law.env.name}: the update's variance", _REMEDY)
     h, second, cross = group.moments([one.probability for one in terms])
     mean = combine(h, terms, law.policy.size)
     noise = sum((a * one.energy for a, one in zip(second, terms, strict=True)), ZERO) / scheme.group_size

@@ -58,7 +58,8 @@ class Column:
         size = self.deviation.shape[1]
         # each row in units of a power of two near its spread, so that nothing is too large or too small for a float
         power = [max(int(n).bit_length() // 2, 1) for n in self.squares]
-        scale = [root_of_ratio(n, size - ddof << 2 * k) + (eps * ratio(self.denominator, 1 << k) if eps else 0.0) for n, k in zip(self.squares, power, strict=True)]
+        more = [eps * ratio(self.denominator, 1 << k) if eps else 0.0 for k in power]
+        scale = [root_of_ratio(n, size - ddof << 2 * k) + e for n, k, e in zip(self.squares, power, more, strict=True)]
         if self.deviation.dtype == object:
             deviation = np.array([[ratio(d, 1 << k) for d in row] for row, k in zip(self.deviation, power, strict=True)])
         else:

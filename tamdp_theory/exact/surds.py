@@ -201,9 +201,8 @@ def _split(n: int) -> tuple[int, int]:
     if left > FACTORED:
         big = fmpz(left)
         return (outer * int(big.isqrt()), rest) if big.is_square() else (outer, rest * left)
-    for prime, power in fmpz(left).factor():
-        outer *= int(prime) ** (power // 2)
-        rest *= int(prime) ** (power % 2)
+    for factor, power in fmpz(left).factor():
+        outer, rest = outer * int(factor) ** (power // 2), rest * int(factor) ** (power % 2)
     return outer, rest
 
 

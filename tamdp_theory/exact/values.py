@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tamdp_theory.errors import InputError
-from tamdp_theory.exact.passes import backward, best, forward, most_likely
+from tamdp_theory.exact.passes import backward, best, forward
 from tamdp_theory.model import TAMDP, THINK, Floats, check_same_process
-from tamdp_theory.policies.base import Policy
+from tamdp_theory.policies.base import Policy, most_likely
 
 
 @dataclass(frozen=True)

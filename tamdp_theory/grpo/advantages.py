@@ -65,12 +65,13 @@ def _standardized(integers: NDArray[Any], unit: Fraction, scheme: Scheme) -> Flo
     centred = scaled - scaled.sum(axis=-1, keepdims=True) / scheme.group_size
     if scheme.normalization == "center":
         quarter = _ratios(span * unit.numerator, np.full(span.shape, 4 * unit.denominator, dtype=object))
-        return 4 * (centred * quarter)  # the span itself may be beyond floats
+        result: Floats = 4 * (centred * quarter)  # the span itself may be beyond floats
+        return result
     deviation = np.sqrt((centred**2).sum(axis=-1, keepdims=True) / (scheme.group_size - scheme.ddof))
     if scheme.eps:
         eps = exact(float(scheme.eps), "eps") / unit
         deviation = deviation + _ratios(np.full(span.shape, eps.numerator, dtype=object), span.astype(object) * eps.denominator)
-    result: Floats = np.where(active, centred, 0.0) / np.where(active, deviation, 1.0)
+    result = np.where(active, centred, 0.0) / np.where(active, deviation, 1.0)
     return result
 
 
