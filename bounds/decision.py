@@ -58,9 +58,7 @@ def decide(claim: Claim, instance: ExactInstance) -> Decision:
     assumptions |= existence
     if not rows:
         return Decision(Verdict.ASSUMPTION_UNMET if existence else Verdict.VACUOUS, None, None, assumptions)
-    judged = [(*_judge_row(claim, row), place) for place, row in enumerate(rows)]
-    finding, _, place = min(judged)
-    left, right = (evaluate(side, rows[place]) for side in (claim.statement.lhs, claim.statement.rhs))
+    finding, _, left, right = min((_judge_row(claim, row) for row in rows), key=lambda judged: judged[:2])
     return Decision(_VERDICTS[finding], left, right, assumptions)
 
 
@@ -69,10 +67,15 @@ _VERDICTS = {
 }  # fmt: skip
 
 
-def _judge_row(claim: Claim, row: Row) -> tuple[Finding, float]:
-    """What a row shows, and its slack (by which rows that show the same are ordered)."""
+def _judge_row(claim: Claim, row: Row) -> tuple[Finding, float, Any, Any]:
+    """What a row shows, its slack (by which rows that show the same are ordered), and both sides."""
     statement = claim.statement
     left, right = evaluate(statement.lhs, row), evaluate(statement.rhs, row)
+    return *_finding(claim, row, left, right), left, right
+
+
+def _finding(claim: Claim, row: Row, left: Any, right: Any) -> tuple[Finding, float]:
+    statement = claim.statement
     equation, flipped = isinstance(statement, sp.Eq), isinstance(statement, (sp.Ge, sp.Gt))
     gap = float(balls.ball(right - left).mid()) * (-1 if flipped else 1)
     truth = separated(statement, left, right)

@@ -322,7 +322,7 @@ def _pow(base: Number, power: int) -> Number:
 
 
 def potential_rows(i: ExactInstance) -> list[Row]:
-    law, scheme = BallLaw(i.policy), i.scheme  # the potential knows nothing of how the estimator weighs actions
+    law, scheme = i.policy.law(), i.scheme  # the potential knows nothing of how the estimator weighs actions
     slope = [ZERO] * i.policy.size
     for q, terms in enumerate(law.classes):
         if scheme.normalization == "center":

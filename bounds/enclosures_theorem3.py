@@ -9,7 +9,7 @@ from bounds.enclosures import composite, divergence_rows, reward, rho
 from bounds.exact_instance import ExactInstance
 from bounds.structure import moves_something
 from tamdp_theory import InputError
-from tamdp_theory.exact.balls import ZERO, BallLaw, Number, ball, dot, largest, number
+from tamdp_theory.exact.balls import ZERO, Number, ball, dot, largest, number
 from tamdp_theory.model import TOOL
 
 
@@ -45,7 +45,7 @@ def class_laws(i: ExactInstance) -> list[list[Number]]:
     found = [[ZERO] * len(own) for own in i.env.prompt_classes]
     for policy, share in members:
         if share:
-            for own, terms in zip(found, BallLaw(policy).classes, strict=True):
+            for own, terms in zip(found, policy.law().classes, strict=True):
                 for m, one in enumerate(terms):
                     own[m] += number(share) * one.probability
     return found

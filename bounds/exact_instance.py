@@ -39,7 +39,7 @@ class ExactInstance:
     @property
     def law(self) -> BallLaw:
         """The law of trajectories."""
-        return BallLaw(self.policy, self.think_weight)
+        return self.policy.law(self.think_weight)
 
     @property
     def exact_weights(self) -> tuple[Fraction, ...]:

@@ -14,7 +14,7 @@ from tamdp_theory.model import Floats
 Generator = np.random.Generator
 Rewards = list[tuple[Fraction, ...]]
 GRADES = tuple(Fraction(k, 12) for k in range(13))
-EPS = (0.0, 0.0, 0.0, 1e-300, 1e-12, 1e-4, 1e-2, 0.25, 1.0, 1e4, 1e12)
+EPS = (1e-300, 1e-12, 1e-4, 1e-2, 0.25, 1.0, 1e4, 1e12)
 
 
 def _grade(g: Generator) -> Fraction:
@@ -149,7 +149,8 @@ def draw(g: Generator) -> tuple[str, Instance]:
     name = names[g.integers(len(names))]
     env = FAMILIES[name](g)
     policy = TabularSoftmax(env, _logits(g, env))
-    scheme = Scheme(int(g.integers(2, 5)), NORMALIZATIONS[g.integers(3)], EPS[g.integers(len(EPS))], int(g.integers(2)))
+    eps = 0.0 if g.random() < 0.6 else EPS[g.integers(len(EPS))]
+    scheme = Scheme(int(g.integers(2, 4 if env.n_nodes > 1 else 5)), NORMALIZATIONS[g.integers(3)], eps, int(g.random() < 0.3))
     shares = g.integers(0, 5, env.n_prompts)
     shares[g.integers(env.n_prompts)] += 1
     target = [Fraction(int(v), int(shares.sum())) for v in shares]

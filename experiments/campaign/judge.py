@@ -8,7 +8,7 @@ import numpy as np
 
 from bounds import CLAIMS, Claim, Instance, Standing, Verdict
 from bounds.decision import settle
-from bounds.exact_instance import exactly
+from bounds.exact_instance import ExactInstance, exactly
 from bounds.testing import describe
 from experiments.campaign.instances import draw
 from tamdp_theory import CapacityError, InputError
@@ -45,11 +45,11 @@ def contradicts(claim: Claim, floats: str, exact: str) -> str:
     return ""
 
 
-def judge(claim: Claim, instance: Instance) -> tuple[str, str]:
-    """What floats alone say of a claim, and what exact arithmetic says."""
+def judge(claim: Claim, instance: Instance, subject: ExactInstance | None = None) -> tuple[str, str]:
+    """What floats alone say of a claim, and what exact arithmetic says; ``subject``: the exact instance, where it is at hand."""
     floats = str(replace(claim, enclose=None).check(instance).verdict)
     try:
-        decision, _ = settle(claim, exactly(instance))
+        decision, _ = settle(claim, subject or exactly(instance))
     except (InputError, CapacityError):
         return floats, NOTHING
     return floats, str(decision.verdict or Verdict.UNDECIDED)
@@ -61,16 +61,14 @@ def run(seed: int, chunk: int, instances: int, claims: Iterable[Claim] = ENCLOSE
     for place in range(instances):
         g = np.random.default_rng([seed, chunk, place])
         family, base = draw(g)
+        subject = exactly(base)
         for claim in chosen:
-            scheme = base.scheme
-            if claim.schemes:  # mostly what the claim speaks of
-                own = claim.schemes[g.integers(len(claim.schemes))]
-                scheme = replace(scheme, normalization=own.normalization)
-                if g.random() < 0.5:
-                    scheme = replace(scheme, eps=own.eps, ddof=own.ddof)
+            # mostly what the claim speaks of
+            own = claim.schemes[g.integers(len(claim.schemes))].normalization if claim.schemes else base.scheme.normalization
+            scheme = replace(base.scheme, normalization=own)
             instance = replace(base, scheme=scheme)
             try:
-                floats, exact = judge(claim, instance)
+                floats, exact = judge(claim, instance, replace(subject, scheme=scheme))
             except CapacityError:
                 floats, exact = "too large", NOTHING
             tally.claims[claim.id, floats, exact] += 1

@@ -62,6 +62,17 @@ class BallPolicy:
     is_tabular: bool
     source: tuple[Sequence[Sequence[Fraction]], Sequence[Fraction]] | None = None
 
+    @cached_property
+    def _laws(self) -> dict[tuple[Fraction, int], "BallLaw"]:
+        return {}
+
+    def law(self, think_weight: Fraction = Fraction(1)) -> "BallLaw":
+        """The law of trajectories, walked once for each precision."""
+        key = (think_weight, int(ctx.prec))
+        if key not in self._laws:
+            self._laws[key] = BallLaw(self, think_weight)
+        return self._laws[key]
+
 
 def tabular(env: TAMDP, probability: Sequence[Number]) -> BallPolicy:
     """A tabular policy by its probabilities, one per pair; parameters are the pairs."""
@@ -153,6 +164,11 @@ class BallLaw:
         return self.policy.env
 
     @cached_property
+    def updates(self) -> dict[tuple[int, Scheme], tuple[list[Number], Number]]:
+        """What ``prompt_update`` found."""
+        return {}
+
+    @cached_property
     def paths(self) -> tuple[tuple[Path, ...], ...]:
         """Every trajectory of each prompt."""
         return tuple(tuple(self._walk(int(x))) for x in self.env.prompt_start)
@@ -240,7 +256,13 @@ class BallUpdate:
 
 
 def prompt_update(law: BallLaw, prompt: int, scheme: Scheme) -> tuple[list[Number], Number]:
-    """m_q (d,) and V_q of one prompt."""
+    """m_q (d,) and V_q of one prompt; computed once for a law and a scheme."""
+    if (prompt, scheme) not in law.updates:
+        law.updates[prompt, scheme] = _prompt_update(law, prompt, scheme)
+    return law.updates[prompt, scheme]
+
+
+def _prompt_update(law: BallLaw, prompt: int, scheme: Scheme) -> tuple[list[Number], Number]:
     group = group_of(law.env, prompt, scheme)
     terms = law.classes[prompt]
     bits = bits_of(g for one in terms for g in one.gradient)

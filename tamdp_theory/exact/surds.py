@@ -10,7 +10,7 @@ Sums and products stay surds; what does not (a root of a sum, a quotient by five
 below, becomes a FLINT ball at the working precision. A ball that contains zero is a number of which nobody knows whether it is zero.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from math import gcd, prod
 from typing import Any
@@ -54,8 +54,7 @@ class Surd:
         if not isinstance(other, _KNOWN):
             return NotImplemented
         terms = dict(self.terms)
-        for n, a in _terms(other).items():
-            _add(terms, n, a)
+        _add_all(terms, _terms(other).items())
         return _normal(terms)
 
     __radd__ = __add__
@@ -77,14 +76,16 @@ class Surd:
         factors = _terms(other)
         if len(self.terms) * len(factors) > MAX_PRODUCTS:
             return self.ball() * (other.ball() if isinstance(other, Surd) else other)
-        terms: dict[int, Any] = {}
+        products = []
         for n, a in self.terms.items():
             for m, b in factors.items():
                 common = gcd(n, m)
                 outer, key = 1, n * m // common**2
                 if n > FACTORED or m > FACTORED:  # products of square-free integers over their common part are square-free
                     outer, key = _split(key)
-                _add(terms, key, a * b * (common * outer))
+                products.append((key, a * b * (common * outer)))
+        terms: dict[int, Any] = {}
+        _add_all(terms, products)
         return _normal(terms)
 
     __rmul__ = __mul__
@@ -161,8 +162,7 @@ class Total:
             enclosed = value if isinstance(value, arb) else value.ball()
             self._ball = enclosed if self._ball is None else self._ball + enclosed
             return
-        for n, a in _terms(value).items():
-            _add(self._terms, n, a)
+        _add_all(self._terms, _terms(value).items())
         if len(self._terms) > MAX_UNFACTORED and isinstance(found := self.value, arb):
             self._terms, self._ball = {}, found
 
@@ -209,6 +209,16 @@ def _split(n: int) -> tuple[int, int]:
 def _small_divisors(n: int) -> Iterator[int]:
     common = gcd(n, _PRIMORIAL)
     return (prime for prime in _PRIMES if common % prime == 0)
+
+
+def _add_all(terms: dict[int, Any], items: Collection[tuple[int, Any]]) -> None:
+    """Add a sqrt(n) for each of the items, in place."""
+    if max(terms, default=0) > FACTORED or any(n > FACTORED for n, _ in items):
+        for n, a in items:
+            _add(terms, n, a)
+        return
+    for n, a in items:  # square-free, so that classes are integers
+        terms[n] = terms[n] + a if n in terms else a
 
 
 def _add(terms: dict[int, Any], n: int, a: Any) -> None:
