@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import combinations_with_replacement
+from math import inf
 
 from bounds import symbols as s
 from bounds.decision import TRIVIAL, Row
@@ -23,6 +24,7 @@ from bounds.enclosures import (
     update_of,
 )  # fmt: skip
 from bounds.exact_instance import ExactInstance
+from bounds.structure import weighted_columns
 from tamdp_theory import CapacityError
 from tamdp_theory.exact import Normalization, Scheme
 from tamdp_theory.exact.balls import (
@@ -47,6 +49,7 @@ from tamdp_theory.exact.balls import (
     softmax,
 )  # fmt: skip
 
+_FAR = 10**12  # factors beyond this help no bound
 MAX_SINGLE = 2000  # groups of classes looked at one by one
 
 
@@ -196,7 +199,7 @@ def gradient_gap_rows(i: ExactInstance) -> list[Row]:
         alpha = sum((x * y for x, y in zip(p, joint[1], strict=True)), ZERO)
         one = _mean_square(group_of(i.env, q, i.scheme, share=Fraction(1)), p)
         shares = [Fraction(1)]
-        if gamma > 0:
+        if gamma * _FAR > alpha:  # any share is allowed: one beyond reach is left out
             shares.append(Fraction(float(ball((alpha + gamma - one) / 2 / gamma).mid())).limit_denominator(10**9))
         energy = sum((t.energy for t in terms), ZERO)
         top = _top(law, q)
@@ -268,8 +271,8 @@ def _scale(columns: list[tuple[Number, list[Number], list[Number]]], tv: Number,
                 change = float(ball(effective[a] - effective[b]).mid())
                 if change:
                     kink = float(ball(values[a] - values[b]).mid()) / change
-                    if kink > 0:
-                        kinks.add(Fraction(kink).limit_denominator(10**12))
+                    if 0 < kink < inf:
+                        kinks.add(Fraction(kink).limit_denominator(10**12) if kink > 1e-3 else Fraction(kink))
 
     def ranges(mu: Fraction) -> list[Number]:
         residual = [[v - number(mu) * h for v, h in zip(values, effective, strict=True)] for _, values, effective in columns]
@@ -382,6 +385,8 @@ def open_rows(i: ExactInstance) -> list[Row]:
 
 def cancel_rows(i: ExactInstance) -> list[Row]:
     rows: list[Row] = []
+    if not any(len(set(values)) > 1 for values in weighted_columns(i.env)):
+        return rows
     for q in range(i.env.n_prompts):
         split = group_of(i.env, q, i.scheme, "normalize_then_sum")
         rows += [{s.A_largest: largest([absolute(a) for a in split.advantages(group).values()])} for group in _groups(i, q)]

@@ -14,8 +14,10 @@ import pytest
 
 from bounds import CLAIMS, Generalization, Instance, Verdict, certificates, lemmas, theorem2
 from bounds import symbols as s
-from bounds.certificates import certify, decide, exactly, save, verify
-from bounds.enclosures_theorem2 import THEOREM2, Single, printed_delta
+from bounds.certificates import certify, save, verify
+from bounds.decision import decide
+from bounds.enclosures_theorem2 import Single, printed_delta, printed_rows
+from bounds.exact_instance import exactly
 from bounds.theorem2_groups import measure_printed
 from bounds.theorem2_groups import printed_delta as float_delta
 from tamdp_theory import TAMDP, CapacityError, InputError, LogLinear, TabularSoftmax, exact, families
@@ -166,7 +168,7 @@ def test_delta_in_the_exact_route(monkeypatch: pytest.MonkeyPatch) -> None:
         self.joint_deviation, self.sigma_c = self.deviations[0], self.sigma[0]
 
     monkeypatch.setattr(Single, "__init__", planted)
-    rows = [(str(row[s.Delta]), str(row[s.printed_factor])) for row in THEOREM2["T2.printed"](instance)]
+    rows = [(str(row[s.Delta]), str(row[s.printed_factor])) for row in printed_rows(instance)]
     assert rows == [("0", "9/10"), ("1/2", "1"), ("0", "11/10")]
 
 

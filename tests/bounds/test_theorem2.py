@@ -14,8 +14,10 @@ from hypothesis import strategies as st
 
 from bounds import CLAIMS, Instance, Verdict
 from bounds import symbols as s
-from bounds.certificates import certify, decide, exactly
+from bounds.certificates import certify
+from bounds.decision import decide
 from bounds.decomposition import shortfalls
+from bounds.exact_instance import exactly
 from bounds.suboptimality import balanced, suboptimality_rows
 from tamdp_theory import TAMDP, InputError, Policy, TabularSoftmax, exact, families
 from tamdp_theory.exact import Scheme, balls

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from bounds import CLAIMS, Generalization, Instance, Verdict
 from bounds import symbols as s
-from bounds.certificates import decide, exactly
+from bounds.decision import decide
+from bounds.exact_instance import exactly
 from bounds.generalization import around, default_generalization, default_samples, default_target
 from bounds.shift import value_ranges
 from bounds.theorem3 import coverage, tool_runs

@@ -25,7 +25,7 @@ def test_norms_are_compared_by_their_squares() -> None:
     assert one / one == 1
     assert (2 / one) * one == 2
     assert one > 1 and one < 2 and one > -5 and not one < one and one >= one and one < TWO * TWO
-    assert 1 < one and TWO < one and not THREE < one
+    assert one > 1 and one > TWO and not one > THREE
     assert one**3 == one * (1 + TWO)
     assert vanishes(one) is False
     assert str(one) == "sqrt(1 + 1*sqrt(2))"
