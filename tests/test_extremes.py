@@ -30,6 +30,25 @@ def test_gradient_and_energy_of_a_saturated_policy(logit: float) -> None:
     assert law.score_energy.sum() == pytest.approx(2 * product, rel=1e-12)
 
 
+@pytest.mark.parametrize("logit", [2.0, 25.0, 300.0])
+def test_weighted_scores_of_a_saturated_policy(logit: float) -> None:
+    """A thought (weight 1/4) with reward 1 against an answer (weight 1) with reward 1/4: w r is 1/4 for both, so E[s r] = 0 exactly as far as
+    floats go; with reward 1/2 for the answer it is q (1 - q) (1/4 - 1/2) for the thought. Both rewards are sure, d(x) = 1."""
+    for reward, factor in (("1/4", 0.0), ("1/2", 0.25)):
+        env = TAMDP.from_dict({
+            "schema": "tamdp/1", "name": "weighted", "max_tool_depth": 0, "components": [{"name": "r", "weight": 1}],
+            "prompts": [{"name": "q", "probability": 1, "start": "a"}],
+            "nodes": [{"id": "a", "depth": 0, "actions": [
+                {"name": "think", "kind": "think", "next": [{"probability": 1, "node": "b"}]},
+                {"name": "stop", "kind": "answer", "next": [{"probability": 1, "rewards": [reward]}]}]},
+                {"id": "b", "depth": 0, "actions": [{"name": "go", "kind": "answer", "next": [{"probability": 1, "rewards": [1]}]}]}],
+        })  # fmt: skip
+        product = np.exp(-logit) / (1 + np.exp(-logit)) ** 2
+        for sign in (1, -1):
+            found = exact.policy_gradient(env, TabularSoftmax(env, np.array([[0.0, sign * logit], [0.0, 0.0]])), think_weight=0.25)
+            np.testing.assert_allclose(found[:2], [-factor * product, factor * product], rtol=1e-12, atol=0)
+
+
 def test_comparator_is_optimal_however_unlikely() -> None:
     found = exact.gradient_domination(TWO, bandit_policy(TWO, [0.0, -360.0]))
     assert found.optimum == 1

@@ -247,7 +247,7 @@ class _Recorder:
         taken = forward(env, pi)[1]
         rho = env.prompt_probability
         per_component = (rho[:, None, None] * node[env.prompt_start, :-1]).sum(axis=0)
-        flow = gradient_from_values(env, pi, taken, node[:, -1:], pair[:, -1:], None)[:, 0] * rho[env.pair_prompt, None]
+        flow = gradient_from_values(env, pi, taken, pair[:, -1:], None)[:, 0] * rho[env.pair_prompt, None]
         gradient = _pull_back(self.policy, flow, theta)
         row = {
             "total": (env.weights[:, None] * per_component).sum(axis=0),
