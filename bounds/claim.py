@@ -202,7 +202,7 @@ class Claim:
                 instance, Verdict.ASSUMPTION_UNMET, measured.assumptions, f"not known to be met: {', '.join(unknown)}", measured.evidence
             )
         missing = [name for name, met in measured.assumptions.items() if not met and name not in instance.without]
-        if missing or measured.empty or not measured.numbers:
+        if missing or not measured.numbers:
             verdict = Verdict.ASSUMPTION_UNMET if missing or not measured.empty else Verdict.VACUOUS
             note = measured.note or (f"not met: {', '.join(missing)}" if missing else measured.empty)
             return self._silent(instance, verdict, measured.assumptions, note, measured.evidence)
@@ -237,13 +237,15 @@ class Claim:
         verdict = _VERDICTS[found.finding]
         evidence = Evidence.STATISTICAL if measured.half_width is not None else measured.evidence
         note = measured.note
-        if evidence is Evidence.EXACT and verdict in (Verdict.VIOLATED, Verdict.UNDECIDED):
+        if evidence is Evidence.EXACT and not measured.empty and verdict in (Verdict.VIOLATED, Verdict.UNDECIDED):
             decided = self._decided(instance, measured, found)
             if decided is not None:
                 return decided
             if self.standing in (Standing.PROVED, Standing.LITERATURE):
                 verdict = Verdict.UNDECIDED
             note = "; ".join(filter(None, (note, f"{_WORDS[found.finding]}, and exact arithmetic does not decide it")))
+        elif measured.empty:
+            verdict, note = Verdict.VACUOUS, measured.empty
         elif verdict is Verdict.VACUOUS:
             note = "; ".join(filter(None, (note, _WORDS[found.finding])))
         assumptions = {name: bool(met) for name, met in measured.assumptions.items()}

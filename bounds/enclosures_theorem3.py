@@ -21,8 +21,6 @@ def shift_rows(i: ExactInstance) -> list[Row]:
     env, prompts = i.env, range(i.env.n_prompts)
     if len(i.target) != env.n_prompts:
         raise InputError(f"instance.target: need a target probability for each of {env.n_prompts} prompts")
-    if not moves_something(env, i.target):
-        return []
     law = class_laws(i)
     loss = [1 - dot(law[q], [number(v) for v in composite(env, q)]) / i.total_weight for q in prompts]
     values = [[dot(law[q], [number(v) for v in reward(env, q, k)]) for q in prompts] for k in range(env.n_components)]
@@ -35,7 +33,8 @@ def shift_rows(i: ExactInstance) -> list[Row]:
         s.R_S: risk, s.R_T: dot(target, loss), s.W: i.total_weight, s.K: env.n_components, s.w: [number(w) for w in env.exact_weights],
         s.osc_value: [_range(own) for own in values], s.osc_loss: _range(loss), s.tv_domains: distance, s.kl_domains: divergence,
         s.chi2_domains: sum(((t - p) ** 2 / p for p, t in exact), Fraction(0)),
-        s.var_S: dot(source, [(one - risk) * (one - risk) for one in loss]), s.n: i.samples, TRIVIAL: 1,
+        s.var_S: dot(source, [(one - risk) * (one - risk) for one in loss]), s.n: i.samples,
+        TRIVIAL: int(moves_something(env, i.target)),  # where the risk could not change, no right side says anything
     }]  # fmt: skip
 
 

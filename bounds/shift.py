@@ -30,8 +30,6 @@ def measure_shift(instance: Instance, by: str) -> Measured:
     A process gives every prompt of its own probability, so KL is finite.
     """
     env, setting = instance.env, setting_of(instance)
-    if not moves_something(env, setting.target):
-        return Measured({}, empty="the target is the source, or no reward varies: the risk could not change")
     domains = Domains(env, env.exact_prompt_probability, setting.target)
     policies, posterior = setting.voters(instance.policy)
     found = risks(domains, policies, posterior)
@@ -43,7 +41,8 @@ def measure_shift(instance: Instance, by: str) -> Measured:
         s.chi2_domains: float(domains.chi_squared), s.var_S: float(rho @ (loss - rho @ loss) ** 2), s.n: setting.n,
     }  # fmt: skip
     values = np.einsum("s,snk->nk", posterior, prompt_values(env, policies))
-    return Measured(numbers, trivial=1 - 1e-12, attained=_attained(domains, values, by))
+    empty = "" if moves_something(env, setting.target) else "the target is the source, or no reward varies: the risk could not change"
+    return Measured(numbers, trivial=1 - 1e-12, attained=_attained(domains, values, by), empty=empty)
 
 
 # -- equality -----------------------------------------------------------------------------------------------------
@@ -53,6 +52,8 @@ def _attained(domains: Domains, values: Floats, by: str) -> bool:
     """Whether the bound is an equality for reasons known exactly; floats only say where to look. values (N, K)."""
     env = domains.env
     moved = [t - p for p, t in zip(domains.source, domains.target, strict=True)]
+    if not any(moved):
+        return True
     if by == "kl":
         return False
     composite = values @ env.weights

@@ -97,8 +97,8 @@ def _best_share(
     if gamma <= 10 * _ROUNDING * alpha:
         return ()
     one = float(p @ ContrastPlan(rewards, weights, scheme).moments(p).second)
-    share = (alpha + gamma - one) / (2 * gamma)
-    return () if share == 1.0 else (float(Fraction(share).limit_denominator(10**9)),)
+    share = float(Fraction((alpha + gamma - one) / (2 * gamma)).limit_denominator(10**9))
+    return () if share == 1.0 else (share,)
 
 
 def _center_is_linear(instance: Instance) -> Measured:

@@ -54,7 +54,7 @@ from bounds.pac_bayes import (
 )
 from bounds.shift import measure_shift, setting_of
 from bounds.verdicts import Standing
-from bounds.worst_posterior import EXCESS
+from bounds.worst_posterior import CATONI_C, EXCESS
 from tamdp_theory import TAMDP, CapacityError, TabularSoftmax, families
 from tamdp_theory.model import TOOL
 from tamdp_theory.posteriors import divergence, gibbs
@@ -97,7 +97,7 @@ def coverage(claim_id: str, instance: Instance, every: bool = True) -> Coverage:
     Half of delta is for the draw of policies where the posterior is sampled; Catoni's constant is 1.
     """
     setting, env, sampled = setting_of(instance), instance.env, claim_id == "T3.kl.sampled"
-    numbers = {s.n: float(setting.n), s.delta: setting.delta, s.C_catoni: 1.0}
+    numbers = {s.n: float(setting.n), s.delta: setting.delta, s.C_catoni: CATONI_C}
     if sampled:
         numbers |= {s.delta: setting.delta / 2, s.delta_drawn: setting.delta / 2, s.m_drawn: float(setting.draws)}
     learner = Learner(setting.prior_probability, setting.inverse_temperature, *EVENTS[claim_id], numbers, EXCESS.get(claim_id) if every else None)

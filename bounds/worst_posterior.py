@@ -22,6 +22,7 @@ from bounds import symbols as s
 from bounds.pac_bayes import binary_kl
 from tamdp_theory.model import Floats
 
+CATONI_C = 1.0  # fixed before any data
 _STEPS = 40
 _STARTS = 8  # point masses that a search starts from: the most promising ones
 _CELLS = 2_000_000  # floats of one array of a search
@@ -66,7 +67,7 @@ _MAURER = sp.log(2 * sp.sqrt(s.n) / s.delta)
 EXCESS = {
     "T3.kl": Excess(binary_kl, _kl_slopes, _MAURER),
     "T3.mcallester": Excess(lambda p, q: 2 * np.maximum(q - p, 0.0) ** 2, _square_slopes, _MAURER),
-    "T3.catoni": catoni(1.0),
+    "T3.catoni": catoni(CATONI_C),
     "T3.transfer": Excess(lambda p, q: np.where(q > p, binary_kl(p, q), 0.0), _upper_slopes, _MAURER),  # only risks above the empirical one count
 }
 
@@ -90,7 +91,9 @@ def _climb(excess: Excess, prior: Floats, empirical: Floats, truth: Floats, n: f
         log_prior = np.log(prior)
     alone = log_prior + n * _phi(excess, empirical, truth)
     chosen = np.argsort(-alone, axis=-1)[:, :_STARTS]
-    posterior = np.concatenate([start[:, None], np.broadcast_to(prior, start.shape)[:, None], np.eye(len(prior))[chosen]], axis=1)
+    points = np.zeros((*chosen.shape, len(prior)))
+    np.put_along_axis(points, chosen[..., None], 1.0, axis=-1)
+    posterior = np.concatenate([start[:, None], np.broadcast_to(prior, start.shape)[:, None], points], axis=1)
     best, most = posterior[:, 0], np.full(len(empirical), -1e300)
     for _ in range(_STEPS):
         p, q = np.clip((posterior * empirical[:, None]).sum(-1), 0.0, 1.0), np.clip(posterior @ truth, 0.0, 1.0)
