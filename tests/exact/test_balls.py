@@ -168,3 +168,10 @@ def test_what_does_not_fit_is_refused_at_once(env: TAMDP, size: int, normalizati
     with pytest.raises(CapacityError, match="limit"):
         balls.update(env, None, size, normalization)
     assert time.process_time() - start < 5
+
+
+def test_groups_too_long_to_write_down_are_refused() -> None:
+    """One class, one multiset, but a tuple of 10^9 members; 2,000 out of two classes are 2,001 tuples of 2,000 and fit."""
+    with pytest.raises(CapacityError, match=r"members of groups exceed the limit of 10,000,000"):
+        balls.check_terms(families.bandit([["1/2"], ["1/2"]]), 0, 10**9)
+    balls.check_terms(families.bandit([["0"], ["1"]]), 0, 2000)
