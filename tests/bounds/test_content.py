@@ -90,7 +90,9 @@ def test_the_two_sides_of_centred_updates_do_not_share_a_route(size: int, route:
     assert check.verdict is Verdict.HOLDS and route in check.note and "policy gradients" in check.note
     wrong = exact.policy_gradient
     monkeypatch.setattr(exact, "policy_gradient", lambda *args: 1.01 * wrong(*args))
-    assert CLAIMS["T2.lossless.center"].check(instance).verdict is Verdict.VIOLATED
+    # floats see it; the exact route, which was not broken, does not let them violate what is proved
+    assert replace(CLAIMS["T2.lossless.center"], enclose=None).check(instance).is_doubtful
+    assert CLAIMS["T2.lossless.center"].check(instance).verdict is not Verdict.VIOLATED
     monkeypatch.undo()
     plan, listed = theorem2.UpdatePlan, theorem2.enumerate_update
 
@@ -103,7 +105,9 @@ def test_the_two_sides_of_centred_updates_do_not_share_a_route(size: int, route:
 
     monkeypatch.setattr(theorem2, "UpdatePlan", Wrong)
     monkeypatch.setattr(theorem2, "enumerate_update", lambda *args: off(listed(*args)))
-    assert CLAIMS["T2.lossless.center"].check(instance).verdict is Verdict.VIOLATED
+    # floats see it; the exact route, which was not broken, does not let them violate what is proved
+    assert replace(CLAIMS["T2.lossless.center"], enclose=None).check(instance).is_doubtful
+    assert CLAIMS["T2.lossless.center"].check(instance).verdict is not Verdict.VIOLATED
 
 
 def test_centred_updates_exactly_by_two_routes(monkeypatch: pytest.MonkeyPatch) -> None:
