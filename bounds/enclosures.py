@@ -17,6 +17,7 @@ from bounds import symbols as s
 from bounds.decision import TRIVIAL, Row
 from bounds.exact_instance import ExactInstance
 from tamdp_theory import TAMDP, CapacityError, InputError
+from tamdp_theory.exact.ball_numbers import bits_of, check_effort, effort
 from tamdp_theory.exact.balls import (
     ONE,
     ZERO,
@@ -40,8 +41,10 @@ from tamdp_theory.exact.balls import (
     prompt_update,
     root,
 )  # fmt: skip
+from tamdp_theory.exact.surds import Total
 
 MAX_GROUPS = 20_000  # of trajectories, listed one by one
+MAX_MEMBERS = 200_000  # of all groups that are listed
 FIXED_LAWS = ((1, 1, 1, 1, 1, 1, 1, 1), (1, 2, 3, 5, 7, 11, 13, 17), (8, 1, 5, 2, 9, 3, 4, 7))  # weights of class laws to look at
 
 
@@ -226,11 +229,19 @@ def domination_rows(i: ExactInstance) -> list[Row]:
     return [{s.J_star: best, s.J: current, s.C_theta: norm(constants), s.grad_J: norm(total_gradient(law)), TRIVIAL: ceiling}]
 
 
+def check_groups(name: str, kinds: int, size: int, limit: int) -> None:
+    """CapacityError where groups of ``size`` out of ``kinds`` are more than ``limit``, or too long to be looked at one by one."""
+    count = comb(kinds + size - 1, kinds - 1) if kinds < 10**4 else limit + 1
+    if count > limit or count * size > MAX_MEMBERS:
+        raise CapacityError(
+            f"{name}: groups of {size} out of {kinds} are more than {limit:,} groups or {MAX_MEMBERS:,} members to look at; use a smaller instance or group"
+        )
+
+
 def trajectory_groups(law: BallLaw, q: int, size: int) -> Iterator[tuple[tuple[Path, ...], Number]]:
     """Multisets of a prompt's trajectories and their probabilities."""
     own = law.paths[q]
-    if (count := comb(len(own) + size - 1, size)) > MAX_GROUPS:
-        raise CapacityError(f"{law.env.name}: {count:,} groups of trajectories exceed the limit of {MAX_GROUPS:,}; use a smaller instance or group")
+    check_groups(law.env.name, len(own), size, MAX_GROUPS)
     for group in combinations_with_replacement(range(len(own)), size):
         ways = factorial(size) // prod(factorial(group.count(j)) for j in set(group))
         yield tuple(own[j] for j in group), prod((own[j].probability for j in group), start=number(ways))
@@ -305,20 +316,19 @@ def _all_terms(i: ExactInstance) -> list[tuple[int, list[int]]]:
 
 
 def slope_of_potential(p: Number, size: int, eps: Fraction, ddof: int, spread: Number) -> Number:
-    """Psi_G'(p): the derivative of the polynomials I_p(s, G - s), term by term."""
-    total = ZERO
+    """Psi_G'(p), term by term: d/dp I_p(s, G - s) = (G-1)!/((s-1)! (G-s-1)!) p^(s-1) (1-p)^(G-s-1)."""
+    check_effort(effort(4 * size, size * bits_of([p])), f"the potential of groups of {size}", "use a smaller group or probabilities of fewer digits")
+    total, ways = Total(), size - 1
     for successes in range(1, size):
         scale = root(number(Fraction(successes * (size - successes), size * (size - ddof)))) + number(eps) / spread
-        slope = ZERO
-        for j in range(successes, size):  # I_p(s, n + 1 - s) = sum_{j >= s} C(n, j) p^j (1 - p)^(n - j), n = G - 1
-            n = size - 1
-            slope += comb(n, j) * (j * _pow(p, j - 1) * _pow(1 - p, n - j) - (n - j) * _pow(p, j) * _pow(1 - p, n - j - 1))
-        total += slope / (size * scale)
-    return total
+        total.add(_pow(p, successes - 1) * _pow(1 - p, size - successes - 1) * ways / (size * scale))
+        ways = ways * (size - successes - 1) // successes
+    return total.value
 
 
 def _pow(base: Number, power: int) -> Number:
-    return prod((base for _ in range(power)), start=ONE) if power >= 0 else ZERO
+    """A power; of zero to the zero one."""
+    return ONE if power == 0 else base**power
 
 
 def potential_rows(i: ExactInstance) -> list[Row]:
@@ -410,6 +420,8 @@ def leave_one_out_rows(i: ExactInstance) -> list[Row]:
     rows: list[Row] = []
     for q, terms in enumerate(law.classes):
         c = [number(v) for v in composite(i.env, q)]
+        bits = 2 * bits_of(c) + 2 * bits_of(one.probability for one in terms)
+        check_effort(effort(len(terms) ** 2 * i.policy.size, bits), f"pairs of {len(terms)} rewards", "use fewer rewards, or of fewer digits")
         mean, gradient = objective(law, q), gradient_of(law, q)
         projection = sum(((v - mean) * (v - mean) * one.energy for v, one in zip(c, terms, strict=True)), ZERO) - dot(gradient, gradient)
         kernel = -dot(gradient, gradient)
@@ -438,7 +450,9 @@ def scaling_rows(i: ExactInstance) -> list[Row]:
     by_value: dict[Fraction, Number] = {}
     for c, one in zip(composite(i.env, 0), law.classes[0], strict=True):
         by_value[c] = by_value.get(c, ZERO) + one.probability
-    silent = sum((_pow(p, i.scheme.group_size) for p in by_value.values()), ZERO)
+    size = i.scheme.group_size
+    check_effort(effort(size.bit_length(), size * bits_of(by_value.values())), f"powers {size} of probabilities", "use a smaller group")
+    silent = sum((_pow(p, size) for p in by_value.values()), ZERO)
     energy = sum((one.energy for one in law.classes[0]), ZERO)
     noise = prompt_update(law, 0, i.scheme)[1]
     return [{s.variance: noise, s.energy: energy, s.silent: silent, s.K: i.env.n_components, s.G: i.scheme.group_size}]

@@ -8,6 +8,7 @@ from math import inf
 from bounds import symbols as s
 from bounds.decision import TRIVIAL, Row
 from bounds.enclosures import (
+    check_groups,
     comparator,
     composite,
     group_estimate,
@@ -35,7 +36,6 @@ from tamdp_theory.exact.balls import (
     Number,
     absolute,
     ball,
-    check_terms,
     combine,
     curl_norm,
     dot,
@@ -57,11 +57,9 @@ def _groups(i: ExactInstance, q: int) -> Iterator[tuple[int, ...]]:
     if i.groups is not None:
         yield from i.groups
         return
-    check_terms(i.env, q, i.scheme.group_size)
-    for count, group in enumerate(combinations_with_replacement(range(len(composite(i.env, q))), i.scheme.group_size)):
-        if count >= MAX_SINGLE:
-            raise CapacityError(f"{i.env.name}: more than {MAX_SINGLE} groups on a prompt; use a smaller instance or group")
-        yield group
+    kinds, size = len(composite(i.env, q)), i.scheme.group_size
+    check_groups(i.env.name, kinds, size, MAX_SINGLE)
+    yield from combinations_with_replacement(range(kinds), size)
 
 
 def _pair(i: ExactInstance, q: int) -> tuple[BallGroup, BallGroup]:
