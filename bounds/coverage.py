@@ -157,7 +157,8 @@ class Learner:
     """A bound at work: prior (m,), Gibbs inverse temperature, the event that the bound fails, and the bound as an expression.
 
     numbers: values of the remaining symbols (n, delta, C, ...). excess: a set fails if the event occurs for any posterior at all
-    (worst_posterior.py); None: if it occurs for the Gibbs posterior. What else is told of a set is told of the Gibbs posterior.
+    (worst_posterior.py); None: if it occurs for the Gibbs posterior. What else is told of a set is told of the Gibbs posterior. adverse: the
+    posterior is not Gibbs but the one that ``climb`` finds for this excess, which knows the true risks.
     """
 
     prior: Floats
@@ -166,6 +167,7 @@ class Learner:
     bound: sp.Expr
     numbers: Mapping[Any, Any]
     excess: Excess | None = None
+    adverse: Excess | None = None
 
     def __post_init__(self) -> None:
         check_distribution(self.prior, "prior")
@@ -173,6 +175,8 @@ class Learner:
     def judge(self, empirical: Floats, truth: Floats, more: Further | None = None) -> dict[str, Floats]:
         """For training sets with empirical risks (B, m) of the policies, whose true risks are (m,): what the bound says and whether it fails."""
         posterior = gibbs(self.prior, empirical, self.inverse_temperature)
+        if self.adverse is not None:
+            posterior = climb(self.adverse, self.prior, empirical, truth, float(self.numbers[s.n]), posterior)
         numbers, left, right, bound = self._sides(posterior, empirical, truth, more)
         sure = _told_apart(left, right)
         fails, doubtful = sure & (left > right), ~sure

@@ -90,8 +90,8 @@ def _narrowed(known: Bounds, values: Floats) -> Bounds:
     """What every policy obeys, with what floats add: they are good to ``_NEAR``."""
     result = []
     for (low, high), value in zip(known, values.tolist(), strict=True):
-        middle, reach = number(Fraction(value)), number(Fraction(_NEAR))
-        result.append((max(low, middle - reach), min(high, middle + reach)))
+        least, most = max(low, number(Fraction(value - _NEAR))), min(high, number(Fraction(value + _NEAR)))
+        result.append((least, most) if least <= most else (low, high))
     return result
 
 

@@ -94,20 +94,22 @@ def _climb(excess: Excess, prior: Floats, empirical: Floats, truth: Floats, n: f
     points = np.zeros((*chosen.shape, len(prior)))
     np.put_along_axis(points, chosen[..., None], 1.0, axis=-1)
     posterior = np.concatenate([start[:, None], np.broadcast_to(prior, start.shape)[:, None], points], axis=1)
-    best, most = posterior[:, 0], np.full(len(empirical), -1e300)
+    best, most, rows = posterior[:, 0].copy(), np.full(len(empirical), -1e300), np.arange(len(empirical))
+    before = np.full(posterior.shape[:2], -1e300)
     for _ in range(_STEPS):
-        p, q = np.clip((posterior * empirical[:, None]).sum(-1), 0.0, 1.0), np.clip(posterior @ truth, 0.0, 1.0)
+        p, q = np.clip((posterior * empirical[rows, None]).sum(-1), 0.0, 1.0), np.clip(posterior @ truth, 0.0, 1.0)
         value = n * _phi(excess, p, q) - rel_entr(posterior, prior).sum(-1)
         place = value.argmax(axis=1)
         found = value[np.arange(len(place)), place]
-        gained = found > most
-        best = np.where(gained[:, None], posterior[np.arange(len(place)), place], best)
-        settled = found <= most + 1e-9 * np.maximum(np.abs(most), 1.0)
-        most = np.maximum(found, most)
-        if settled.all():
+        gained = found > most[rows]
+        best[rows[gained]] = posterior[gained, place[gained]]
+        most[rows] = np.maximum(found, most[rows])
+        moving = (value > before + 1e-9 * np.maximum(np.abs(before), 1.0)).any(axis=1)  # some search of the set still gains
+        rows, posterior, before = rows[moving], posterior[moving], value[moving]
+        if not len(rows):
             break
-        one, two = excess.slopes(p, q)
-        energy = log_prior + n * (one[..., None] * empirical[:, None] + two[..., None] * truth)
+        one, two = excess.slopes(p[moving], q[moving])
+        energy = log_prior + n * (one[..., None] * empirical[rows, None] + two[..., None] * truth)
         posterior = np.exp(energy - logsumexp(energy, axis=-1, keepdims=True))
     return best
 

@@ -422,7 +422,7 @@ def test_sampled_posterior_against_every_draw() -> None:
     """Two policies, twenty draws: the number of draws of the second is binomial given the training set."""
     pair, n, draws, delta, beta = TRIO[:2], 5, 20, 0.9, 3.0
     numbers = Generalization((F(1), F(0), F(0)), pair, n=n, delta=delta, inverse_temperature=beta, draws=draws, resamples=20_000)
-    found = coverage("T3.kl.sampled", Instance(TASK, pair[0], seed=5, generalization=numbers))
+    found = coverage("T3.kl.sampled", Instance(TASK, pair[0], seed=5, generalization=numbers), every=False)
     fails = mean = 0.0
     rho, loss = TASK.prompt_probability, losses(TASK, prompt_values(TASK, pair))
     for drawn in itertools.product(range(3), repeat=n):
@@ -438,7 +438,7 @@ def test_sampled_posterior_against_every_draw() -> None:
     assert not found.is_exact and found.low <= fails <= found.high
     assert found.bound == pytest.approx(mean, abs=0.003)
     check = CLAIMS["T3.kl.sampled"].check(Instance(TASK, pair[0], seed=5, generalization=numbers))
-    assert check.rhs == delta and check.lhs == found.failure
+    assert check.rhs == delta and check.lhs is not None and check.lhs >= found.failure  # the worse of two rules
 
 
 def test_draws_from_the_posterior() -> None:

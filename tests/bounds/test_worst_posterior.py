@@ -14,7 +14,7 @@ from scipy.special import rel_entr
 
 from bounds import CLAIMS, Generalization, Instance, Verdict
 from bounds import symbols as s
-from bounds.coverage import Atoms, Learner, exact_coverage
+from bounds.coverage import Atoms, Learner, draw_posterior, draw_prompts, exact_coverage, resampled_coverage
 from bounds.pac_bayes import numeric
 from bounds.theorem3 import EVENTS, coverage
 from bounds.worst_posterior import EXCESS, ceiling, climb
@@ -168,3 +168,20 @@ def test_verdicts_speak_of_any_posterior() -> None:
     assert check.verdict is Verdict.HOLDS and "failures are for any posterior" in check.note
     found = coverage("T3.catoni", Instance(TASK, TRIO[0], generalization=setting))
     assert check.lhs == found.failure
+
+
+def test_policies_drawn_from_the_worst_posterior() -> None:
+    """Three policies with independent losses: the Gibbs rule at zero temperature keeps to the prior, the worst rule takes those that look good."""
+    loss = np.array([[float(q >> j & 1) for q in range(8)] for j in range(3)])
+    atoms = Atoms(np.full(8, 1 / 8), loss, loss.mean(1))
+    n, delta = 3, 0.9
+    numbers = {s.n: float(n), s.delta: delta / 2, s.delta_drawn: delta / 2, s.m_drawn: 4000.0}
+    rules = [Learner(np.full(3, 1 / 3), 0.0, *EVENTS["T3.kl.sampled"], numbers, adverse=adverse) for adverse in (None, EXCESS["T3.transfer"])]
+    seen = []
+    for rule in rules:
+        generator = np.random.default_rng(0)
+        seen.append(resampled_coverage(draw_prompts(atoms, n, 2000, generator), atoms.risk, rule, 0.999, draw_posterior(4000, generator)))
+    assert seen[1].kl > seen[0].kl == 0 and seen[1].empirical < seen[0].empirical - 0.1
+    setting = Generalization(TASK.exact_prompt_probability, TRIO, 6, 0.9, draws=500, resamples=3000)
+    one, two = (coverage("T3.kl.sampled", Instance(TASK, TRIO[0], generalization=setting), every) for every in (False, True))
+    assert two.high >= one.failure and two.low >= 0 and (one.bound, one.kl) == (two.bound, two.kl)
