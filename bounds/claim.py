@@ -48,11 +48,12 @@ class Verdict(StrEnum):
 
 
 class Evidence(StrEnum):
-    """How a verdict was reached (theory.md section 8)."""
+    """How a verdict was reached (theory.md section 8). An asymptotic interval is not valid at its sample size: it is shown, and never a pass."""
 
     CERTIFIED = "certified"
     EXACT = "exact"
     STATISTICAL = "statistical"
+    ASYMPTOTIC = "asymptotic"
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ class Measured:
 
     numbers: floats, or equal-length arrays to be judged jointly (the worst row is reported); for an indexed quantity the index comes
     first. assumptions: name -> met. error: bound on the error of slack, besides rounding, one number or one a row. half_width: of a confidence interval of the
-    left side. trivial: the right side says nothing if it is at least this, one number or one a row. scale: magnitude below which
+    left side, valid at its sample size unless the evidence is asymptotic. trivial: the right side says nothing if it is at least this, one number or one a row. scale: magnitude below which
     numbers are rounding. attained: the bound is known to be an equality here (or on these rows), so it is judged as one. statement: what is
     compared, where one run can show an instance of the claim and not the claim itself (a bound, not how often it fails).
     """
@@ -261,8 +262,12 @@ class Claim:
             note = measured.note or f"not met: {', '.join(missing)}"
             return Check(self.id, instance.name, None, None, None, Verdict.ASSUMPTION_UNMET, measured.evidence, measured.assumptions, 0.0, note)
         lhs, rhs, slack, error, verdict = self._compare(measured)
-        evidence = Evidence.STATISTICAL if measured.half_width is not None else measured.evidence
-        return Check(self.id, instance.name, lhs, rhs, slack, verdict, evidence, measured.assumptions, error, measured.note)
+        evidence, note = measured.evidence, measured.note
+        if evidence is Evidence.ASYMPTOTIC:
+            verdict, note = _without_guarantee(verdict, note, instance.level)
+        elif measured.half_width is not None:
+            evidence = Evidence.STATISTICAL
+        return Check(self.id, instance.name, lhs, rhs, slack, verdict, evidence, measured.assumptions, error, note)
 
     def _compare(self, measured: Measured) -> tuple[float, float, float, float, Verdict]:
         statement = measured.statement if measured.statement is not None else self.statement
@@ -296,6 +301,14 @@ class Claim:
         s, e, x, y = (float(side[worst]) for side in (slack, error, left, right))
         trivial, attained = (np.broadcast_to(given, slack.shape)[worst] for given in (measured.trivial, measured.attained))
         return x, y, s, e, _verdict(statement, s, e, x, y, float(trivial), bool(attained), measured.half_width is not None)
+
+
+def _without_guarantee(verdict: Verdict, note: str, level: float) -> tuple[Verdict, str]:
+    """What may be said on an interval that is not valid at its sample size: nothing is decided, what it suggests is noted."""
+    if verdict not in (Verdict.HOLDS, Verdict.VIOLATED):
+        return verdict, note
+    suggested = f"an asymptotic interval at {level:g} says {verdict}; no guarantee at this sample size"
+    return Verdict.UNDECIDED, f"{note}; {suggested}" if note else suggested
 
 
 def _verdict(
