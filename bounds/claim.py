@@ -115,9 +115,9 @@ class Measured:
 
     numbers: floats, or equal-length arrays to be judged jointly (the worst row is reported); for an indexed quantity the index comes
     first. assumptions: name -> met. error: bound on the error of slack, besides rounding, one number or one a row. half_width: of a confidence interval of the
-    left side, valid at its sample size unless the evidence is asymptotic. trivial: the right side says nothing if it is at least this, one number or one a row. scale: magnitude below which
-    numbers are rounding. attained: the bound is known to be an equality here (or on these rows), so it is judged as one. statement: what is
-    compared, where one run can show an instance of the claim and not the claim itself (a bound, not how often it fails).
+    left side, valid at its sample size unless the evidence is asymptotic. trivial: the right side says nothing if it is at least this, one number or
+    one a row. scale: magnitude below which numbers are rounding. attained: the bound is known to be an equality here (or on these rows), so it is
+    judged as one. statement: what is compared, where one run can show an instance of the claim and not the claim itself (a bound, not how often it fails).
     """
 
     numbers: Mapping[Quantity, Any]

@@ -124,34 +124,61 @@ def lower_bound(values: Floats, miss: float, low: float = 0.0, high: float = 1.0
     the bound is near the best of all these bets for whatever law it meets; only the first part depends on the order of the numbers.
     InputError if a number is outside of the range or the range is empty.
     """
-    n, width = len(values), high - low
-    if not (n and width > 0 and 0 < miss < 1):
-        raise InputError(f"bound of a mean: needs numbers, a range and a share of misses in (0, 1), got {n} in [{low:g}, {high:g}] and {miss:g}")
-    x = (np.asarray(values, dtype=np.float64) - low) / width
-    if not (x.min() >= -1e-9 and x.max() <= 1 + 1e-9):  # beyond rounding
-        raise InputError(f"bound of a mean: the numbers from {values.min():g} to {values.max():g} are not in their known range [{low:g}, {high:g}]")
-    x = np.clip(x, 0.0, 1.0)
+    x = _in_unit_range(values, miss, low, high)
     if not x.any():
         return low
-    target, bets = float(np.log(1 / miss)), _predictable_bets(x, miss)
-    rungs = max(1, int(np.ceil(np.log(n) / _STEP)))
-    gamma = np.exp(-np.linspace(0.0, np.log(n), rungs + 1))[:, None]
-    share = np.full(rungs + 1, (1 - _PLUG_IN - _LARGEST) / rungs)
-    share[0] = _LARGEST
-    seen, counts = np.unique(x, return_counts=True)
-
-    def is_too_low(m: float) -> bool:
-        """Whether the stake at m became 1/miss."""
-        with np.errstate(divide="ignore", over="ignore"):
-            gain = np.log1p(gamma * (seen / m - 1)) @ counts
-            plug_in = np.log1p(np.minimum(bets, 0.9 / m) * (x - m)).sum()
-        return bool(logsumexp([*gain, plug_in], b=[*share, _PLUG_IN]) >= target)
-
+    stake = _Stake.on(x, miss)
     bottom, top = 0.0, float(x.mean())
     for _ in range(_HALVINGS):
         middle = (bottom + top) / 2
-        bottom, top = (middle, top) if middle > 0 and is_too_low(middle) else (bottom, middle)
-    return low + width * bottom
+        bottom, top = (middle, top) if middle > 0 and stake.grows_enough(middle) else (bottom, middle)
+    return low + (high - low) * bottom
+
+
+def is_mean_above(values: Floats, number: float, miss: float, low: float = 0.0, high: float = 1.0) -> bool:
+    """Whether the expectation is shown to be above a number: as ``lower_bound(values, ...) > number``, without looking for the bound."""
+    x, m = _in_unit_range(values, miss, low, high), (number - low) / (high - low)
+    return m < 1 and (m < 0 or (bool(x.any()) and (m == 0 or _Stake.on(x, miss).grows_enough(m))))
+
+
+def _in_unit_range(values: Floats, miss: float, low: float, high: float) -> Floats:
+    width = high - low
+    if not (len(values) and width > 0 and 0 < miss < 1):
+        raise InputError(f"bound of a mean: needs numbers, a range and a share of misses in (0, 1), got {len(values)} in [{low:g}, {high:g}] and {miss:g}")
+    x = (np.asarray(values, dtype=np.float64) - low) / width
+    if not (x.min() >= -1e-9 and x.max() <= 1 + 1e-9):  # beyond rounding
+        raise InputError(f"bound of a mean: the numbers from {values.min():g} to {values.max():g} are not in their known range [{low:g}, {high:g}]")
+    return np.clip(x, 0.0, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Stake:
+    """What a stake on numbers x in [0, 1] being above m becomes: values and how often they come, x in its order, and all bets."""
+
+    seen: Floats
+    counts: Floats
+    x: Floats
+    plug_in: Floats
+    gamma: Floats
+    share: Floats
+    target: float
+
+    @classmethod
+    def on(cls, x: Floats, miss: float) -> "_Stake":
+        n = len(x)
+        rungs = max(1, int(np.ceil(np.log(n) / _STEP)))
+        share = np.full(rungs + 2, (1 - _PLUG_IN - _LARGEST) / rungs)
+        share[0], share[-1] = _LARGEST, _PLUG_IN
+        gamma = np.exp(-np.linspace(0.0, np.log(n), rungs + 1))[:, None]
+        seen, counts = np.unique(x, return_counts=True)
+        return cls(seen, counts.astype(np.float64), x, _predictable_bets(x, miss), gamma, share, float(np.log(1 / miss)))
+
+    def grows_enough(self, m: float) -> bool:
+        """Whether it becomes 1/miss."""
+        with np.errstate(divide="ignore", over="ignore"):
+            constant = np.log1p(self.gamma * (self.seen / m - 1)) @ self.counts
+            plug_in = np.log1p(np.minimum(self.plug_in, 0.9 / m) * (self.x - m)).sum()
+        return bool(logsumexp([*constant, plug_in], b=self.share) >= self.target)
 
 
 def _predictable_bets(x: Floats, miss: float) -> Floats:
