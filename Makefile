@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 WORKERS ?= auto
 
-.PHONY: verify test test-slow test-browser test-lvlm demo lint check bench clean
+.PHONY: verify test test-random campaign test-slow test-browser test-lvlm demo lint check bench clean
 
 verify: $(VENV)/installed
 	$(BIN)/tamdp verify
@@ -13,6 +13,18 @@ verify: $(VENV)/installed
 # one thread for each of the workers, which share the cores
 test: $(VENV)/tested
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -q
+
+# fresh instances in place of the fixed ones; the seed is printed, and SEED=N draws them again
+ifndef SEED
+SEED := $(shell $(PYTHON) -c "import secrets; print(secrets.randbelow(2**31))")
+endif
+test-random: $(VENV)/tested
+	TAMDP_TEST_SEED=$(SEED) OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -q --hypothesis-profile=random --hypothesis-seed=$(SEED)
+
+# a million checks on adversarial instances, floats against exact arithmetic: an hour on two cores; goes on where it stopped
+CHECKS ?= 1000000
+campaign: $(VENV)/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m experiments.campaign --checks $(CHECKS)
 
 test-slow: $(VENV)/tested
 	$(BIN)/python -m pytest -n $(WORKERS) -q -m slow

@@ -3,9 +3,12 @@
     bounds.CLAIMS["L9"].check(env, policy, group_size=8)   # -> Check
 """
 
-from bounds.claim import Assumption, Check, Claim, Evidence, Instance, Measured, Standing, Verdict
+from bounds.claim import Assumption, Check, Claim
+from bounds.comparison import Measured
 from bounds.generalization import Generalization
+from bounds.instance import Instance
 from bounds.observation import Evaluation, Observation
 from bounds.registry import CLAIMS
+from bounds.verdicts import Evidence, Standing, Verdict
 
 __all__ = ["CLAIMS", "Assumption", "Check", "Claim", "Evaluation", "Evidence", "Generalization", "Instance", "Measured", "Observation", "Standing", "Verdict"]

@@ -13,33 +13,31 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from importlib.resources import files as package_files
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import sympy as sp
 from flint import arb
 
-from bounds.claim import FULL_SCORE, Claim, Instance, Verdict
-from bounds.conditions import EXISTENCE, met_by
-from bounds.enclosures import LEMMAS, ExactInstance
-from bounds.enclosures_theorem2 import THEOREM2
-from bounds.enclosures_theorem3 import DOMAINS, THEOREM3
-from bounds.evaluation import evaluate, separated
-from bounds.generalization import default_samples, default_target
+from bounds import symbols as s
+from bounds.claim import Claim
+from bounds.decision import PRECISIONS, Decision, decide, settle
+from bounds.evaluation import separated
+from bounds.exact_instance import ExactInstance, exactly
+from bounds.instance import Instance
 from bounds.registry import CLAIMS
-from tamdp_theory import TAMDP, CapacityError, InputError, Policy, TabularSoftmax, storage
+from bounds.verdicts import Verdict
+from tamdp_theory import TAMDP, CapacityError, InputError, storage
 from tamdp_theory.errors import quote
 from tamdp_theory.exact import Normalization, Scheme, balls
 from tamdp_theory.files import check_schema, decode_json, readable
 from tamdp_theory.numbers import Decimal, exact, to_json
 
 SCHEMA = "tamdp-certificate/1"
-ENCLOSURES = LEMMAS | THEOREM2 | THEOREM3
-PRECISIONS = (128, 256, 512, 1024, 2048)  # bits, tried in turn until the sides separate
+MAX_POLICIES = 64  # of a posterior in a certificate
 _SIZE = r"[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?"
 _BALL = re.compile(rf"\[(-?{_SIZE} )?\+/- {_SIZE}\]")
 
@@ -71,6 +69,9 @@ class InstanceRecord(msgspec.Struct, forbid_unknown_fields=True):
     without: list[str] = []
     target: list[Any] = []
     samples: int = 0
+    # a distribution over policies; left out: all mass on the policy
+    policies: list[TabularRecord | LogLinearRecord] | msgspec.UnsetType = msgspec.UNSET
+    posterior: list[Any] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Certificate(msgspec.Struct, forbid_unknown_fields=True):
@@ -94,75 +95,29 @@ class Certificate(msgspec.Struct, forbid_unknown_fields=True):
         return not (self.lhs.startswith("[") or self.rhs.startswith("["))
 
 
-@dataclass(frozen=True)
-class Decision:
-    """A claim decided on one instance: the worst row's sides, and what was met. verdict None: the balls overlap."""
-
-    verdict: Verdict | None
-    lhs: Any
-    rhs: Any
-    assumptions: dict[str, bool]
-
-
-# -- deciding -----------------------------------------------------------------------------------------------------
-
-
-def decide(claim: Claim, instance: ExactInstance) -> Decision:
-    """Evaluate a claim at the precision in force. InputError if it has no exact form, CapacityError if it does not fit or decide."""
-    if claim.id not in ENCLOSURES:
-        raise InputError(
-            f"{claim.id}: its check trains, samples or sums over training sets, so there is nothing to enclose; certificates exist for "
-            f"{_certifiable()}"
-        )
-    assumptions = {a.name: met_by(a.name, instance) for a in claim.assumptions if a.name not in EXISTENCE}
-    if instance.think_weight != 1 and not claim.weighted:
-        assumptions[FULL_SCORE.name] = False
-        return Decision(Verdict.ASSUMPTION_UNMET, None, None, assumptions)
-    if any(not met and name not in instance.without for name, met in assumptions.items()):
-        return Decision(Verdict.ASSUMPTION_UNMET, None, None, assumptions)
-    try:
-        rows = ENCLOSURES[claim.id](instance)
-    except ZeroDivisionError as error:
-        raise InputError(f"{claim.id}: divides by a number that is zero on this instance") from error
-    assumptions |= {a.name: bool(rows) and a.name not in instance.without for a in claim.assumptions if a.name in EXISTENCE}
-    if not rows:
-        return Decision(Verdict.ASSUMPTION_UNMET, None, None, assumptions)
-    judged = []
-    for row in rows:
-        left, right = evaluate(claim.statement.lhs, row), evaluate(claim.statement.rhs, row)
-        gap = float(balls.ball(right - left).mid()) * (-1 if isinstance(claim.statement, (sp.Ge, sp.Gt)) else 1)
-        judged.append((separated(claim.statement, left, right), -abs(gap) if isinstance(claim.statement, sp.Eq) else gap, left, right))
-    for truth, verdict in ((False, Verdict.VIOLATED), (None, None), (True, Verdict.HOLDS)):
-        found = [one for one in judged if one[0] is truth]
-        if found:
-            _, _, left, right = min(found, key=lambda one: one[1])
-            return Decision(verdict, left, right, assumptions)
-    raise AssertionError("unreachable")
-
-
-def _certifiable() -> str:
-    return ", ".join(claim_id for claim_id in CLAIMS if claim_id in ENCLOSURES)
-
-
 def certify(claim: Claim, instance: Instance | ExactInstance) -> Certificate:
     """Decide a claim on an instance and record it. A float policy is taken at nearby rational probabilities (``exactly``).
 
     Raises InputError where an assumption is unmet, the claim is vacuous or the policy has no exact form, CapacityError where balls do not separate the sides.
     """
+    if claim.enclose is None:
+        known = ", ".join(one.id for one in CLAIMS.values() if one.enclose is not None)
+        raise InputError(f"{claim.id}: its check trains, samples or sums over training sets, so there is nothing to enclose; certificates exist for {known}")
     found = exactly(instance) if isinstance(instance, Instance) else instance
-    if claim.id not in DOMAINS:
-        found = replace(found, target=(), samples=0)
-    for bits in PRECISIONS:
-        with balls.precision(bits):
-            decision = decide(claim, found)
-        if decision.verdict is Verdict.ASSUMPTION_UNMET:
-            missing = [name for name, met in decision.assumptions.items() if not met]
-            raise InputError(f"{claim.id}: does not speak of this instance; not met: {', '.join(missing)}")
-        if decision.verdict is Verdict.HOLDS and isinstance(instance, Instance) and claim.check(instance).verdict is Verdict.VACUOUS:
-            raise InputError(f"{claim.id}: vacuous here, the right side is no better than the trivial bound; a certificate would say nothing")
-        if decision.verdict is not None:
-            return _record(claim, found, decision, bits)
-    raise CapacityError(f"{claim.id}: {PRECISIONS[-1]} bits do not separate the sides; they may be equal, which balls cannot show")
+    if s.R_T not in claim.symbols:
+        found = replace(found, target=(), samples=0, policies=(), posterior=())
+    decision, bits = settle(claim, found)
+    if decision.verdict is Verdict.ASSUMPTION_UNMET:
+        missing = [name for name, met in decision.assumptions.items() if not met]
+        raise InputError(f"{claim.id}: does not speak of this instance; not met: {', '.join(missing)}")
+    if decision.verdict is Verdict.VACUOUS:
+        raise InputError(f"{claim.id}: {_VACUOUS}")
+    if decision.verdict is None:
+        raise CapacityError(f"{claim.id}: {PRECISIONS[-1]} bits do not separate the sides; they may be equal, which balls cannot show")
+    return _record(claim, found, decision, bits)
+
+
+_VACUOUS = "vacuous here: the right side is no better than the trivial bound, or nothing varies; a certificate would say nothing"
 
 
 def _record(claim: Claim, instance: ExactInstance, decision: Decision, bits: int) -> Certificate:
@@ -190,47 +145,13 @@ def digest(content: Mapping[str, Any]) -> str:
 # -- exact instances ----------------------------------------------------------------------------------------------
 
 
-def exactly(instance: Instance) -> ExactInstance:
-    """The instance with rational numbers: probabilities of tabular policies become rationals within 1e-12 that sum to one."""
-    policy, reference = instance.policy, instance.reference
-    return ExactInstance(
-        instance.env, _exact_policy(instance.env, policy), instance.scheme, None if reference is None else _exact_policy(instance.env, reference),
-        exact(float(instance.think_weight), "think_weight"), instance.without, *_domain(instance),
-    )  # fmt: skip
-
-
-def _domain(instance: Instance) -> tuple[tuple[Fraction, ...], int]:
-    """Target and number of training prompts: those given, or what the seed draws."""
-    given = instance.generalization
-    return (default_target(instance.env, instance.seed), default_samples(instance.seed)) if given is None else (given.target, given.n)
-
-
-def _exact_policy(env: TAMDP, policy: Policy) -> balls.BallPolicy:
-    if isinstance(policy, TabularSoftmax):
-        return balls.tabular(env, [balls.number(p) for p in rational_probabilities(policy)])
-    return balls.policy_of(policy, env)
-
-
-def rational_probabilities(policy: Policy) -> list[Fraction]:
-    """pi of each pair (P,) as rationals: small ones where they agree within 1e-12, else all digits; each node sums to one."""
-    env, result = policy.env, []
-    for x in range(env.n_nodes):
-        own = policy.pair_probability[env.pair_start[x] : env.pair_start[x] + env.pair_count[x]].tolist()
-        short = [Fraction(p).limit_denominator(1000) for p in own]
-        if sum(short) != 1 or any(s <= 0 or abs(s - Fraction(p)) > Fraction(p) / 10**12 for s, p in zip(short, own, strict=True)):
-            short = [Fraction(repr(p)) for p in own]
-            top = own.index(max(own))
-            short[top] = 1 - sum(short[:top] + short[top + 1 :], Fraction(0))
-        result += short
-    return result
-
-
 def _write_instance(instance: ExactInstance) -> InstanceRecord:
     scheme = instance.scheme
     reference = None if instance.reference is None else _write_policy(instance.reference)
     return InstanceRecord(
         instance.env.to_dict(), _write_policy(instance.policy), scheme.group_size, scheme.normalization, to_json(exact(float(scheme.eps), "eps")), scheme.ddof,
         to_json(instance.think_weight), reference, list(instance.without), [to_json(p) for p in instance.target], instance.samples,
+        [_write_policy(policy) for policy in instance.policies] or msgspec.UNSET, [to_json(p) for p in instance.posterior] or msgspec.UNSET,
     )  # fmt: skip
 
 
@@ -278,7 +199,23 @@ def _read_instance(record: InstanceRecord) -> ExactInstance:
         raise InputError(f"instance.target: probabilities must not be negative and must sum to 1, got the sum {sum(target)}")
     if record.samples < (1 if target else 0):
         raise InputError(f"instance.samples: must be a whole number of at least 1, got {record.samples}")
-    return ExactInstance(env, _read_policy(env, record.policy, "instance.policy"), scheme, reference, think, tuple(record.without), target, record.samples)
+    policies, posterior = _read_posterior(env, record, bool(target))
+    return ExactInstance(
+        env, _read_policy(env, record.policy, "instance.policy"), scheme, reference, think, tuple(record.without), target, record.samples, policies, posterior
+    )
+
+
+def _read_posterior(env: TAMDP, record: InstanceRecord, compares: bool) -> tuple[tuple[balls.BallPolicy, ...], tuple[Fraction, ...]]:
+    """Policies and their shares, both empty where the file names none."""
+    records, given = (one if isinstance(one, list) else [] for one in (record.policies, record.posterior))
+    if len(records) > MAX_POLICIES or len(records) != len(given):
+        raise InputError(f"instance.posterior: need one share for each of at most {MAX_POLICIES} policies, got {len(given)} for {len(records)}")
+    if records and not compares:
+        raise InputError("instance.posterior: belongs to a target, which the file does not name")
+    shares = tuple(exact(p, f"instance.posterior[{j}]") for j, p in enumerate(given))
+    if shares and (any(p < 0 for p in shares) or sum(shares) != 1):
+        raise InputError(f"instance.posterior: shares must not be negative and must sum to 1, got the sum {sum(shares)}")
+    return tuple(_read_policy(env, one, f"instance.policies[{j}]") for j, one in enumerate(records)), shares
 
 
 def _within(place: str, make: Any) -> Any:
@@ -340,6 +277,8 @@ def check(certificate: Certificate) -> None:
         decision = decide(claim, instance)
         if decision.assumptions != certificate.assumptions:
             raise InputError(f"assumptions: computed {decision.assumptions}, the file says {certificate.assumptions}")
+        if decision.verdict is Verdict.VACUOUS:
+            raise InputError(_VACUOUS)
         if str(decision.verdict or "undecided") != certificate.verdict:
             raise InputError(f"verdict: computed {decision.verdict or 'undecided'}, the file says {quote(certificate.verdict)}")
         sides = [

@@ -1,135 +1,48 @@
 """A claim: a symbolic statement, what it assumes, how well it stands, and how to check it on an instance.
 
 Numbers come from the statement itself: ``measure`` returns a number (or an array of them) for each symbol, and both sides are the
-statement's own expressions, made numeric by lambdify. So nothing is written twice.
+statement's own expressions, made numeric by lambdify. So nothing is written twice. Floats propose a verdict; where they see a violation
+or cannot tell, the same statement is decided in exact arithmetic on what ``enclose`` gives (decision.py), or it stays undecided.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
 import sympy as sp
-from numpy.typing import NDArray
 
-from bounds.generalization import Generalization
+from bounds import cost
+from bounds.comparison import Compared, Finding, Measured, Quantity, compare
+from bounds.decision import Decision, Row, settle
+from bounds.exact_instance import ExactInstance, exact_groups, exactly
+from bounds.instance import Instance
 from bounds.observation import Observation
 from bounds.pac_bayes import numeric
 from bounds.symbols import INDICES, Probability
-from tamdp_theory import TAMDP, InputError, Policy, TabularSoftmax
-from tamdp_theory.exact import Normalization, Scheme
-from tamdp_theory.model import Floats
+from bounds.verdicts import Evidence, Standing, Verdict
+from tamdp_theory import TAMDP, CapacityError, InputError, Policy, TabularSoftmax
+from tamdp_theory.exact import Normalization, Scheme, balls
 from tamdp_theory.sources import ExactSource, RolloutGroups, RolloutSource
 
-Bools: TypeAlias = NDArray[np.bool_]
-Quantity: TypeAlias = sp.Symbol | sp.IndexedBase | Probability
-
-
-class Standing(StrEnum):
-    """How well a claim is established (theory.md, head)."""
-
-    PROVED = "proved"
-    LITERATURE = "literature"
-    CONJECTURED = "conjectured"
-    PRINTED = "printed"
-
-
-class Verdict(StrEnum):
-    """What a check found (theory.md section 8). Only ``holds`` is a pass."""
-
-    HOLDS = "holds"
-    VIOLATED = "violated"
-    VACUOUS = "vacuous"
-    ASSUMPTION_UNMET = "assumption_unmet"
-    UNDECIDED = "undecided"
-
-
-class Evidence(StrEnum):
-    """How a verdict was reached (theory.md section 8). An asymptotic interval is not valid at its sample size: it is shown, and never a pass."""
-
-    CERTIFIED = "certified"
-    EXACT = "exact"
-    STATISTICAL = "statistical"
-    ASYMPTOTIC = "asymptotic"
+Grouped: TypeAlias = Instance | Observation
+Subject: TypeAlias = Instance | ExactInstance | Observation
+MAX_EXACT_GROUPS = 2000  # of an observation that an exact decision looks at
 
 
 @dataclass(frozen=True)
 class Assumption:
-    """A condition of a claim; ``name`` is how ``--without`` and tables refer to it."""
+    """A condition of a claim; ``name`` is how ``--without`` and tables refer to it.
+
+    met: decides it on exact facts of an instance, the float and the exact one alike; None where only the claim's numbers show it (they
+    exist or not). groups: it speaks of scheme and weights alone, so that rollouts show it too.
+    """
 
     name: str
     text: str
-
-
-@dataclass(frozen=True)
-class Instance:
-    """What a claim is checked on: a process, a policy, and the scheme of its groups.
-
-    seed drives everything random in a check (directions, training runs); steps, runs and learning_rate are for claims about
-    training (learning_rate None: the step size that the claim recommends); level is the confidence of statistical evidence.
-    without: names of assumptions to drop, for negative controls; the check still says that they are not met. think_weight: weight of
-    think actions in the score that the estimator uses (theory.md section 2). generalization: training prompts, policies and target
-    domain of Theorem 3 (None: drawn from the seed).
-    """
-
-    env: TAMDP
-    policy: Policy
-    scheme: Scheme = field(default_factory=lambda: Scheme(8, "center"))
-    reference: Policy | None = None
-    seed: int = 0
-    steps: int = 400
-    runs: int = 64
-    learning_rate: float | None = None
-    level: float = 0.999
-    label: str = ""
-    without: tuple[str, ...] = ()
-    think_weight: float = 1.0
-    generalization: Generalization | None = None
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.runs < 2:
-            raise InputError(f"steps, runs: need at least 1 step and 2 runs, got {self.steps} and {self.runs}")
-        if not 0 < self.level < 1:
-            raise InputError(f"level: must be in (0, 1), ends excluded, got {self.level}")
-
-    @property
-    def exact_weights(self) -> tuple[Fraction, ...]:
-        """Component weights (K,)."""
-        return self.env.exact_weights
-
-    @property
-    def name(self) -> str:
-        """For tables: process, policy and scheme."""
-        return self.label or f"{self.env.name} G={self.scheme.group_size} {self.scheme.normalization}"
-
-
-Grouped: TypeAlias = Instance | Observation
-
-
-@dataclass(frozen=True)
-class Measured:
-    """Numbers for a statement's symbols on one instance.
-
-    numbers: floats, or equal-length arrays to be judged jointly (the worst row is reported); for an indexed quantity the index comes
-    first. assumptions: name -> met. error: bound on the error of slack, besides rounding, one number or one a row. half_width: of a confidence interval of the
-    left side, valid at its sample size unless the evidence is asymptotic. trivial: the right side says nothing if it is at least this, one number or
-    one a row. scale: magnitude below which numbers are rounding. attained: the bound is known to be an equality here (or on these rows), so it is
-    judged as one. statement: what is compared, where one run can show an instance of the claim and not the claim itself (a bound, not how often it fails).
-    """
-
-    numbers: Mapping[Quantity, Any]
-    assumptions: Mapping[str, bool] = field(default_factory=dict)
-    error: float | Floats = 0.0
-    half_width: float | None = None
-    trivial: float | Floats = np.inf
-    scale: float = 1.0
-    evidence: Evidence = Evidence.EXACT
-    attained: bool | Bools = False
-    note: str = ""
-    statement: sp.Rel | None = None
+    met: Callable[[Any], bool] | None = None
+    groups: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,6 +60,11 @@ class Check:
     error: float = 0.0
     note: str = ""
 
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether floats alone see a violation, which exact arithmetic could not settle: no verdict, but a reason to look."""
+        return self.verdict is Verdict.UNDECIDED and self.slack is not None and self.slack < -self.error
+
     def to_dict(self) -> dict[str, Any]:
         """Plain content for JSON."""
         return {
@@ -160,8 +78,16 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and np.isfinite(value) else None
 
 
-FULL_SCORE = Assumption("full score", "think_weight = 1: every action counts fully in the score")
-ROUNDING = 1e-9  # relative error allowed to float64 results; the engine's own is below 1e-12
+FULL_SCORE = Assumption("full score", "think_weight = 1: every action counts fully in the score", lambda i: bool(i.think_weight == 1))
+_WORDS = {
+    Finding.VIOLATED: "floats alone see a violation", Finding.TIE: "the sides are nearer than float64 can tell",
+    Finding.FAINT: "both sides may be rounding", Finding.TRIVIAL: "the right side is no better than the trivial bound",
+    Finding.EMPTY: "the left side is zero, or nothing but rounding: nothing here could fail",
+}  # fmt: skip
+_VERDICTS = {
+    Finding.VIOLATED: Verdict.VIOLATED, Finding.TIE: Verdict.UNDECIDED, Finding.HOLDS: Verdict.HOLDS, Finding.FAINT: Verdict.UNDECIDED,
+    Finding.TRIVIAL: Verdict.VACUOUS, Finding.EMPTY: Verdict.VACUOUS,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,7 +96,9 @@ class Claim:
 
     statement: an inequality or equation of sympy symbols (bounds.symbols); schemes: the group schemes that the standard
     verification checks it under, empty if it does not speak of groups; weighted: it survives with think scores weighted, or says so itself;
-    observe: how it is measured on rollouts alone, None if they do not show what it speaks of.
+    enclose: the rows of its numbers in exact arithmetic, None where it trains, samples or sums over training sets; observe: how it is
+    measured on rollouts alone, None if they do not show what it speaks of; zero_tells: a left side of zero is what it says, not emptiness;
+    cost: seconds that a check may be expected to take.
     """
 
     id: str
@@ -187,6 +115,9 @@ class Claim:
     example: Callable[[], Instance] | None = None
     weighted: bool = False
     observe: Callable[[Observation], Measured] | None = None
+    enclose: Callable[[ExactInstance], list[Row]] | None = None
+    zero_tells: bool = False
+    cost: Callable[[Instance], float] = cost.engine
 
     def latex(self) -> str:
         """The statement as LaTeX."""
@@ -210,6 +141,14 @@ class Claim:
         if missing:
             raise InputError(f"{self.id}: no number for {', '.join(missing)}")
         return sides(*(_from_one(q, numbers[q]) for q in quantities))
+
+    def conditions(self, subject: Subject) -> dict[str, bool]:
+        """Every declared assumption that exact facts decide, and the full score where the claim needs it without saying so."""
+        on_rollouts = isinstance(subject, Observation)
+        found = {a.name: a.met(subject) for a in self.assumptions if a.met is not None and (a.groups or not on_rollouts)}
+        if not isinstance(subject, Observation) and subject.think_weight != 1 and not self.weighted:
+            found[FULL_SCORE.name] = False
+        return found
 
     def check(
         self,
@@ -246,61 +185,100 @@ class Claim:
         return self.judge(Instance(env, policy or TabularSoftmax(env), scheme, **settings))
 
     def judge(self, instance: Instance | Observation) -> Check:
-        """Measure and compare."""
+        """Evaluate every declared assumption, measure, compare; decide exactly what floats cannot."""
+        conditions = self.conditions(instance)
+        missing = [name for name, met in conditions.items() if not met and (name not in instance.without or not self._declares(name))]
+        if missing:
+            return self._silent(instance, Verdict.ASSUMPTION_UNMET, conditions, f"not met: {', '.join(missing)}")
         if isinstance(instance, Observation):
-            return self._judge(instance, self.observe or _unobservable)
-        if instance.think_weight != 1 and not self.weighted:
-            conditions = {FULL_SCORE.name: False}
-            note = f"not met: {FULL_SCORE.name}"
-            return Check(self.id, instance.name, None, None, None, Verdict.ASSUMPTION_UNMET, Evidence.EXACT, conditions, 0.0, note)
-        return self._judge(instance, self.measure)
-
-    def _judge(self, instance: Any, measure: Callable[[Any], Measured]) -> Check:
-        measured = measure(instance)
+            measured = (self.observe or _unobservable)(instance)
+        else:
+            self._check_budget(instance)
+            measured = self.measure(instance)
+        measured = replace(measured, assumptions={**conditions, **measured.assumptions})
+        unknown = [name for name, met in measured.assumptions.items() if met is None]
+        if unknown:
+            return self._decided(instance, measured, None) or self._silent(
+                instance, Verdict.ASSUMPTION_UNMET, measured.assumptions, f"not known to be met: {', '.join(unknown)}", measured.evidence
+            )
         missing = [name for name, met in measured.assumptions.items() if not met and name not in instance.without]
         if missing or not measured.numbers:
-            note = measured.note or f"not met: {', '.join(missing)}"
-            return Check(self.id, instance.name, None, None, None, Verdict.ASSUMPTION_UNMET, measured.evidence, measured.assumptions, 0.0, note)
-        lhs, rhs, slack, error, verdict = self._compare(measured)
+            verdict = Verdict.ASSUMPTION_UNMET if missing or not measured.empty else Verdict.VACUOUS
+            note = measured.note or (f"not met: {', '.join(missing)}" if missing else measured.empty)
+            return self._silent(instance, verdict, measured.assumptions, note, measured.evidence)
+        return self._judge(instance, measured)
+
+    def _check_budget(self, instance: Instance) -> None:
+        seconds = self.cost(instance)
+        if seconds > instance.budget:
+            raise CapacityError(
+                f"{self.id}: a check on {instance.env.name} may take about {seconds:.2g} s, the budget is {instance.budget:g} s; "
+                "use a smaller process, group or training, or a larger budget"
+            )
+
+    @property
+    def of_single_groups(self) -> bool:
+        """Whether it speaks of every group alone, so that a process and rollouts are measured alike."""
+        observe: object = self.observe
+        return observe is self.measure
+
+    def _declares(self, name: str) -> bool:
+        return any(a.name == name for a in self.assumptions)
+
+    def _silent(
+        self, instance: Grouped, verdict: Verdict, conditions: Mapping[str, bool | None], note: str, evidence: Evidence = Evidence.EXACT
+    ) -> Check:
+        """A check without numbers."""
+        return Check(self.id, instance.name, None, None, None, verdict, evidence, {name: bool(met) for name, met in conditions.items()}, 0.0, note)
+
+    def _judge(self, instance: Grouped, measured: Measured) -> Check:
+        statement = measured.statement if measured.statement is not None else self.statement
+        found = compare(statement, self.sides(measured.numbers, statement), measured, self.zero_tells)
+        verdict = _VERDICTS[found.finding]
         evidence, note = measured.evidence, measured.note
+        if measured.half_width is not None and evidence is not Evidence.ASYMPTOTIC:
+            evidence = Evidence.STATISTICAL
+        if evidence is Evidence.EXACT and not measured.empty and verdict in (Verdict.VIOLATED, Verdict.UNDECIDED):
+            decided = self._decided(instance, measured, found)
+            if decided is not None:
+                return decided
+            if self.standing in (Standing.PROVED, Standing.LITERATURE):
+                verdict = Verdict.UNDECIDED
+            note = "; ".join(filter(None, (note, f"{_WORDS[found.finding]}, and exact arithmetic does not decide it")))
+        elif measured.empty:
+            verdict, note = Verdict.VACUOUS, measured.empty
+        elif verdict is Verdict.VACUOUS:
+            note = "; ".join(filter(None, (note, _WORDS[found.finding])))
         if evidence is Evidence.ASYMPTOTIC:
             verdict, note = _without_guarantee(verdict, note, instance.level)
-        elif measured.half_width is not None:
-            evidence = Evidence.STATISTICAL
-        return Check(self.id, instance.name, lhs, rhs, slack, verdict, evidence, measured.assumptions, error, note)
+        assumptions = {name: bool(met) for name, met in measured.assumptions.items()}
+        return Check(self.id, instance.name, found.lhs, found.rhs, found.slack, verdict, evidence, assumptions, found.error, note)
 
-    def _compare(self, measured: Measured) -> tuple[float, float, float, float, Verdict]:
-        statement = measured.statement if measured.statement is not None else self.statement
-        left, right = (np.atleast_1d(np.asarray(side, dtype=np.float64)) for side in self.sides(measured.numbers, statement))
-        left, right = np.broadcast_arrays(left, right)
-        if np.isnan(left).any() or np.isnan(right).any():
-            return float("nan"), float("nan"), float("nan"), float("nan"), Verdict.UNDECIDED
-        relative = 0.0 if measured.evidence is Evidence.CERTIFIED else ROUNDING
-        rounding = relative * (np.maximum(np.abs(left), np.abs(right)) + 1e-4 * measured.scale)
-        error = rounding + measured.error + (measured.half_width or 0.0)
-        slack = right - left
-        if not np.isfinite(error).all():  # too few draws to say anything
-            return float(left[0]), float(right[0]), float(slack[0]), float("inf"), Verdict.UNDECIDED
-        if isinstance(statement, sp.Eq):
-            slack = -np.abs(slack)
-            excess = error + slack
-        elif isinstance(statement, (sp.Le, sp.Lt)):
-            excess = slack - error
-        elif isinstance(statement, (sp.Ge, sp.Gt)):
-            slack = -slack
-            excess = slack - error
-        else:
-            raise TypeError(f"{self.id}: cannot judge a statement of type {type(statement).__name__}")
-        # a row known to be an equality is judged as one, and is then not the one to look at
-        excess = np.where(measured.attained & (np.abs(slack) <= error), excess + 2 * error, excess)
-        # rows in which both numbers are rounding, or both are zero, speak only if no other does
-        size = np.maximum(np.abs(left), np.abs(right))
-        telling = (slack < -error) | (size > 10 * error)
-        excess = np.where(np.isnan(excess) | (~telling & telling.any()), np.inf, excess)
-        worst = int(np.argmin(excess))
-        s, e, x, y = (float(side[worst]) for side in (slack, error, left, right))
-        trivial, attained = (np.broadcast_to(given, slack.shape)[worst] for given in (measured.trivial, measured.attained))
-        return x, y, s, e, _verdict(statement, s, e, x, y, float(trivial), bool(attained), measured.half_width is not None)
+    def _decided(self, instance: Grouped, measured: Measured, found: Compared | None) -> Check | None:
+        """The verdict of exact arithmetic, None where it has no say: no exact form, too large, or sides that no precision separates."""
+        if self.enclose is None or (isinstance(instance, Observation) and not self.of_single_groups):
+            return None
+        try:
+            subject = exact_groups(instance, MAX_EXACT_GROUPS) if isinstance(instance, Observation) else exactly(instance)
+            decision, bits = settle(self, subject)
+        except (InputError, CapacityError):
+            return None
+        if decision.verdict is None:
+            return None
+        return self._certified(instance, measured, decision, bits)
+
+    def _certified(self, instance: Grouped, measured: Measured, decision: Decision, bits: int) -> Check:
+        note = "; ".join(filter(None, (measured.note, "decided in exact arithmetic")))
+        if decision.lhs is None:
+            return self._silent(instance, decision.verdict or Verdict.UNDECIDED, decision.assumptions, note, Evidence.CERTIFIED)
+        with balls.precision(bits):
+            left, right, gap = (balls.ball(v) for v in (decision.lhs, decision.rhs, decision.rhs - decision.lhs))
+            slack = float(gap.mid()) * (-1 if isinstance(self.statement, (sp.Ge, sp.Gt)) else 1)
+            slack = -abs(slack) if isinstance(self.statement, sp.Eq) else slack
+        return Check(
+            self.id, instance.name, float(left.mid()), float(right.mid()), slack, decision.verdict or Verdict.UNDECIDED, Evidence.CERTIFIED,
+            decision.assumptions, float(gap.rad()), note,
+        )  # fmt: skip
 
 
 def _without_guarantee(verdict: Verdict, note: str, level: float) -> tuple[Verdict, str]:
@@ -309,26 +287,6 @@ def _without_guarantee(verdict: Verdict, note: str, level: float) -> tuple[Verdi
         return verdict, note
     suggested = f"an asymptotic interval at {level:g} says {verdict}; no guarantee at this sample size"
     return Verdict.UNDECIDED, f"{note}; {suggested}" if note else suggested
-
-
-def _verdict(
-    statement: sp.Rel, slack: float, error: float, left: float, right: float, trivial: float, attained: bool, is_estimate: bool
-) -> Verdict:
-    if isinstance(statement, sp.Eq):
-        if -slack > error:
-            return Verdict.VIOLATED
-        # two numbers below the error agree without saying anything
-        return Verdict.HOLDS if left == right == 0.0 or max(abs(left), abs(right)) > 10 * error else Verdict.UNDECIDED
-    weak = not isinstance(statement, (sp.Lt, sp.Gt))
-    if weak and left == right == 0.0 and not is_estimate:
-        return Verdict.HOLDS
-    if slack < -error:
-        return Verdict.VIOLATED
-    if right >= trivial:
-        return Verdict.VACUOUS
-    if slack > error or (weak and attained):
-        return Verdict.HOLDS
-    return Verdict.UNDECIDED
 
 
 @cache

@@ -12,17 +12,20 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import sympy as sp
+from numpy.typing import NDArray
 from scipy.special import gammaln, rel_entr
 from scipy.stats import binomtest
 
 from bounds import symbols as s
 from bounds.pac_bayes import numeric
+from bounds.worst_posterior import Excess, ceiling, climb
 from tamdp_theory import TAMDP, CapacityError, InputError, Policy
 from tamdp_theory.domains import prompt_values
 from tamdp_theory.exact.law import ClassLaw
 from tamdp_theory.model import Floats, Ints
 from tamdp_theory.posteriors import check_distribution, gibbs
 
+Bools: TypeAlias = NDArray[np.bool_]
 MAX_STATES = 1_000_000  # training sets summed over, told apart by their counts
 MAX_ATOMS = 4096
 _CHUNK = 4_000_000  # floats of one array of a batch
@@ -87,8 +90,9 @@ def outcome_laws(env: TAMDP, policies: tuple[Policy, ...]) -> tuple[Floats, Floa
 class Coverage:
     """How a bound fares over training sets.
 
-    failure: probability that its event occurs (exact, or the share of the sets drawn); naive: probability that what it bounds exceeds the
-    empirical risk, so that there is something to pay for; doubtful: probability of sets where rounding hides which;
+    failure: probability that its event occurs, for some posterior or for the Gibbs one (exact, or the share of the sets drawn);
+    naive: probability that what it bounds exceeds the empirical risk, so that there is something to pay for;
+    doubtful: probability of sets where rounding, or a search over posteriors that ends early, hides which;
     informative: probability that the bound is below 1; bound, empirical, risk, kl: means; sets: training sets summed over or drawn;
     low, high: Clopper-Pearson limits of the failure probability, equal to it if exact.
     """
@@ -152,7 +156,8 @@ def set_probability(counts: Ints, probability: Floats) -> Floats:
 class Learner:
     """A bound at work: prior (m,), Gibbs inverse temperature, the event that the bound fails, and the bound as an expression.
 
-    numbers: values of the remaining symbols (n, delta, C, ...).
+    numbers: values of the remaining symbols (n, delta, C, ...). excess: a set fails if the event occurs for any posterior at all
+    (worst_posterior.py); None: if it occurs for the Gibbs posterior. What else is told of a set is told of the Gibbs posterior.
     """
 
     prior: Floats
@@ -160,6 +165,7 @@ class Learner:
     event: sp.Rel
     bound: sp.Expr
     numbers: Mapping[Any, Any]
+    excess: Excess | None = None
 
     def __post_init__(self) -> None:
         check_distribution(self.prior, "prior")
@@ -167,6 +173,19 @@ class Learner:
     def judge(self, empirical: Floats, truth: Floats, more: Further | None = None) -> dict[str, Floats]:
         """For training sets with empirical risks (B, m) of the policies, whose true risks are (m,): what the bound says and whether it fails."""
         posterior = gibbs(self.prior, empirical, self.inverse_temperature)
+        numbers, left, right, bound = self._sides(posterior, empirical, truth, more)
+        sure = _told_apart(left, right)
+        fails, doubtful = sure & (left > right), ~sure
+        if self.excess is not None:
+            fails, doubtful = self._for_any(self.excess, posterior, empirical, truth, fails, more)
+        return {
+            "fails": fails, "doubtful": doubtful, "informative": bound < 1, "naive": self._truth(numbers) > self._estimate(numbers) + _SURE,
+            "bound": bound, "empirical": numbers[s.R_hat],
+            "risk": numbers[s.R_S], "kl": numbers[s.kl_posterior],
+        }  # fmt: skip
+
+    def _sides(self, posterior: Floats, empirical: Floats, truth: Floats, more: Further | None) -> tuple[dict[Any, Any], Floats, Floats, Floats]:
+        """Numbers of the event at these posteriors (B, m), its two sides and the bound."""
         numbers = dict(self.numbers) | {
             s.R_hat: np.clip((posterior * empirical).sum(-1), 0.0, 1.0), s.R_S: np.clip((posterior * truth).sum(-1), 0.0, 1.0),
             s.kl_posterior: np.maximum(rel_entr(posterior, self.prior).sum(-1), 0.0),
@@ -174,15 +193,24 @@ class Learner:
         if more is not None:
             numbers |= more(posterior, empirical)
         names = tuple(sorted(self.event.free_symbols | self.bound.free_symbols, key=str))
-        given = [numbers[name] for name in names]
-        sides = numeric(names, self.event.lhs, self.event.rhs, self.bound)(*given)
+        sides = numeric(names, self.event.lhs, self.event.rhs, self.bound)(*(numbers[name] for name in names))
         left, right, bound = (np.broadcast_to(side, empirical.shape[:1]) for side in sides)
-        sure = np.abs(left - right) > _SURE * np.maximum(1.0, np.where(np.isfinite(right), np.abs(right), 1.0))
-        return {
-            "fails": sure & (left > right), "doubtful": ~sure, "informative": bound < 1, "naive": self._truth(numbers) > self._estimate(numbers) + _SURE,
-            "bound": bound, "empirical": numbers[s.R_hat],
-            "risk": numbers[s.R_S], "kl": numbers[s.kl_posterior],
-        }  # fmt: skip
+        return numbers, left, right, bound
+
+    def _for_any(
+        self, excess: Excess, posterior: Floats, empirical: Floats, truth: Floats, fails: Bools, more: Further | None
+    ) -> tuple[Bools, Bools]:
+        """Whether the event occurs for some posterior, and whether that is in doubt: none was found, and none is ruled out."""
+        n = float(self.numbers[s.n])
+        limit = float(excess.limit.subs(self.numbers))
+        open_ = ceiling(excess, self.prior, empirical, truth, n) > limit - _SURE * (max(1.0, limit) + n * 1e-2)
+        rows = np.flatnonzero(open_ & ~fails)
+        if len(rows):
+            worst = climb(excess, self.prior, empirical[rows], truth, n, posterior[rows])
+            _, left, right, _ = self._sides(worst, empirical[rows], truth, more)
+            fails = fails.copy()
+            fails[rows] = _told_apart(left, right) & (left > right)
+        return fails, open_ & ~fails
 
     def _truth(self, numbers: Mapping[Any, Any]) -> Floats:
         """What the event bounds: the risk under the target if it speaks of that."""
@@ -193,6 +221,11 @@ class Learner:
         """What the bound starts from: the empirical risk, or that of drawn policies."""
         result: Floats = numbers[s.R_hat_drawn if s.R_hat_drawn in self.bound.free_symbols else s.R_hat]
         return result
+
+
+def _told_apart(left: Floats, right: Floats) -> Bools:
+    result: Bools = np.abs(left - right) > _SURE * np.maximum(1.0, np.where(np.isfinite(right), np.abs(right), 1.0))
+    return result
 
 
 def exact_coverage(atoms: Atoms, learner: Learner, n: int, more: Further | None = None) -> Coverage:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from math import hypot
 
 import numpy as np
 
@@ -34,6 +35,13 @@ def groups(instance: Grouped, limit: int = MAX_GROUPS) -> Iterator[Groups]:
         yield Groups(members, rewards, env.exact_weights)
 
 
+def are_listed(instance: Grouped, limit: int = MAX_GROUPS) -> bool:
+    """Whether ``groups`` gives every group, not a sample of them."""
+    if isinstance(instance, Observation):
+        return len(instance.groups.prompt) <= limit
+    return all(exact.count_multisets(len(classes), instance.scheme.group_size) <= limit for classes in instance.env.prompt_classes)
+
+
 def is_zero(terms: list[tuple[Fraction, int]]) -> bool:
     """Whether sum a sqrt(n) = 0 (a rational, n > 0 integer), exactly."""
     return balls.is_zero(sum((balls.number(a) * balls.root(balls.number(n)) for a, n in terms), balls.ZERO))
@@ -60,19 +68,6 @@ def in_kernel(table: Groups, row: int) -> bool:
                 terms.append((product * total / (column.denominator * joint), joint))
             terms.append((-product / int(column.squares[row]), int(column.squares[row])))
         if not is_zero(terms):
-            return False
-    return True
-
-
-def opposite(env: TAMDP) -> bool:
-    """Whether there are two components and, on each prompt, one falls linearly as the other rises."""
-    if env.n_components != 2:
-        return False
-    for classes in env.prompt_classes:
-        rows = sorted({env.exact_class_rewards[c] for c in classes})
-        (x, y), (u, v) = rows[0], rows[-1]
-        line = all((b - y) * (u - x) == (a - x) * (v - y) for a, b in rows)
-        if len(rows) > 1 and not (line and u > x and v < y):
             return False
     return True
 
@@ -126,7 +121,7 @@ def shortfalls(env: TAMDP, policy: Policy, scheme: Scheme) -> list[Shortfall]:
         rows = tuple(env.exact_class_rewards[c] for c in classes)
         effective = GroupPlan(rows, env.exact_weights, scheme).moments(p).first
         gradient = law.gradients(policy, q)
-        norm = float(np.sqrt(((effective @ gradient) ** 2).sum()))
+        norm = hypot(*(effective @ gradient).tolist())  # squares of tiny entries would vanish
         found.append(
             Shortfall(
                 env.class_composite[classes], effective, env.class_rewards[classes], component_rewards(rows, p, scheme), p, best[classes],

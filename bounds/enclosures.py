@@ -5,20 +5,18 @@ floating-point code with the measures in lemmas.py, theorem1.py and theorem2.py:
 multisets (``tamdp_theory.exact.balls``). Where a measure follows a random direction, here every coordinate is a row of its own.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from itertools import combinations_with_replacement
 from math import comb, factorial, prod
-from typing import Any, TypeAlias
 
 import numpy as np
 from flint import arb, arb_mat
 
 from bounds import symbols as s
-from bounds.claim import Quantity
+from bounds.decision import TRIVIAL, Row
+from bounds.exact_instance import ExactInstance
 from tamdp_theory import TAMDP, CapacityError, InputError
-from tamdp_theory.exact import Scheme
 from tamdp_theory.exact.balls import (
     ONE,
     ZERO,
@@ -31,7 +29,6 @@ from tamdp_theory.exact.balls import (
     absolute,
     ball,
     combine,
-    curl_norm,
     dot,
     gradient_of,
     group_of,
@@ -44,41 +41,8 @@ from tamdp_theory.exact.balls import (
     root,
 )  # fmt: skip
 
-Row: TypeAlias = Mapping[Quantity, Any]
 MAX_GROUPS = 20_000  # of trajectories, listed one by one
 FIXED_LAWS = ((1, 1, 1, 1, 1, 1, 1, 1), (1, 2, 3, 5, 7, 11, 13, 17), (8, 1, 5, 2, 9, 3, 4, 7))  # weights of class laws to look at
-
-
-@dataclass(frozen=True)
-class ExactInstance:
-    """What a claim is evaluated on: all numbers rational, or balls at the precision in force.
-
-    target: prompt distribution of another domain, and samples: number of training prompts, where Theorem 3 speaks of them.
-    """
-
-    env: TAMDP
-    policy: BallPolicy
-    scheme: Scheme
-    reference: BallPolicy | None = None
-    think_weight: Fraction = Fraction(1)
-    without: tuple[str, ...] = ()
-    target: tuple[Fraction, ...] = ()
-    samples: int = 0
-
-    @property
-    def law(self) -> BallLaw:
-        """The law of trajectories."""
-        return BallLaw(self.policy, self.think_weight)
-
-    @property
-    def kappa(self) -> Number:
-        """(G - 1) / G."""
-        return number(Fraction(self.scheme.group_size - 1, self.scheme.group_size))
-
-    @property
-    def total_weight(self) -> Number:
-        """W."""
-        return number(sum(self.env.exact_weights, Fraction(0)))
 
 
 def rho(env: TAMDP, q: int) -> Number:
@@ -99,6 +63,11 @@ def norm(vector: list[Number]) -> Number:
 def composite(env: TAMDP, q: int) -> list[Fraction]:
     """c of a prompt's classes."""
     return [env.exact_class_composite[c] for c in env.prompt_classes[q].tolist()]
+
+
+def spread(env: TAMDP, q: int) -> Number:
+    """osc(c) over a prompt's classes."""
+    return number(max(composite(env, q)) - min(composite(env, q)))
 
 
 def reward(env: TAMDP, q: int, k: int) -> list[Fraction]:
@@ -137,17 +106,17 @@ def divergence_rows(i: ExactInstance) -> list[Row]:
     return [{s.kl: direct, s.kl_chain: chain, s.kl_max: largest(per_node), s.H: i.env.horizon}]
 
 
-def _energy(i: ExactInstance) -> list[Row]:
+def energy_rows(i: ExactInstance) -> list[Row]:
     env, law = i.env, i.law
-    spread = [ONE] * env.n_nodes
+    uneven = [ONE] * env.n_nodes
     for pair, x in enumerate(env.pair_node.tolist()):
-        spread[x] -= i.policy.probability[pair] * i.policy.probability[pair]
-    nodes = sum((rho(env, int(env.node_prompt[x])) * law.visits[x] * spread[x] for x in range(env.n_nodes)), ZERO)
+        uneven[x] -= i.policy.probability[pair] * i.policy.probability[pair]
+    nodes = sum((rho(env, int(env.node_prompt[x])) * law.visits[x] * uneven[x] for x in range(env.n_nodes)), ZERO)
     total = sum((rho(env, q) * one.energy for q in range(env.n_prompts) for one in law.classes[q]), ZERO)
     return [{s.energy: total, s.energy_nodes: nodes, s.H: env.horizon, s.A_max: env.n_actions}]
 
 
-def _hessian(i: ExactInstance) -> list[Row]:
+def hessian_rows(i: ExactInstance) -> list[Row]:
     env, law, size = i.env, i.law, i.policy.size
     if size > 40:
         raise CapacityError(f"{env.name}: the Hessian of {size} parameters is too large to enclose; use a smaller instance")
@@ -172,16 +141,33 @@ def _hessian(i: ExactInstance) -> list[Row]:
 
 
 def spectral_norm(matrix: list[list[Number]]) -> Number:
-    """Norm of a symmetric matrix, between a Rayleigh quotient and a bound by what is left off the diagonal.
+    """Norm of a symmetric matrix: of each block that is connected by entries not known to be zero, exactly where it has rank one."""
+    left, norms = set(range(len(matrix))), [ZERO]
+    while left:
+        block, queue = [], [min(left)]
+        while queue:
+            row = queue.pop()
+            if row in left:
+                left.remove(row)
+                block.append(row)
+                queue += [column for column in left if not is_zero(matrix[row][column])]
+        norms.append(_block_norm([[matrix[a][b] for b in sorted(block)] for a in sorted(block)]))
+    return largest(norms)
+
+
+def _block_norm(block: list[list[Number]]) -> Number:
+    """Norm of one block. Of rank one it is the trace; else between a Rayleigh quotient and a bound by what is left off the diagonal.
 
     Approximate eigenvectors V are a hint only: for any V with E = V'V - I small, max |D_ii| / (V'V)_ii <= norm <= (max |D_ii| + ||off D||_F)
     / (1 - ||E||_F), D = V'HV. The width is about 1e-15 of the norm, whatever the precision.
     """
-    size = len(matrix)
-    middle = np.array([[float(ball(v).mid()) for v in row] for row in matrix])
+    size = len(block)
+    if all(is_zero(block[a][b] * block[0][0] - block[a][0] * block[0][b]) for a in range(size) for b in range(size)) and not is_zero(block[0][0]):
+        return absolute(sum((block[a][a] for a in range(size)), ZERO))
+    middle = np.array([[float(ball(v).mid()) for v in row] for row in block])
     hint = arb_mat(np.linalg.eigh((middle + middle.T) / 2)[1].tolist())
     gram = (hint.transpose() * hint).tolist()
-    diagonal = (hint.transpose() * arb_mat([[ball(v) for v in row] for row in matrix]) * hint).tolist()
+    diagonal = (hint.transpose() * arb_mat([[ball(v) for v in row] for row in block]) * hint).tolist()
     lower = largest([absolute(diagonal[j][j]) / gram[j][j] for j in range(size)])
     off = sum((diagonal[a][b] * diagonal[a][b] for a in range(size) for b in range(size) if a != b), ZERO)
     error = sum(((gram[a][b] - (a == b)) * (gram[a][b] - (a == b)) for a in range(size) for b in range(size)), ZERO)
@@ -190,7 +176,7 @@ def spectral_norm(matrix: list[list[Number]]) -> Number:
 
 
 def _largest_range(env: TAMDP) -> Number:
-    return largest([rho(env, q) * number(max(composite(env, q)) - min(composite(env, q))) for q in range(env.n_prompts)])
+    return largest([rho(env, q) * spread(env, q) for q in range(env.n_prompts)])
 
 
 def comparator(law: BallLaw) -> tuple[list[int], list[Number], list[Number]]:
@@ -231,12 +217,13 @@ def _visits_of(env: TAMDP, chosen: list[int]) -> list[Number]:
     return visits
 
 
-def _domination(i: ExactInstance) -> list[Row]:
+def domination_rows(i: ExactInstance) -> list[Row]:
     law = i.law
     _, optimum, constants = comparator(law)
     best = sum((rho(i.env, q) * v for q, v in enumerate(optimum)), ZERO)
     current = sum((rho(i.env, q) * objective(law, q) for q in range(i.env.n_prompts)), ZERO)
-    return [{s.J_star: best, s.J: current, s.C_theta: norm(constants), s.grad_J: norm(total_gradient(law))}]
+    ceiling = sum((rho(i.env, q) * spread(i.env, q) for q in range(i.env.n_prompts)), ZERO)
+    return [{s.J_star: best, s.J: current, s.C_theta: norm(constants), s.grad_J: norm(total_gradient(law)), TRIVIAL: ceiling}]
 
 
 def trajectory_groups(law: BallLaw, q: int, size: int) -> Iterator[tuple[tuple[Path, ...], Number]]:
@@ -290,12 +277,12 @@ def update_of(i: ExactInstance, law: BallLaw | None = None) -> tuple[list[Number
     return mean, variance
 
 
-def _effective_reward(i: ExactInstance) -> list[Row]:
+def effective_reward_rows(i: ExactInstance) -> list[Row]:
     direct, law = _direct(i)[0], update_of(i)[0]
     return [{s.mean_direct: x, s.mean_law: y} for x, y in zip(direct, law, strict=True)]
 
 
-def _second_moment(i: ExactInstance) -> list[Row]:
+def second_moment_rows(i: ExactInstance) -> list[Row]:
     mean, variance = update_of(i)
     return [{s.second_direct: _direct(i)[1], s.second_law: variance + dot(mean, mean)}]
 
@@ -334,13 +321,8 @@ def _pow(base: Number, power: int) -> Number:
     return prod((base for _ in range(power)), start=ONE) if power >= 0 else ZERO
 
 
-def eps_of(i: ExactInstance) -> Fraction:
-    """eps as the decimal that was written."""
-    return Fraction(repr(float(i.scheme.eps)))
-
-
-def _potential(i: ExactInstance) -> list[Row]:
-    law, scheme = i.law, i.scheme
+def potential_rows(i: ExactInstance) -> list[Row]:
+    law, scheme = i.policy.law(), i.scheme  # the potential knows nothing of how the estimator weighs actions
     slope = [ZERO] * i.policy.size
     for q, terms in enumerate(law.classes):
         if scheme.normalization == "center":
@@ -351,13 +333,13 @@ def _potential(i: ExactInstance) -> list[Row]:
             return []
         for weight, high, spread in found:
             p = sum((one.probability for one, h in zip(terms, high, strict=True) if h), ZERO)
-            psi = slope_of_potential(p, scheme.group_size, eps_of(i), scheme.ddof, spread)
+            psi = slope_of_potential(p, scheme.group_size, i.eps, scheme.ddof, spread)
             rise = combine([number(h) for h in high], terms, i.policy.size)
             slope = [x + rho(i.env, q) * weight * psi * g for x, g in zip(slope, rise, strict=True)]
-    return [{s.slope_potential: x, s.mean_law: y} for x, y in zip(slope, update_of(i, law)[0], strict=True)]
+    return [{s.slope_potential: x, s.mean_law: y} for x, y in zip(slope, update_of(i)[0], strict=True)]
 
 
-def _slopes(i: ExactInstance) -> list[Row]:
+def slopes_rows(i: ExactInstance) -> list[Row]:
     rows: list[Row] = []
     law, size = i.law, i.scheme.group_size
     half = slope_of_potential(number(Fraction(1, 2)), size, Fraction(0), 0, ONE)
@@ -372,31 +354,12 @@ def _fixed_laws(count: int) -> list[list[Number]]:
     return [[number(Fraction(v, sum(row))) for v in row] for row in rows]
 
 
-def is_closed(group: BallGroup, classes: int) -> Number:
-    """1 if the curl is exactly zero at the fixed laws, 0 if a ball excludes zero."""
-    for law in _fixed_laws(classes):
-        found = curl_norm(group, law)
-        if is_zero(found):
-            continue
-        if found > 0:
-            return ZERO
-        raise CapacityError("the curl is a ball around zero: no finite precision decides whether it vanishes")
-    return ONE
-
-
-def _closed(i: ExactInstance) -> list[Row]:
-    return [
-        {s.closed: is_closed(group_of(i.env, q, i.scheme), len(composite(i.env, q))), s.two_valued: int(len(set(composite(i.env, q))) <= 2)}
-        for q in range(i.env.n_prompts)
-    ]
-
-
-def _curl_pair(i: ExactInstance) -> list[Row]:
+def curl_pair_rows(i: ExactInstance) -> list[Row]:
     values = next((v for v in (sorted(set(composite(i.env, q))) for q in range(i.env.n_prompts)) if len(v) >= 3), None)
     if values is None:
         return []
     chosen = (values[0], values[len(values) // 2], values[-1])
-    group = BallGroup(((Fraction(1), chosen),), i.scheme.group_size, eps_of(i), i.scheme.ddof, i.scheme.normalization == "center")
+    group = BallGroup(((Fraction(1), chosen),), i.scheme.group_size, i.eps, i.scheme.ddof, i.scheme.normalization == "center")
     rows: list[Row] = []
     for law in _fixed_laws(3):
         given = group.given_pair(law)
@@ -406,7 +369,7 @@ def _curl_pair(i: ExactInstance) -> list[Row]:
     return rows
 
 
-def _variance(i: ExactInstance) -> list[Row]:
+def variance_rows(i: ExactInstance) -> list[Row]:
     law = i.law
     energy = sum((rho(i.env, q) ** 2 * one.energy for q in range(i.env.n_prompts) for one in law.classes[q]), ZERO)
     squares = sum((w * w for w in i.env.exact_weights), Fraction(0))
@@ -416,7 +379,7 @@ def _variance(i: ExactInstance) -> list[Row]:
     }]  # fmt: skip
 
 
-def _variance_component(i: ExactInstance) -> list[Row]:
+def variance_component_rows(i: ExactInstance) -> list[Row]:
     law, size = i.law, i.scheme.group_size
     rows: list[Row] = []
     for q, high in _all_terms(i):
@@ -434,7 +397,7 @@ def _variance_component(i: ExactInstance) -> list[Row]:
     return rows
 
 
-def _variance_decomposed(i: ExactInstance) -> list[Row]:
+def variance_decomposed_rows(i: ExactInstance) -> list[Row]:
     if i.scheme.normalization == "center" or any(two_valued_terms(i, q) is None for q in range(i.env.n_prompts)):
         return []
     law = i.law
@@ -442,7 +405,7 @@ def _variance_decomposed(i: ExactInstance) -> list[Row]:
     return [{s.variance: prompt_update(law, q, i.scheme)[1], s.H: i.env.horizon, s.W: total, s.G: i.scheme.group_size} for q in range(i.env.n_prompts)]
 
 
-def _leave_one_out(i: ExactInstance) -> list[Row]:
+def leave_one_out_rows(i: ExactInstance) -> list[Row]:
     law = i.law
     rows: list[Row] = []
     for q, terms in enumerate(law.classes):
@@ -462,13 +425,13 @@ def _leave_one_out(i: ExactInstance) -> list[Row]:
 # -- Theorem 1 ----------------------------------------------------------------------------------------------------
 
 
-def _drift(i: ExactInstance) -> list[Row]:
+def drift_rows(i: ExactInstance) -> list[Row]:
     law = i.law
     drift = dot(total_gradient(law), update_of(i, law)[0])
     return [] if drift >= 0 and "witness" not in i.without else [{s.drift: drift}]
 
 
-def _scaling(i: ExactInstance) -> list[Row]:
+def scaling_rows(i: ExactInstance) -> list[Row]:
     if i.env.n_prompts > 1:
         raise InputError("speaks of one prompt; the process has more")
     law = i.law
@@ -481,7 +444,7 @@ def _scaling(i: ExactInstance) -> list[Row]:
     return [{s.variance: noise, s.energy: energy, s.silent: silent, s.K: i.env.n_components, s.G: i.scheme.group_size}]
 
 
-def _exponent(i: ExactInstance) -> list[Row]:
+def exponent_rows(i: ExactInstance) -> list[Row]:
     count = i.env.n_components
     alone = i.env.with_weights((1, *[0] * (count - 1)))
     single = BallPolicy(alone, i.policy.probability, i.policy.scores, i.policy.size, i.policy.is_tabular)
@@ -489,12 +452,3 @@ def _exponent(i: ExactInstance) -> list[Row]:
     ratio = everything / one
     powers = [n for n in range(5) if not isinstance(ratio, arb) and ratio == count**n]
     return [{s.exponent_K: powers[0] if powers else ball(ratio).log() / arb(count).log()}]
-
-
-LEMMAS: dict[str, Callable[[ExactInstance], list[Row]]] = {
-    "L1": divergence_rows, "L1.bound": divergence_rows, "L2": _energy, "L2.bound": _energy, "L3": _hessian, "L3.bandit": _hessian, "L3.tree": _hessian,
-    "L4": _domination, "L5": _effective_reward, "L6": _second_moment, "L7": _potential, "L7.upper": _slopes, "L7.lower": _slopes, "L8": _closed,
-    "L8.pair": _curl_pair, "L9": _variance, "L9.components": _variance, "L9.two-valued": _variance_component, "L9.decomposed": _variance_decomposed,
-    "L9x": _leave_one_out, "T1.drift": _drift, "T1.drift.decomposed": _drift, "T1.scaling.joint": _scaling, "T1.scaling.independent": _scaling,
-    "T1.scaling.comonotone": _scaling, "T1.assumption2": _exponent,
-}  # fmt: skip

@@ -3,16 +3,14 @@
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import combinations_with_replacement
+from math import inf
 
 from bounds import symbols as s
+from bounds.decision import TRIVIAL, Row
 from bounds.enclosures import (
-    ExactInstance,
-    Row,
     comparator,
     composite,
-    eps_of,
     group_estimate,
-    is_closed,
     norm,
     objective,
     probabilities,
@@ -20,10 +18,13 @@ from bounds.enclosures import (
     rho,
     slope_of_potential,
     spectral_norm,
+    spread,
     total_gradient,
     trajectory_groups,
     update_of,
 )  # fmt: skip
+from bounds.exact_instance import ExactInstance
+from bounds.structure import weighted_columns
 from tamdp_theory import CapacityError
 from tamdp_theory.exact import Normalization, Scheme
 from tamdp_theory.exact.balls import (
@@ -31,7 +32,6 @@ from tamdp_theory.exact.balls import (
     ZERO,
     BallGroup,
     BallLaw,
-    BallPolicy,
     Number,
     absolute,
     ball,
@@ -49,10 +49,14 @@ from tamdp_theory.exact.balls import (
     softmax,
 )  # fmt: skip
 
+_FAR = 10**12  # factors beyond this help no bound
 MAX_SINGLE = 2000  # groups of classes looked at one by one
 
 
 def _groups(i: ExactInstance, q: int) -> Iterator[tuple[int, ...]]:
+    if i.groups is not None:
+        yield from i.groups
+        return
     check_terms(i.env, q, i.scheme.group_size)
     for count, group in enumerate(combinations_with_replacement(range(len(composite(i.env, q))), i.scheme.group_size)):
         if count >= MAX_SINGLE:
@@ -96,10 +100,10 @@ class Single:
         return [number(w) * (share - 1) for w, share in zip(self.weights, shares, strict=True)]
 
 
-def _identity(i: ExactInstance) -> list[Row]:
+def identity_rows(i: ExactInstance) -> list[Row]:
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
-        alone = [BallGroup(((Fraction(1), tuple(reward(i.env, q, k))),), i.scheme.group_size, eps_of(i), i.scheme.ddof) for k in range(i.env.n_components)]
+        alone = [BallGroup(((Fraction(1), tuple(reward(i.env, q, k))),), i.scheme.group_size, i.eps, i.scheme.ddof) for k in range(i.env.n_components)]
         for group in _groups(i, q):
             one = Single(i, q, group)
             if one.covariance[-1][-1]:
@@ -111,14 +115,14 @@ def _identity(i: ExactInstance) -> list[Row]:
     return rows
 
 
-def _spread(i: ExactInstance) -> list[Row]:
+def spread_rows(i: ExactInstance) -> list[Row]:
     return [
         {s.sigma_c: one.sigma_c, s.sigma: one.sigma, s.corr: one.correlation(), s.w: i.env.exact_weights, s.K: i.env.n_components}
         for q in range(i.env.n_prompts) for group in _groups(i, q) for one in (Single(i, q, group),)
     ]  # fmt: skip
 
 
-def _advantage_gap(i: ExactInstance) -> list[Row]:
+def advantage_gap_rows(i: ExactInstance) -> list[Row]:
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
         joint, split = _pair(i, q)
@@ -131,25 +135,27 @@ def _advantage_gap(i: ExactInstance) -> list[Row]:
     return rows
 
 
-def _lossless(i: ExactInstance) -> list[Row]:
+def lossless_rows(i: ExactInstance) -> list[Row]:
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
         contrast = group_of(i.env, q, i.scheme, share=Fraction(1))
         for group in _groups(i, q):
             one = Single(i, q, group)
+            if not any(one.covariance[k][k] for k in range(len(one.sigma))):
+                continue  # nothing varies
             correlation, gap = one.correlation(), one.gap()
             rows.append({s.gap_zero: _vanish(list(contrast.advantages(group).values())), s.kernel_zero: _vanish([dot(row, gap) for row in correlation])})
     return rows
 
 
-def _lossless_exactly(i: ExactInstance) -> list[Row]:
+def lossless_exactly_rows(i: ExactInstance) -> list[Row]:
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
         contrast = group_of(i.env, q, i.scheme, share=Fraction(1))
         for group in _groups(i, q):
             one = Single(i, q, group)
             if one.covariance[-1][-1]:
-                rows.append({s.gap_zero: _vanish(list(contrast.advantages(group).values())), s.together: int(_moves_together(one))})
+                rows.append({s.gap_zero: _vanish(list(contrast.advantages(group).values())), s.together: int(moves_together(one))})
     return rows
 
 
@@ -161,7 +167,7 @@ def _vanish(values: list[Number]) -> int:
     raise CapacityError("a ball around zero: no finite precision decides whether it vanishes")
 
 
-def _chosen(i: ExactInstance, name: str, fits: Callable[[Single], bool]) -> list[Row]:
+def chosen_rows(i: ExactInstance, name: str, fits: Callable[[Single], bool]) -> list[Row]:
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
         joint, split = _pair(i, q)
@@ -172,18 +178,18 @@ def _chosen(i: ExactInstance, name: str, fits: Callable[[Single], bool]) -> list
     return rows
 
 
-def _moves_together(one: Single) -> bool:
+def moves_together(one: Single) -> bool:
     c, components = one.covariance, [k for k, w in enumerate(one.weights) if w]
     return all(c[k][k] and c[k][m] > 0 and c[k][m] ** 2 == c[k][k] * c[m][m] for k in components for m in components)
 
 
-def _uncorrelated(one: Single) -> bool:
+def uncorrelated(one: Single) -> bool:
     c, components = one.covariance, range(len(one.sigma))
     alike = all(c[k][k] == c[0][0] and c[0][0] for k in components) and len(set(one.weights)) == 1
     return alike and all(not c[k][m] for k in components for m in range(k))
 
 
-def _gradient_gap(i: ExactInstance) -> list[Row]:
+def gradient_gap_rows(i: ExactInstance) -> list[Row]:
     law = i.law
     rows: list[Row] = []
     for q, terms in enumerate(law.classes):
@@ -193,7 +199,7 @@ def _gradient_gap(i: ExactInstance) -> list[Row]:
         alpha = sum((x * y for x, y in zip(p, joint[1], strict=True)), ZERO)
         one = _mean_square(group_of(i.env, q, i.scheme, share=Fraction(1)), p)
         shares = [Fraction(1)]
-        if gamma > 0:
+        if gamma * _FAR > alpha:  # any share is allowed: one beyond reach is left out
             shares.append(Fraction(float(ball((alpha + gamma - one) / 2 / gamma).mid())).limit_denominator(10**9))
         energy = sum((t.energy for t in terms), ZERO)
         top = _top(law, q)
@@ -223,13 +229,17 @@ def _top(law: BallLaw, q: int) -> Number:
     return spectral_norm(total)
 
 
-def _center_is_linear(i: ExactInstance) -> list[Row]:
-    whole, count = update_of(i)[0], i.env.n_components
-    parts = []
-    for k in range(count):
-        env = i.env.with_weights(tuple(int(j == k) for j in range(count)))
-        alone = ExactInstance(env, BallPolicy(env, i.policy.probability, i.policy.scores, i.policy.size, i.policy.is_tabular), i.scheme)
-        parts.append(update_of(alone, BallLaw(alone.policy, i.think_weight))[0])
+def center_is_linear_rows(i: ExactInstance) -> list[Row]:
+    """The composite's update by its group moments, the components' by policy gradients: kappa E[s (R_k - J_k)]."""
+    law, count = i.law, i.env.n_components
+    parts = [[ZERO] * i.policy.size for _ in range(count)]
+    for q, terms in enumerate(law.classes):
+        for k in range(count):
+            values = [number(v) for v in reward(i.env, q, k)]
+            mean = dot(values, probabilities(terms))
+            step = combine([v - mean for v in values], terms, i.policy.size)
+            parts[k] = [x + rho(i.env, q) * i.kappa * g for x, g in zip(parts[k], step, strict=True)]
+    whole = update_of(i, law)[0]
     return [{s.mean_center: x, s.mean_center_of: [part[j] for part in parts], s.w: i.env.exact_weights, s.K: count} for j, x in enumerate(whole)]
 
 
@@ -261,8 +271,8 @@ def _scale(columns: list[tuple[Number, list[Number], list[Number]]], tv: Number,
                 change = float(ball(effective[a] - effective[b]).mid())
                 if change:
                     kink = float(ball(values[a] - values[b]).mid()) / change
-                    if kink > 0:
-                        kinks.add(Fraction(kink).limit_denominator(10**12))
+                    if 0 < kink < inf:
+                        kinks.add(Fraction(kink).limit_denominator(10**12) if kink > 1e-3 else Fraction(kink))
 
     def ranges(mu: Fraction) -> list[Number]:
         residual = [[v - number(mu) * h for v, h in zip(values, effective, strict=True)] for _, values, effective in columns]
@@ -275,7 +285,7 @@ def _scale(columns: list[tuple[Number, list[Number], list[Number]]], tv: Number,
     return best, ranges(best)
 
 
-def _suboptimality(i: ExactInstance, split: bool = False) -> list[Row]:
+def suboptimality_rows(i: ExactInstance, split: bool = False) -> list[Row]:
     law = i.law
     stars, optimum, constants = _star(i, law)
     rows: list[Row] = []
@@ -291,15 +301,17 @@ def _suboptimality(i: ExactInstance, split: bool = False) -> list[Row]:
             ]  # fmt: skip
         mu, ranges = _scale(columns, tv, constants[q] * step)
         row = {s.J_star: optimum[q], s.J: objective(law, q), s.tv: tv, s.mu: mu, s.C_star: constants[q], s.m_norm: step, s.K: i.env.n_components}
-        rows.append({**row, s.osc_residual: ranges[0], s.osc_residual_of: ranges, s.w: i.env.exact_weights})
-    return rows
+        # at mu = 0, or without an update, the row is osc(c) TV: true whatever the update
+        useless = ZERO if mu == 0 or is_zero(step) else spread(i.env, q)
+        rows.append({**row, s.osc_residual: ranges[0], s.osc_residual_of: ranges, s.w: i.env.exact_weights, TRIVIAL: useless})
+    return [row for row in rows if row[TRIVIAL] != 0] or rows
 
 
 def _alone(i: ExactInstance, q: int, k: int) -> BallGroup:
-    return BallGroup(((Fraction(1), tuple(reward(i.env, q, k))),), i.scheme.group_size, eps_of(i), i.scheme.ddof)
+    return BallGroup(((Fraction(1), tuple(reward(i.env, q, k))),), i.scheme.group_size, i.eps, i.scheme.ddof)
 
 
-def _signed(i: ExactInstance, solvable: bool) -> list[Row]:
+def signed_rows(i: ExactInstance, solvable: bool) -> list[Row]:
     law, env = i.law, i.env
     stars, optimum, constants = _star(i, law)
     rows: list[Row] = []
@@ -311,19 +323,19 @@ def _signed(i: ExactInstance, solvable: bool) -> list[Row]:
         now, best = ([dot([number(v) for v in reward(env, q, k)], one) for k in range(env.n_components)] for one in (p, stars[q]))
         if solvable and "solvable" not in i.without and not all(best[k] >= now[k] for k in varies):
             return []
-        psi = [slope_of_potential(now[k], i.scheme.group_size, eps_of(i), i.scheme.ddof, ONE) if k in varies else ZERO for k in range(env.n_components)]
+        psi = [slope_of_potential(now[k], i.scheme.group_size, i.eps, i.scheme.ddof, ONE) if k in varies else ZERO for k in range(env.n_components)]
         step = norm(combine(group_of(env, q, i.scheme).first(p)[0], terms, i.policy.size))
         active = [psi[k] for k in varies]
         least = -largest([-v for v in active])
         for extreme in (largest(active),) if solvable else (largest(active), least):
             rows.append({
                 s.J_star: optimum[q], s.J: objective(law, q), s.C_star: constants[q], s.m_norm: step, s.psi_min: least, s.psi_of: psi, s.p_of: now,
-                s.p_star_of: best, s.w: env.exact_weights, s.K: env.n_components, s.mu: ONE / extreme,
+                s.p_star_of: best, s.w: env.exact_weights, s.K: env.n_components, s.mu: ONE / extreme, TRIVIAL: spread(env, q),
             })  # fmt: skip
     return rows
 
 
-def _benefit(i: ExactInstance) -> list[Row]:
+def benefit_rows(i: ExactInstance) -> list[Row]:
     """E J(theta + eta g) - J(theta) over every group; tabular logits move by eta rho_q g_q, so pi is multiplied by exponentials."""
     law, env = i.law, i.env
     smooth = largest([rho(env, q) * number(max(composite(env, q)) - min(composite(env, q))) for q in range(env.n_prompts)]) / 2
@@ -365,25 +377,23 @@ def _moved(i: ExactInstance, q: int, shift: list[Number]) -> Number:
     return value[int(env.prompt_start[q])]
 
 
-def _closed(i: ExactInstance) -> list[Row]:
-    return [{s.closed: is_closed(group_of(i.env, q, i.scheme), len(composite(i.env, q)))} for q in range(i.env.n_prompts)]
-
-
-def _open(i: ExactInstance) -> list[Row]:
+def open_rows(i: ExactInstance) -> list[Row]:
     if len(set(composite(i.env, 0))) < 3:
         return []
     return [{s.curl_norm: curl_norm(group_of(i.env, 0, i.scheme), probabilities(i.law.classes[0]))}]
 
 
-def _cancel(i: ExactInstance) -> list[Row]:
+def cancel_rows(i: ExactInstance) -> list[Row]:
     rows: list[Row] = []
+    if not any(len(set(values)) > 1 for values in weighted_columns(i.env)):
+        return rows
     for q in range(i.env.n_prompts):
         split = group_of(i.env, q, i.scheme, "normalize_then_sum")
         rows += [{s.A_largest: largest([absolute(a) for a in split.advantages(group).values()])} for group in _groups(i, q)]
     return rows
 
 
-def _printed(i: ExactInstance) -> list[Row]:
+def printed_rows(i: ExactInstance) -> list[Row]:
     if i.reference is None:
         raise CapacityError("this claim compares with the policy that drew the group; the instance names none as reference")
     law, env = i.law, i.env
@@ -399,29 +409,18 @@ def _printed(i: ExactInstance) -> list[Row]:
             ratios[path.taken] = ratio
         for members, _ in trajectory_groups(law, q, i.scheme.group_size):
             group = tuple(sorted(path.reward_class - first for path in members))
-            one = Single(i, q, group)
-            rest = [
-                c - sum((w * part[j] for w, part in zip(env.exact_weights, one.deviations, strict=True)), Fraction(0))
-                for j, c in enumerate(one.joint_deviation)
-            ]
             sides = [
                 sum((ratios[path.taken] * found.advantages(group)[path.reward_class - first] for path in members), ZERO) / i.scheme.group_size
                 for found in (joint, split)
             ]
-            delta = ZERO if one.covariance[-1][-1] == 0 else number(max(map(abs, rest))) / one.sigma_c
-            if delta != 0:
-                return []
-            rows.append({s.S_joint: sides[0], s.S_dec: sides[1], s.Delta: delta, s.printed_factor: 1})
+            factor = sum((ratios[path.taken] for path in members), ZERO) / i.scheme.group_size
+            rows.append({s.S_joint: sides[0], s.S_dec: sides[1], s.Delta: printed_delta(Single(i, q, group)), s.printed_factor: factor})
     return rows
 
 
-THEOREM2: dict[str, Callable[[ExactInstance], list[Row]]] = {
-    "T2.identity": _identity, "T2.identity.spread": _spread, "T2.advantage": _advantage_gap, "T2.gradient": _gradient_gap,
-    "T2.gradient.energy": _gradient_gap, "T2.gradient.tabular": _gradient_gap, "T2.lossless": _lossless,
-    "T2.lossless.comonotone": lambda i: _chosen(i, "comonotone groups", _moves_together), "T2.lossless.center": _center_is_linear,
-    "T2.scale": lambda i: _chosen(i, "uncorrelated groups", _uncorrelated), "T2.suboptimality": _suboptimality,
-    "T2.suboptimality.components": lambda i: _suboptimality(i, split=True), "T2.suboptimality.signed": lambda i: _signed(i, False),
-    "T2.suboptimality.solvable": lambda i: _signed(i, True), "T2.benefit": _benefit, "T2.closed": _closed, "T2.open": _open, "T2.cancel": _cancel,
-    "T2.cancel.lossy": _cancel, "T2.lossless.exactly": _lossless_exactly,
-    "T2.printed": _printed,
-}  # fmt: skip
+def printed_delta(one: Single) -> Number:
+    """The paper's Delta of a group: the largest |(c_i - mean c) - sum_k w_k (R_ki - mean R_k)| / sigma_c, 0 where nothing is left to divide."""
+    rest = [
+        c - sum((w * part[j] for w, part in zip(one.weights, one.deviations, strict=True)), Fraction(0)) for j, c in enumerate(one.joint_deviation)
+    ]
+    return number(max(map(abs, rest))) / one.sigma_c if any(rest) else ZERO

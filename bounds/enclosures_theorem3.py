@@ -1,11 +1,13 @@
 """The numbers of Theorem 3's deterministic claims in rationals and balls: change of domain and tool depth."""
 
-from collections.abc import Callable
 from fractions import Fraction
 from itertools import groupby
 
 from bounds import symbols as s
-from bounds.enclosures import ExactInstance, Row, composite, divergence_rows, reward, rho
+from bounds.decision import TRIVIAL, Row
+from bounds.enclosures import composite, divergence_rows, reward, rho
+from bounds.exact_instance import ExactInstance
+from bounds.structure import moves_something
 from tamdp_theory import InputError
 from tamdp_theory.exact.balls import ZERO, Number, ball, dot, largest, number
 from tamdp_theory.model import TOOL
@@ -15,11 +17,11 @@ def _range(values: list[Number]) -> Number:
     return largest(values) + largest([-v for v in values])
 
 
-def _shift(i: ExactInstance) -> list[Row]:
+def shift_rows(i: ExactInstance) -> list[Row]:
     env, prompts = i.env, range(i.env.n_prompts)
     if len(i.target) != env.n_prompts:
         raise InputError(f"instance.target: need a target probability for each of {env.n_prompts} prompts")
-    law = [[one.probability for one in own] for own in i.law.classes]
+    law = class_laws(i)
     loss = [1 - dot(law[q], [number(v) for v in composite(env, q)]) / i.total_weight for q in prompts]
     values = [[dot(law[q], [number(v) for v in reward(env, q, k)]) for q in prompts] for k in range(env.n_components)]
     source, target = [rho(env, q) for q in prompts], [number(p) for p in i.target]
@@ -32,22 +34,28 @@ def _shift(i: ExactInstance) -> list[Row]:
         s.osc_value: [_range(own) for own in values], s.osc_loss: _range(loss), s.tv_domains: distance, s.kl_domains: divergence,
         s.chi2_domains: sum(((t - p) ** 2 / p for p, t in exact), Fraction(0)),
         s.var_S: dot(source, [(one - risk) * (one - risk) for one in loss]), s.n: i.samples,
+        TRIVIAL: int(moves_something(env, i.target)),  # where the risk could not change, no right side says anything
     }]  # fmt: skip
 
 
-def _runs(i: ExactInstance) -> list[Row]:
+def class_laws(i: ExactInstance) -> list[list[Number]]:
+    """Law of the classes of each prompt under the posterior; without one under the instance's policy."""
+    members = list(zip(i.policies, i.posterior, strict=True)) or [(i.policy, Fraction(1))]
+    found = [[ZERO] * len(own) for own in i.env.prompt_classes]
+    for policy, share in members:
+        if share:
+            for own, terms in zip(found, policy.law().classes, strict=True):
+                for m, one in enumerate(terms):
+                    own[m] += number(share) * one.probability
+    return found
+
+
+def runs_rows(i: ExactInstance) -> list[Row]:
     """Tool calls and runs without them, by walking every trajectory."""
     kinds = [[bool(i.env.pair_kind[pair] == TOOL) for pair in path.taken] for own in i.law.paths for path in own]
     runs = [len(list(group)) for path in kinds for is_tool, group in groupby(path) if not is_tool]
     return [{s.H: max(map(len, kinds)), s.D_tools: max(map(sum, kinds)), s.B_run: max(runs, default=0)}]
 
 
-def _depth(i: ExactInstance) -> list[Row]:
-    return [{**one, **two} for one, two in zip(divergence_rows(i), _runs(i), strict=True)]
-
-
-THEOREM3: dict[str, Callable[[ExactInstance], list[Row]]] = {
-    "T3.shift": _shift, "T3.shift.loss": _shift, "T3.shift.pinsker": _shift, "T3.shift.chi": _shift, "T3.printed": _shift,
-    "T3.depth.horizon": _runs, "T3.depth": _depth,
-}  # fmt: skip
-DOMAINS = frozenset(claim_id for claim_id, rows in THEOREM3.items() if rows is _shift)  # these speak of a target
+def depth_rows(i: ExactInstance) -> list[Row]:
+    return [{**one, **two} for one, two in zip(divergence_rows(i), runs_rows(i), strict=True)]

@@ -7,7 +7,7 @@ from typing import Any
 import sympy as sp
 from flint import arb, fmpq
 
-from bounds.claim import Quantity
+from bounds.comparison import Quantity
 from tamdp_theory.exact.balls import ONE, ZERO, Number, ball, is_zero, largest, number, root
 
 
@@ -74,6 +74,7 @@ def separated(statement: sp.Rel, left: Number, right: Number) -> bool | None:
     """Whether the statement is true at these sides: True or False if that is certain, None if the balls overlap."""
     exact = not (isinstance(left, arb) or isinstance(right, arb))
     gap = right - left if exact else ball(right) - ball(left)
+    exact = not isinstance(gap, arb)
     if isinstance(statement, sp.Eq):
         return is_zero(gap) if exact else (False if gap < 0 or gap > 0 else None)
     if isinstance(statement, (sp.Ge, sp.Gt)):
@@ -81,3 +82,11 @@ def separated(statement: sp.Rel, left: Number, right: Number) -> bool | None:
     if isinstance(statement, (sp.Lt, sp.Gt)):
         return True if gap > 0 else (False if gap <= 0 else None)
     return True if gap >= 0 else (False if gap < 0 else None)
+
+
+def at_least(left: Number, right: Number) -> bool:
+    """Whether left >= right for certain."""
+    return separated(_AT_LEAST, left, right) is True
+
+
+_AT_LEAST = sp.Ge(*sp.symbols("x y"))

@@ -19,6 +19,8 @@ class Generalization:
     inverse_temperature beta >= 0: the posterior is proportional to prior times exp(-beta empirical risk); delta in (0, 1); rollouts: the
     empirical risk comes from one sampled rollout of each policy for each training prompt, not from exact values; draws: policies drawn
     from the posterior where a claim speaks of a sampled posterior; resamples: training sets drawn if there are too many to sum over.
+    posterior (m,): where a claim compares two domains, a distribution over the policies, kept as rationals that sum to one (what is given
+    sums to one within 1e-9 and is divided by its sum); None: all mass on the instance's own policy.
     """
 
     target: tuple[Fraction, ...]
@@ -30,6 +32,7 @@ class Generalization:
     rollouts: bool = False
     draws: int = 16
     resamples: int = 20_000
+    posterior: tuple[Fraction | float | str, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.policies:
@@ -43,6 +46,10 @@ class Generalization:
         object.__setattr__(self, "target", tuple(numbers))
         if self.prior is not None:
             check_distribution(self.prior, "prior", len(self.policies))
+        if self.posterior is not None:
+            shares = [exact(p, f"posterior[{j}]") for j, p in enumerate(self.posterior)]
+            check_distribution([float(p) for p in shares], "posterior", len(self.policies))
+            object.__setattr__(self, "posterior", tuple(p / sum(shares) for p in shares))
         for name, least in (("n", 1), ("draws", 1), ("resamples", 1)):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
@@ -57,6 +64,12 @@ class Generalization:
         """The prior (m,)."""
         count = len(self.policies)
         return np.full(count, 1 / count) if self.prior is None else np.array(self.prior)
+
+    def voters(self, policy: Policy) -> tuple[tuple[Policy, ...], Floats]:
+        """Policies and their shares (m,) where two domains are compared: the class under the posterior, or ``policy`` alone."""
+        if self.posterior is None:
+            return (policy,), np.ones(1)
+        return self.policies, np.array([float(p) for p in self.posterior])
 
 
 def default_target(env: TAMDP, seed: int) -> tuple[Fraction, ...]:

@@ -9,10 +9,12 @@ import sympy as sp
 
 from bounds import intervals, pac_bayes
 from bounds import symbols as s
-from bounds.claim import Evidence, Measured, unmet
+from bounds.claim import unmet
+from bounds.comparison import Measured
 from bounds.intervals import Estimate
 from bounds.observation import Evaluation, Observation
 from bounds.statistics import Statistics
+from bounds.verdicts import Evidence
 from tamdp_theory.model import Floats
 from tamdp_theory.posteriors import divergence
 

@@ -140,22 +140,16 @@ class Statistics:
 
     @cached_property
     def scores_vary(self) -> bool:
-        """Whether rollouts have different scores, beyond the last digits of their type: those of a policy do, since their mean is zero, unless
-        nothing was drawn but one."""
+        """Whether rollouts have different scores, beyond the last digits of single precision, in which a model gives them: those of a policy do,
+        since their mean is zero, unless nothing was drawn but one."""
         flat = self.scores.reshape(-1, self.scores.shape[-1])
-        return float(np.ptp(flat, axis=0).max()) > 16 * self._rounding * float(np.abs(flat).max())
-
-    @property
-    def _rounding(self) -> float:
-        """Of one score."""
-        given = self.groups.scores
-        return float(np.finfo(np.float64 if given is None else given.dtype).eps)
+        return float(np.ptp(flat, axis=0).max()) > 16 * float(np.finfo(np.float32).eps) * float(np.abs(flat).max())
 
     @cached_property
     def off_policy(self) -> bool:
         """Whether the mean score is shown not to be zero, as that of the policy which wrote the rollouts is; of listed groups beyond rounding."""
         found = self.score_mean
-        rounding = len(self.scores) * self.scheme.group_size * self._rounding
+        rounding = len(self.scores) * self.scheme.group_size * float(np.finfo(np.float64).eps)
         return found.low > (rounding**2 * self.score_energy.value if self.rollouts.is_exact else 0.0)
 
     @cached_property

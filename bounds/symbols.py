@@ -210,8 +210,10 @@ curl_norm = _define(r"\|\operatorname{curl}\|", "Frobenius norm of the curl", no
 A_largest = _define(r"\max_i|A^{\mathrm{dec}}_i|", "largest decomposed advantage of a group in magnitude", nonnegative=True)
 S_joint = _define(r"S^{\mathrm{joint}}", "surrogate of a group with joint advantages, unclipped", real=True)
 S_dec = _define(r"S^{\mathrm{dec}}", "surrogate of a group with decomposed advantages, unclipped", real=True)
-Delta = _define(r"\Delta", "largest |A_i^joint - sum_k w_k (sigma_k/sigma_c) A_i^k| of the group", nonnegative=True)
-printed_factor = _define("B", "the printed factor of Delta, any finite number; it meets Delta = 0", positive=True)
+Delta = _define(r"\Delta", "largest |Delta_i| of the group, sigma_c Delta_i = (c_i - mean c) - sum_k w_k (R_ki - mean R_k)", nonnegative=True)
+printed_factor = _define(
+    "B", "a factor of Delta: the mean of the members' ratios, (1/G) sum r_i; any finite one gives the same verdict at Delta = 0", positive=True
+)
 
 # generalization
 R_hat = _define(r"\hat R", "empirical risk: mean loss 1 - V_c/W of the posterior on the training prompts", nonnegative=True)

@@ -6,9 +6,13 @@ from fractions import Fraction
 import numpy as np
 
 from bounds import symbols as s
-from bounds.claim import Bools, Evidence, Grouped, Instance, Measured, unmet
-from bounds.decomposition import agree, both, groups, in_kernel, opposite, scheme_of
-from tamdp_theory import TAMDP, exact
+from bounds.claim import Grouped, unmet
+from bounds.comparison import Bools, Measured
+from bounds.decomposition import agree, are_listed, both, groups, in_kernel, scheme_of
+from bounds.instance import Instance
+from bounds.structure import weighted_columns
+from bounds.verdicts import Evidence
+from tamdp_theory import TAMDP, CapacityError, exact
 from tamdp_theory.exact import Groups, balls
 from tamdp_theory.model import Floats
 
@@ -28,9 +32,6 @@ def _vary(instance: Grouped, tables: Sequence[Groups]) -> dict[str, bool]:
 def measure_identity(instance: Grouped) -> Measured:
     """A^joint and the components' advantages of every member of every active group."""
     scheme = instance.scheme
-    conditions = {"no eps": scheme.eps == 0}
-    if failed := unmet(instance, conditions):
-        return failed
     joint, parts, spreads, totals = [], [], [], []
     for table in groups(instance):
         active = table.composite.squares != 0
@@ -39,7 +40,7 @@ def measure_identity(instance: Grouped) -> Measured:
         parts.append(np.stack([column.advantages(scheme.eps, scheme.ddof)[active].ravel() for column in table.components]))
         spreads.append(np.stack([np.repeat(column.spread(scheme.ddof)[active], size) for column in table.components]))
         totals.append(np.repeat(table.composite.spread(scheme.ddof)[active], size))
-    conditions["active group"] = any(len(part) for part in joint)
+    conditions = {"active group": any(len(part) for part in joint)}
     if not conditions["active group"]:
         return Measured({}, conditions)
     numbers = {
@@ -64,15 +65,11 @@ def measure_spread(instance: Grouped) -> Measured:
 
 def measure_advantage_gap(instance: Grouped) -> Measured:
     """Both kinds of advantages, z and C of every group."""
-    scheme = instance.scheme
-    conditions = {"no eps": scheme.eps == 0}
-    if failed := unmet(instance, conditions):
-        return failed
-    tables = list(groups(instance))
-    conditions |= _vary(instance, tables)
+    scheme, tables = instance.scheme, list(groups(instance))
+    conditions = _vary(instance, tables)
     joint, split = (np.concatenate([table.advantages(one) for table in tables]) for one in both(scheme))
     numbers = {
-        s.A_joint_of: joint.T, s.A_sum_of: split.T, s.z: np.concatenate([table.gap(scheme.ddof) for table in tables]).T,
+        s.A_joint_of: joint.T, s.A_sum_of: split.T, s.z: np.concatenate([table.gap() for table in tables]).T,
         s.corr: np.moveaxis(np.concatenate([table.correlation for table in tables]), 0, -1), s.K: len(instance.exact_weights), s.G: scheme.group_size,
         s.kappa_ddof: scheme.kappa if scheme.ddof else 1.0,
     }  # fmt: skip
@@ -80,31 +77,36 @@ def measure_advantage_gap(instance: Grouped) -> Measured:
 
 
 def measure_lossless(instance: Grouped) -> Measured:
-    """Agreement against the kernel of C."""
-    conditions = {"no eps": instance.scheme.eps == 0}
-    if failed := unmet(instance, conditions):
-        return failed
-    tables = list(groups(instance, 200))
-    conditions |= _vary(instance, tables)
-    rows = [(agree(table, row), in_kernel(table, row)) for table in tables for row in range(len(table.members))]
+    """Agreement against the kernel of C, in groups in which something varies."""
+    rows = []
+    for table in groups(instance, _SINGLE):
+        varies = np.any([column.squares != 0 for column in table.components], axis=0)
+        rows += [(agree(table, row), in_kernel(table, row)) for row in np.flatnonzero(varies).tolist()]
+    if not rows:
+        return Measured({}, _vary(instance, []), empty="no reward varies in any group")
     zero, kernel = np.array(rows, dtype=float).T
-    return Measured({s.gap_zero: zero, s.kernel_zero: kernel}, conditions, evidence=Evidence.CERTIFIED)
+    return Measured({s.gap_zero: zero, s.kernel_zero: kernel}, evidence=_of_groups(instance))
 
 
 def measure_lossless_exactly(instance: Grouped) -> Measured:
     """Agreement against moving together, in groups whose composite varies."""
-    conditions = {"no eps": instance.scheme.eps == 0, "weights sum to one": sum(instance.exact_weights) == 1}
-    if failed := unmet(instance, conditions):
-        return failed
     rows = []
-    for table in groups(instance, 200):
+    for table in groups(instance, _SINGLE):
         chosen = _comonotone_groups(table)
         rows += [(agree(table, row), chosen[row]) for row in np.flatnonzero(table.composite.squares != 0).tolist()]
-    conditions["active group"] = bool(rows)
+    conditions = {"active group": bool(rows)}
     if not rows:
         return Measured({}, conditions)
     zero, moving = np.array(rows, dtype=float).T
-    return Measured({s.gap_zero: zero, s.together: moving}, conditions, evidence=Evidence.CERTIFIED)
+    return Measured({s.gap_zero: zero, s.together: moving}, conditions, evidence=_of_groups(instance))
+
+
+_SINGLE = 200  # groups of a prompt that are looked at in exact arithmetic
+
+
+def _of_groups(instance: Grouped) -> Evidence:
+    """Exact decisions on every group are certified; on a sample of them they are not."""
+    return Evidence.CERTIFIED if are_listed(instance, _SINGLE) else Evidence.EXACT
 
 
 def _chosen_groups(instance: Grouped, name: str) -> tuple[dict[str, bool], Floats, Floats]:
@@ -121,7 +123,7 @@ def _chosen_groups(instance: Grouped, name: str) -> tuple[dict[str, bool], Float
         joint.append(table.advantages(both(scheme)[0])[chosen].ravel())
         split.append(table.advantages(both(scheme)[1])[chosen].ravel())
     equal = name != "uncorrelated groups" or len(set(instance.exact_weights)) == 1
-    return {name: seen and equal, "no eps": scheme.eps == 0}, np.concatenate(joint), np.concatenate(split)
+    return {name: seen and equal}, np.concatenate(joint), np.concatenate(split)
 
 
 def _comonotone_groups(table: Groups) -> Bools:
@@ -151,7 +153,6 @@ _SPECIAL = {"comonotone groups": _comonotone_groups, "uncorrelated groups": _unc
 def measure_same_in_comonotone(instance: Grouped) -> Measured:
     """Advantages in the groups that move together."""
     conditions, joint, split = _chosen_groups(instance, "comonotone groups")
-    conditions["weights sum to one"] = sum(instance.exact_weights) == 1
     if failed := unmet(instance, conditions):
         return failed
     return Measured({s.A_joint: joint, s.A_sum: split}, conditions)
@@ -165,24 +166,34 @@ def measure_scaled_if_uncorrelated(instance: Grouped) -> Measured:
     return Measured({s.A_joint: joint, s.A_sum: split, s.K: len(instance.exact_weights), s.W: float(sum(instance.exact_weights))}, conditions)
 
 
-def measure_cancel(instance: Instance, lossy: bool) -> Measured:
-    """The largest decomposed advantage, certified."""
-    env, scheme = instance.env, instance.scheme
-    conditions = {"equal weights": len(set(env.exact_weights)) == 1}
-    if lossy:
-        conditions |= {"opposite": opposite(env), "no eps": scheme.eps == 0, "composite varies": bool(exact.reward_range(env).any())}
-    else:
-        conditions["complementary"] = env.n_components == 2 and all(sum(row) == 1 for row in env.exact_class_rewards)
-    if failed := unmet(instance, conditions):
-        return failed
-    one = scheme_of(scheme, "normalize_then_sum")
-    found = [balls.group_advantages(table, one, row) for table in groups(instance, 200) for row in range(len(table.members))]
-    largest = balls.ball(balls.largest(found))
-    return Measured({s.A_largest: float(largest.mid())}, conditions, error=float(largest.rad()), evidence=Evidence.CERTIFIED)
+def measure_cancel(instance: Instance) -> Measured:
+    """The largest decomposed advantage in any group, certified."""
+    one = scheme_of(instance.scheme, "normalize_then_sum")
+    largest = balls.ZERO
+    for table in groups(instance, MAX_CANCELLING):
+        if len(table.members) == MAX_CANCELLING and not are_listed(instance, MAX_CANCELLING):
+            raise CapacityError(f"{instance.env.name}: more than {MAX_CANCELLING:,} groups on a prompt, each to be looked at; use a smaller group or process")
+        # floats propose where an advantage is left; only if none is, every group must be looked at
+        order = np.argsort(-np.abs(table.advantages(one)).max(axis=1), kind="stable").tolist()
+        found = balls.group_advantages(table, one, order[0])
+        if balls.is_zero(found):
+            found = balls.largest([balls.group_advantages(table, one, row) for row in order])
+        largest = balls.largest([largest, found])
+    enclosed = balls.ball(largest)
+    if not any(len(set(values)) > 1 for values in weighted_columns(instance.env)):
+        return Measured({}, empty="no component varies")
+    return Measured({s.A_largest: float(enclosed.mid())}, error=float(enclosed.rad()), evidence=Evidence.CERTIFIED)
+
+
+MAX_CANCELLING = 100_000  # groups of a prompt
 
 
 def measure_printed(instance: Instance) -> Measured:
-    """Surrogates of groups of trajectories, ratios from ``instance.reference`` (None: parameters zero) to the policy."""
+    """Surrogates of groups of trajectories, ratios r from ``instance.reference`` (None: parameters zero) to the policy.
+
+    Printed is a function of Delta that vanishes with it; at Delta = 0 any finite factor gives one verdict. Taken is (1/G) sum_i r_i, with
+    which (1/G) sum_i r_i Delta_i would stay below factor times Delta.
+    """
     env, policy, scheme = instance.env, instance.policy, instance.scheme
     old = instance.reference if instance.reference is not None else policy.with_parameters(np.zeros(policy.n_parameters))
     conditions = {"listable": exact.count_trajectories(env) <= 10_000}
@@ -192,16 +203,15 @@ def measure_printed(instance: Instance) -> Measured:
     ratio = np.exp(paths.log_policy((policy.pair_log_probability - old.pair_log_probability)[:, None]))[:, 0]
     joint: list[Floats] = []
     split: list[Floats] = []
-    vanishes = True
+    delta: list[Floats] = []
+    factor: list[Floats] = []
     for q, table in enumerate(trajectory_groups(env, paths, scheme.group_size, instance.seed)):
-        own = ratio[paths.prompt == q]
+        own = ratio[paths.prompt == q][table.members]
         for side, one in zip((joint, split), both(scheme), strict=True):
-            side.append((own[table.members] * table.advantages(one)).mean(axis=1))
-        vanishes = vanishes and _delta_vanishes(table)
-    conditions["Delta = 0"] = vanishes
-    if failed := unmet(instance, conditions):
-        return failed
-    numbers = {s.S_joint: np.concatenate(joint), s.S_dec: np.concatenate(split), s.Delta: 0.0, s.printed_factor: 1.0}
+            side.append((own * table.advantages(one)).mean(axis=1))
+        delta.append(printed_delta(table, scheme.ddof))
+        factor.append(own.mean(axis=1))
+    numbers = {s.S_joint: np.concatenate(joint), s.S_dec: np.concatenate(split), s.Delta: np.concatenate(delta), s.printed_factor: np.concatenate(factor)}
     return Measured(numbers, conditions)
 
 
@@ -218,9 +228,12 @@ def trajectory_groups(env: TAMDP, paths: exact.Trajectories, size: int, seed: in
     return found
 
 
-def _delta_vanishes(table: Groups) -> bool:
-    """sigma_c Delta_i = c_i - mean - sum_k w_k (R_ki - mean) in every group, in integers over one denominator."""
+def printed_delta(table: Groups, ddof: int) -> Floats:
+    """The paper's Delta of every group (S,): the largest |(c_i - mean c) - sum_k w_k (R_ki - mean R_k)| / sigma_c, its numerator in rationals."""
     total = table.composite.deviation.astype(object) * Fraction(1, table.composite.denominator)
     for w, column in zip(table.weights, table.components, strict=True):
         total = total - column.deviation.astype(object) * (w / column.denominator)
-    return not total.any()
+    largest = np.array([float(max(map(abs, row))) for row in total])
+    with np.errstate(divide="ignore"):  # where a wrong composite is silent nothing bounds what is left
+        result: Floats = np.divide(largest, table.composite.spread(ddof), out=np.zeros(len(largest)), where=largest > 0)
+    return result

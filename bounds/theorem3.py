@@ -10,9 +10,11 @@ from fractions import Fraction
 import numpy as np
 import sympy as sp
 
-from bounds import observed
+from bounds import cost, observed
+from bounds import enclosures_theorem3 as e
 from bounds import symbols as s
-from bounds.claim import Claim, Instance, Measured, Standing
+from bounds.claim import Claim
+from bounds.comparison import Measured
 from bounds.coverage import (
     Coverage,
     Learner,
@@ -27,8 +29,9 @@ from bounds.coverage import (
     resampled_coverage,
     rollout_atoms,
 )
-from bounds.generalization import Generalization, default_generalization
-from bounds.lemmas import chain_bound
+from bounds.generalization import Generalization
+from bounds.instance import Instance
+from bounds.lemmas import LISTABLE, chain_bound
 from bounds.pac_bayes import (
     BY_CHI2,
     BY_COMPONENTS,
@@ -49,9 +52,11 @@ from bounds.pac_bayes import (
     shift_by_kl,
     trajectory_kl_bound,
 )
-from tamdp_theory import TAMDP, CapacityError, TabularSoftmax, exact, families
-from tamdp_theory.domains import Domains, risks
-from tamdp_theory.model import TOOL, Floats
+from bounds.shift import measure_shift, setting_of
+from bounds.verdicts import Standing
+from bounds.worst_posterior import CATONI_C, EXCESS
+from tamdp_theory import TAMDP, CapacityError, TabularSoftmax, families
+from tamdp_theory.model import TOOL
 from tamdp_theory.posteriors import divergence, gibbs
 
 __all__ = [
@@ -73,11 +78,6 @@ __all__ = [
 PROVED, LITERATURE, PRINTED = Standing.PROVED, Standing.LITERATURE, Standing.PRINTED
 
 
-def setting_of(instance: Instance) -> Generalization:
-    """What the instance says about training prompts and target, or what its seed draws."""
-    return instance.generalization or default_generalization(instance.policy, instance.seed)
-
-
 # -- coverage -----------------------------------------------------------------------------------------------------
 
 # how each bound fails, and the bound
@@ -90,16 +90,17 @@ EVENTS: dict[str, tuple[sp.Rel, sp.Expr]] = {
 }
 
 
-def coverage(claim_id: str, instance: Instance) -> Coverage:
+def coverage(claim_id: str, instance: Instance, every: bool = True) -> Coverage:
     """How often the bound of a claim fails over training sets: exactly if they are few enough, else on ``resamples`` of them.
 
+    every: it fails on a set if it fails for any posterior over the policies; False, and where the posterior is sampled: for the Gibbs one.
     Half of delta is for the draw of policies where the posterior is sampled; Catoni's constant is 1.
     """
     setting, env, sampled = setting_of(instance), instance.env, claim_id == "T3.kl.sampled"
-    numbers = {s.n: float(setting.n), s.delta: setting.delta, s.C_catoni: 1.0}
+    numbers = {s.n: float(setting.n), s.delta: setting.delta, s.C_catoni: CATONI_C}
     if sampled:
         numbers |= {s.delta: setting.delta / 2, s.delta_drawn: setting.delta / 2, s.m_drawn: float(setting.draws)}
-    learner = Learner(setting.prior_probability, setting.inverse_temperature, *EVENTS[claim_id], numbers)
+    learner = Learner(setting.prior_probability, setting.inverse_temperature, *EVENTS[claim_id], numbers, EXCESS.get(claim_id) if every else None)
     generator = np.random.default_rng(instance.seed)
     more = draw_posterior(setting.draws, generator) if sampled else None
     if claim_id == "T3.transfer":
@@ -125,11 +126,13 @@ def _coverage(claim_id: str) -> Callable[[Instance], Measured]:
         numbers = {s.Probability(EVENTS[claim_id][0]): found.failure, s.delta: share, s.delta_drawn: share}
         half = None if found.is_exact else max(found.high - found.failure, found.failure - found.low)
         kind = "every one" if found.is_exact else "drawn,"
+        scope = "; failures are for any posterior, the rest for the Gibbs one" if claim_id in EXCESS else ""
+        scope += f", undecided with probability {found.doubtful:.2g}" if found.doubtful > 1e-9 else ""
         trivial = min(found.informative, found.naive) if found.bound < 1 else 0.0
         note = (
             f"{kind} of {found.sets:,} training sets, n = {setting.n}: mean bound {found.bound:.4g}, empirical risk {found.empirical:.4g}, "
             f"risk {found.risk:.4g}, KL {found.kl:.4g}; below 1 with probability {found.informative:.3g}, "
-            f"risk above empirical with {found.naive:.3g}{'' if found.is_exact else f'; Clopper-Pearson at {instance.level:g}'}"
+            f"risk above empirical with {found.naive:.3g}{'' if found.is_exact else f'; Clopper-Pearson at {instance.level:g}'}{scope}"
         )
         # below 1 more rarely than delta, or not on average, a bound says nothing; nor does one that has nothing to pay for
         return Measured(numbers, {}, found.doubtful if found.is_exact else 0.0, half, trivial=trivial, scale=0.0, note=note)
@@ -147,49 +150,13 @@ def _tighter(instance: Instance) -> Measured:
         counts = np.random.default_rng(instance.seed).multinomial(setting.n, atoms.probability / atoms.probability.sum(), size=1000)
     empirical = empirical_risks(counts, atoms.loss, setting.n)
     posterior = gibbs(setting.prior_probability, empirical, setting.inverse_temperature)
-    learned = (posterior * empirical).sum(-1)
-    numbers = {s.R_hat: learned, s.kl_posterior: divergence(posterior, setting.prior_probability), s.n: setting.n, s.delta: setting.delta}
+    # the Gibbs posterior, and every policy alone
+    possible = np.flatnonzero(setting.prior_probability > 0)
+    learned = np.concatenate([(posterior * empirical).sum(-1), empirical[:, possible].T.ravel()])
+    alone = np.repeat(-np.log(setting.prior_probability[possible]), len(empirical))
+    apart = np.concatenate([divergence(posterior, setting.prior_probability), alone])
+    numbers = {s.R_hat: learned, s.kl_posterior: apart, s.n: setting.n, s.delta: setting.delta}
     return Measured(numbers, trivial=1.0, scale=0.0)
-
-
-# -- another domain -----------------------------------------------------------------------------------------------
-
-
-def _shift(instance: Instance, by: str) -> Measured:
-    """The policy's risks under both domains and how far apart they are. A process gives every prompt of its own probability, so KL is finite."""
-    env, setting = instance.env, setting_of(instance)
-    domains = Domains(env, env.exact_prompt_probability, setting.target)
-    found = risks(domains, instance.policy)
-    loss = found.per_prompt
-    rho, target = env.prompt_probability, np.array([float(p) for p in setting.target])
-    numbers = {
-        s.R_S: found.source, s.R_T: found.target, s.w: env.weights, s.W: env.total_weight, s.K: env.n_components, s.osc_value: found.oscillation,
-        s.tv_domains: float(domains.total_variation), s.osc_loss: float(np.ptp(loss[domains.support])), s.kl_domains: domains.divergence,
-        s.chi2_domains: float(domains.chi_squared), s.var_S: float(rho @ (loss - rho @ loss) ** 2), s.n: setting.n,
-    }  # fmt: skip
-    if by == "chi":
-        ratio = np.array([float(t / p - 1) for p, t in zip(domains.source, domains.target, strict=True)])  # keeps the digits of a small move
-        attained = _proportional(loss - rho @ loss, ratio, rho)
-    elif by == "kl":
-        attained = domains.total_variation == 0
-    else:
-        columns = (1 - exact.values(env, instance.policy).per_prompt)[:, env.weights > 0] if by == "components" else loss[:, None]
-        attained = all(_all_moves_up(column, target - rho) for column in columns.T)
-    return Measured(numbers, trivial=1 - 1e-12, attained=attained)
-
-
-def _all_moves_up(loss: Floats, moved: Floats) -> bool:
-    """Whether mass leaves only prompts of the least loss for prompts of the largest, or the loss is constant: then the range is attained."""
-    gains, gives = loss[moved > 0], loss[moved < 0]
-    return not len(gains) or bool(np.ptp(loss) < 1e-14 or (gains.min() > loss.max() - 1e-14 and gives.max() < loss.min() + 1e-14))
-
-
-def _proportional(loss: Floats, ratio: Floats, rho: Floats) -> bool:
-    """Whether loss and density ratio, both centred, point the same way, or one is zero: then Cauchy-Schwarz is an equality."""
-    second = rho @ ratio**2
-    if second == 0 or np.ptp(loss) < 1e-14:
-        return True
-    return bool(rho @ (loss * ratio) >= 0 and np.abs(loss - rho @ (loss * ratio) / second * ratio).max() < 1e-13)
 
 
 # -- depth --------------------------------------------------------------------------------------------------------
@@ -212,7 +179,11 @@ def tool_runs(env: TAMDP) -> tuple[int, int]:
 
 def _depth(instance: Instance) -> Measured:
     measured, (depth, run) = chain_bound(instance), tool_runs(instance.env)
-    return replace(measured, numbers={**measured.numbers, s.D_tools: depth, s.B_run: run})
+    if not measured.numbers:
+        return measured
+    # one node, and as many decisions as calls and runs allow
+    attained = bool(measured.attained) and instance.env.horizon == depth + (depth + 1) * run
+    return replace(measured, numbers={**measured.numbers, s.D_tools: depth, s.B_run: run}, attained=attained)
 
 
 def _horizon(instance: Instance) -> Measured:
@@ -237,66 +208,82 @@ def _coin() -> Instance:
     return replace(moved, generalization=Generalization((Fraction(3, 4), Fraction(1, 4)), (moved.policy,), n=20, delta=0.2))
 
 
-_TWO_DOMAINS = "The source is the process's own prompt distribution, the posterior the policy alone. "
+_ANY = "A training set fails if the bound does for any posterior on the class: searched from below, bounded from above by ln E_Pi exp(n phi)."
+_TWO_DOMAINS = "The source is the process's own prompt distribution; the posterior is any over the class, the policy alone where none is given. "
 
 CLAIMS = (
     Claim(
         "T3.kl", "PAC-Bayes, small kl", LITERATURE, "coverage", sp.Le(s.Probability(EVENTS["T3.kl"][0]), s.delta), _coverage("T3.kl"),
         "docs/theory.md; Maurer 2004, cs/0411099; Seeger 2002", (),
-        "Change of measure, and E exp(n kl) <= 2 sqrt(n). Posteriors are Gibbs, chosen from the training set.", (), (), _coin,
+        "Change of measure, and E exp(n kl) <= 2 sqrt(n). " + _ANY, (), (), _coin,
         observe=lambda o: observed.generalization(o, "kl"),
+        zero_tells=True, cost=cost.nothing,
     ),
     Claim(
         "T3.mcallester", "PAC-Bayes, square root", LITERATURE, "coverage", sp.Le(s.Probability(EVENTS["T3.mcallester"][0]), s.delta),
-        _coverage("T3.mcallester"), "docs/theory.md; McAllester 1999; Maurer 2004, cs/0411099", (), "Pinsker on T3.kl.", ("T3.kl",), (), _coin,
+        _coverage("T3.mcallester"), "docs/theory.md; McAllester 1999; Maurer 2004, cs/0411099", (), "Pinsker on T3.kl. " + _ANY, ("T3.kl",), (), _coin,
         observe=lambda o: observed.generalization(o, "mcallester"),
+        zero_tells=True, cost=cost.nothing,
     ),
     Claim(
         "T3.kl.tighter", "The small kl is never the looser bound", PROVED, "inequality", sp.Le(RISK["kl"], RISK["mcallester"]), _tighter, "docs/theory.md",
-        (), "kl(p||q) >= 2 (p - q)^2.", ("T3.kl", "T3.mcallester"),
+        (), "kl(p||q) >= 2 (p - q)^2.", ("T3.kl", "T3.mcallester"), cost=cost.nothing,
     ),
     Claim(
         "T3.catoni", "PAC-Bayes, exponential", LITERATURE, "coverage", sp.Le(s.Probability(EVENTS["T3.catoni"][0]), s.delta), _coverage("T3.catoni"),
-        "docs/theory.md; Catoni 2007, Theorem 1.2.6", (), "Change of measure with E exp(C n (..)) <= 1; C = 1 here, fixed before the data.", (), (), _coin,
+        "docs/theory.md; Catoni 2007, Theorem 1.2.6", (), "Change of measure with E exp(C n (..)) <= 1; C = 1 here, fixed before the data. " + _ANY,
+        (), (), _coin,
+        zero_tells=True, cost=cost.nothing,
     ),
     Claim(
         "T3.kl.sampled", "The same from policies drawn from the posterior", LITERATURE, "coverage",
         sp.Le(s.Probability(EVENTS["T3.kl.sampled"][0]), s.delta + s.delta_drawn), _coverage("T3.kl.sampled"),
-        "docs/theory.md; Langford & Caruana 2001", (), "Chernoff's bound for the mean of independent draws, then T3.kl.", ("T3.kl",),
+        "docs/theory.md; Langford & Caruana 2001", (), "Chernoff's bound for the mean of independent draws, then T3.kl. "
+        "The draws are from one posterior: the Gibbs one of the training set.", ("T3.kl",),
+        zero_tells=True, cost=cost.nothing,
     ),
     Claim(
-        "T3.shift", "Another domain, by components", PROVED, "inequality", sp.Le(s.R_T, BY_COMPONENTS), lambda i: _shift(i, "components"),
+        "T3.shift", "Another domain, by components", PROVED, "inequality", sp.Le(s.R_T, BY_COMPONENTS), lambda i: measure_shift(i, "components"),
         "docs/theory.md", (),
         _TWO_DOMAINS + "The mean of a function changes by at most its range times TV; a component that is equal in both domains adds nothing.",
+        enclose=e.shift_rows, cost=cost.nothing,
     ),
     Claim(
-        "T3.shift.loss", "Another domain, by the loss as a whole", PROVED, "inequality", sp.Le(s.R_T, BY_LOSS), lambda i: _shift(i, "loss"),
+        "T3.shift.loss", "Another domain, by the loss as a whole", PROVED, "inequality", sp.Le(s.R_T, BY_LOSS), lambda i: measure_shift(i, "loss"),
         "docs/theory.md", (),
         _TWO_DOMAINS + "The same for the loss; never looser than by components.", ("T3.shift",),
+        enclose=e.shift_rows, cost=cost.nothing,
     ),
     Claim(
-        "T3.shift.pinsker", "Another domain, by divergence", PROVED, "inequality", sp.Le(s.R_T, BY_KL), lambda i: _shift(i, "kl"),
+        "T3.shift.pinsker", "Another domain, by divergence", PROVED, "inequality", sp.Le(s.R_T, BY_KL), lambda i: measure_shift(i, "kl"),
         "docs/theory.md", (), _TWO_DOMAINS + "The range is at most 1, and TV <= sqrt(KL/2).", ("T3.shift",),
+        enclose=e.shift_rows, cost=cost.nothing,
     ),
     Claim(
-        "T3.shift.chi", "Another domain, by the chi-squared divergence", PROVED, "inequality", sp.Le(s.R_T, BY_CHI2), lambda i: _shift(i, "chi"),
+        "T3.shift.chi", "Another domain, by the chi-squared divergence", PROVED, "inequality", sp.Le(s.R_T, BY_CHI2), lambda i: measure_shift(i, "chi"),
         "docs/theory.md", (), _TWO_DOMAINS + "Cauchy-Schwarz for the covariance of loss and density ratio.",
+        enclose=e.shift_rows, cost=cost.nothing,
     ),
     Claim(
         "T3.transfer", "Training on the source, risk on the target", PROVED, "coverage", sp.Le(s.Probability(EVENTS["T3.transfer"][0]), s.delta),
-        _coverage("T3.transfer"), "docs/theory.md", (), "T3.kl and T3.shift for the same posterior: the shift term has no n in it.", ("T3.kl", "T3.shift"),
+        _coverage("T3.transfer"), "docs/theory.md", (), "T3.kl and T3.shift for the same posterior: the shift term has no n in it. " + _ANY,
+        ("T3.kl", "T3.shift"),
+        zero_tells=True, cost=cost.nothing,
     ),
     Claim(
         "T3.depth.horizon", "Tool depth bounds the horizon", PROVED, "inequality", sp.Le(s.H, HORIZON), _horizon, "docs/theory.md", (),
         "D calls cut a trajectory into at most D + 1 runs. Depth alone bounds nothing: without calls H = B.", weighted=True,
+        enclose=e.runs_rows, cost=cost.nothing,
     ),
     Claim(
-        "T3.depth", "Trajectory divergence over tool depth", PROVED, "inequality", sp.Le(s.kl, BY_DEPTH), _depth, "docs/theory.md", (),
+        "T3.depth", "Trajectory divergence over tool depth", PROVED, "inequality", sp.Le(s.kl, BY_DEPTH), _depth, "docs/theory.md", (LISTABLE,),
         "L1 with T3.depth.horizon. Between policies, not between distributions over policies.", ("L1.bound", "T3.depth.horizon"), weighted=True,
+        enclose=e.depth_rows, cost=cost.passes,
     ),
     Claim(
         "T3.printed", "The shift term falls with the number of training prompts", PRINTED, "inequality",
-        sp.Le(s.R_T, s.R_S + sp.sqrt(s.kl_domains / 2) / sp.sqrt(s.n)), lambda i: _shift(i, "kl"), "the paper's Eq. 25 to Eq. 50", (),
+        sp.Le(s.R_T, s.R_S + sp.sqrt(s.kl_domains / 2) / sp.sqrt(s.n)), lambda i: measure_shift(i, "kl"), "the paper's Eq. 25 to Eq. 50", (),
         "False: more prompts of the source say nothing about the target.", ("T3.shift.pinsker",), (), _moved,
+        enclose=e.shift_rows, cost=cost.nothing,
     ),
 )

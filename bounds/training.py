@@ -8,10 +8,13 @@ import numpy as np
 
 from bounds import intervals
 from bounds import symbols as s
-from bounds.claim import Evidence, Instance, Measured, unmet
+from bounds.claim import unmet
+from bounds.comparison import Measured
+from bounds.instance import Instance
 from bounds.intervals import Estimate
-from bounds.lemmas import is_plain
 from bounds.potentials import Potential, find_potential
+from bounds.structure import is_plain
+from bounds.verdicts import Evidence
 from tamdp_theory import exact, grpo
 from tamdp_theory.model import Floats
 

@@ -81,7 +81,9 @@ def decode_json(content: bytes, place: str, schema: str, decode: Callable[[bytes
     if not content.strip():
         raise InputError(f"{place}: the file is empty; expected a {schema} JSON object")
     try:
-        return decode(content)
+        found = decode(content)
+        _check_keys(content, place)
+        return found
     except msgspec.ValidationError as error:
         if "out of range" in str(error):
             raise InputError(f"{place}: an integer has too many digits; numbers have at most {MAX_DIGITS}") from error
@@ -90,6 +92,23 @@ def decode_json(content: bytes, place: str, schema: str, decode: Callable[[bytes
         raise InputError(f"{place}: not JSON: {error} (NaN and Infinity are not JSON numbers)") from error
     except RecursionError as error:
         raise InputError(f"{place}: JSON nested too deep; a {schema} file has at most 8 levels") from error
+
+
+def _check_keys(content: bytes, place: str) -> None:
+    """InputError where an object has a key twice: which of the two was meant, a reader cannot know. Numbers are not read."""
+
+    def once(pairs: list[tuple[str, Any]]) -> None:
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise InputError(f"{place}: the key {quote(key)} is given twice in one object; keep one")
+            seen.add(key)
+
+    json.loads(content, object_pairs_hook=once, parse_int=_unread, parse_float=_unread, parse_constant=_unread)
+
+
+def _unread(text: str) -> None:
+    return None
 
 
 def load(path: str | Path) -> TAMDP:

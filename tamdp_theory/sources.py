@@ -5,7 +5,7 @@ probability, ``SampledSource`` draws groups, a vision-language model generates t
 except that from listed groups its numbers are exact and from drawn ones they have confidence intervals.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, Protocol, Self
@@ -18,9 +18,39 @@ from tamdp_theory.exact.passes import score_norm
 from tamdp_theory.exact.trajectories import enumerate_trajectories
 from tamdp_theory.grpo.rollouts import make_sampler
 from tamdp_theory.model import TAMDP, Floats, Ints, check_same_process
+from tamdp_theory.numbers import exact, reals
 from tamdp_theory.policies.base import Policy
 
 MAX_NUMBERS = 50_000_000  # floats of the scores that an exact source lists
+
+
+def _numbers(values: Any, name: str) -> Floats:
+    """Widened to float64."""
+    if hasattr(values, "detach"):  # a torch tensor; numpy knows no bfloat16
+        values = values.detach().cpu().double().numpy()
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name}: expected an array of numbers, the same number in each row") from error
+
+
+def _integers(values: Any, name: str) -> Ints:
+    try:
+        array = np.asarray(values.detach().cpu().numpy() if hasattr(values, "detach") else values)
+    except ValueError as error:
+        raise InputError(f"{name}: expected integers (n,), got rows of different lengths") from error
+    if array.dtype.kind not in "iu":
+        raise InputError(f"{name}: expected integers (n,), got {array.dtype}")
+    return array.astype(np.int64, copy=False)
+
+
+def _weights(values: Any, name: str) -> tuple[Fraction, ...]:
+    return tuple(exact(value, f"{name}[{k}]") for k, value in enumerate(values))
+
+
+_CONVERTED: dict[str, Callable[[Any, str], Any]] = {
+    "weights": _weights, "prompt": _integers, "rewards": reals, "log_probability": _numbers, "scores": _numbers, "draw": _integers, "weight": _numbers,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +62,11 @@ class RolloutGroups:
     respect to the parameters, or one fixed linear image of it, None if not computed; draw (n,): groups of one draw share a prompt and are
     independent given it, different draws are independent (None: every group is a draw of its own); weight (n,): probabilities of the
     groups if they are all that there are, None if they were drawn; score_bound: a norm that no score of the policy exceeds, drawn or not,
-    None if none is known. Raises InputError.
+    None if none is known.
+
+    Everything may be given as lists, arrays or torch tensors and is kept as float64 or int64 arrays. A reward in float32, float16 or bfloat16 is
+    read as the shortest decimal of its own type (``numbers.reals``), so that ties are ties: 0.1 in float32 is 1/10, not 0.10000000149011612.
+    Log-probabilities and scores are just widened. Raises InputError, also for groups of different sizes.
     """
 
     component_names: tuple[str, ...]
@@ -46,6 +80,9 @@ class RolloutGroups:
     score_bound: float | None = None
 
     def __post_init__(self) -> None:
+        for name, convert in _CONVERTED.items():
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, convert(getattr(self, name), name))
         if self.rewards.ndim != 3 or self.rewards.shape[2] != len(self.weights) or len(self.component_names) != len(self.weights):
             raise InputError(f"rewards: expected (n, G, {len(self.weights)}), one column per component, got shape {self.rewards.shape}")
         n, size, _ = self.rewards.shape
@@ -121,14 +158,14 @@ class RolloutGroups:
 
 
 def _check_score_bound(scores: Floats | None, bound: float | None) -> None:
-    """InputError if a score exceeds the bound by more than the rounding of its type."""
+    """InputError if a score exceeds the bound, rounding aside."""
     if bound is None:
         return
     if not (bound >= 0 and np.isfinite(bound)):
         raise InputError(f"score_bound: must be a finite number that is not negative, got {bound:g}; None if no bound is known")
     if scores is not None:
-        largest = float(np.sqrt((scores.astype(np.float64) ** 2).sum(axis=-1).max()))
-        if largest > bound * (1 + 8 * float(np.finfo(scores.dtype).eps)):
+        largest = float(np.sqrt((scores**2).sum(axis=-1).max()))
+        if largest > bound * (1 + 1e-12):
             raise InputError(f"score_bound: {bound:g} is exceeded by a score of norm {largest:g}; give a bound of every score, or None")
 
 

@@ -87,10 +87,11 @@ def standardize(column: list[Fraction], eps: float, ddof: int) -> list[float]:
     """Zero spread contributes zero; the test for zero is exact."""
     size = len(column)
     mean = sum(column) / size
-    squares = sum((c - mean) ** 2 for c in column)
-    if squares == 0:
+    largest = max(abs(c - mean) for c in column)
+    if largest == 0:
         return [0.0] * size
-    deviation = math.sqrt(squares / (size - ddof))
+    # in units of the largest distance, whose square may be below what a float holds
+    deviation = math.sqrt(sum(((c - mean) / largest) ** 2 for c in column) / (size - ddof)) * float(largest)
     return [float(c - mean) / (deviation + eps) for c in column]
 
 

@@ -7,8 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from scipy import stats
 
+from bounds import Observation
 from tamdp_theory import TAMDP, CapacityError, InputError, LogLinear, Policy, TabularSoftmax, exact, families
 from tamdp_theory.sources import ExactSource, RolloutGroups, SampledSource
 from tests import oracle
@@ -166,3 +168,39 @@ GOOD = RolloutGroups(("a", "b"), (Fraction(1, 2), Fraction(1, 2)), np.zeros(3, d
 def test_groups_refuse(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         replace(GOOD, **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"rewards": [[[0.0, 0.0], [1.0, 1.0]], [[0.0, 0.0]], [[1.0, 1.0]] * 3]}, "rewards: rows of different shapes"),
+        ({"rewards": "none"}, "rewards: expected"),
+        ({"rewards": [[[None, 1.0], [0.0, 1.0]]]}, "rewards: expected"),
+        ({"log_probability": [[0.0, 1.0], [0.0]]}, "log_probability: expected an array of numbers"),
+        ({"scores": "abc"}, "scores: expected an array of numbers"),
+        ({"prompt": [0.5, 1.0, 2.0]}, "prompt: expected integers"),
+        ({"prompt": [[0], [1, 2]]}, "prompt: expected integers"),
+        ({"weights": ("a", 1)}, r"weights\[0\]"),
+    ],
+)
+def test_wrong_types_are_refused(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        replace(GOOD, **change)
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float16, torch.float32, torch.bfloat16, None], ids=str)
+def test_low_precision_is_read_as_decimals(kind: Any) -> None:
+    """.1 + .2 against .3 + 0 in the type's own numbers; lists and tensors come out as float64 arrays."""
+    rewards: Any = [[[0.1, 0.2], [0.3, 0.0]], [[0.1, 0.0], [0.7, 1.0]]]
+    scores: Any = [[[1.0], [2.0]], [[3.0], [4.0]]]
+    if kind is not None:
+        make = (lambda values: torch.tensor(values, dtype=kind)) if isinstance(kind, torch.dtype) else (lambda values: np.array(values, dtype=kind))
+        found = RolloutGroups(("a", "b"), (Fraction(1), Fraction(1)), torch.tensor([0, 1]), make(rewards), scores=make(scores))  # type: ignore[arg-type]
+    else:
+        found = RolloutGroups(("a", "b"), (Fraction(1), Fraction(1)), [0, 1], rewards, scores=scores)  # type: ignore[arg-type]
+    assert found.rewards.dtype == np.float64 and found.rewards.tolist() == rewards
+    assert found.scores is not None and found.scores.dtype == np.float64 and found.scores.tolist() == scores
+    assert found.prompt.tolist() == [0, 1] and found.select(np.array([1])).rewards.tolist() == rewards[1:]
+    table = Observation(found, exact.Scheme(2, "sum_then_normalize")).table(10)
+    assert (table.composite.squares == 0).tolist() == [True, False]
+    assert [(column.squares == 0).tolist() for column in table.components] == [[False, False], [False, False]]

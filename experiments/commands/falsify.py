@@ -10,6 +10,7 @@ from rich.table import Table
 
 import bounds
 from bounds import certificates
+from bounds.exact_instance import exactly
 from experiments.commands.claims import find_claim, statement_text
 from experiments.console import console, number, plain
 from tamdp_theory import InputError, storage
@@ -93,7 +94,7 @@ class Falsify:
         deviation += ", ddof 1" if scheme.ddof else ""
         think = f", think weight {instance.think_weight:g}" if instance.think_weight != 1 else ""
         out.print(f"groups of {scheme.group_size}, {scheme.normalization}{deviation}{think}; weights {weights}", soft_wrap=True)
-        found = certificates.exactly(instance)
+        found = exactly(instance)
         if check.claim_id.startswith("T3."):
             moved = (f"{plain(name)} {p} -> {t}" for name, p, t in zip(env.prompt_names, env.exact_prompt_probability, found.target, strict=True))
             out.print(f"prompts, source -> target: {', '.join(moved)}; n = {found.samples} training prompts", soft_wrap=True)

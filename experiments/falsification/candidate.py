@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bounds import Instance
-from bounds.certificates import rational_probabilities
+from bounds.exact_instance import rational_probabilities
 from tamdp_theory import TAMDP, InputError, LogLinear, Policy, TabularSoftmax
 from tamdp_theory.exact import Scheme
 from tamdp_theory.model import Floats

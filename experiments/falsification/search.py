@@ -103,7 +103,7 @@ class Search:
         return sorted(self.found.values(), key=lambda one: one[:2])[:KEPT]
 
     def _confirmed(self, candidate: Candidate) -> bool:
-        if self.claim.id not in certificates.ENCLOSURES:
+        if self.claim.enclose is None:
             return True
         try:
             return certificates.certify(self.claim, candidate.instance()).verdict == Verdict.VIOLATED

@@ -113,7 +113,7 @@ def run(config: Config) -> list[Row]:
     instance = make_instance(config)
     checks = {name: CLAIMS[name].check(instance) for name in ("T3.depth", "T3.depth.horizon", "L1.bound", "L3")}
     calls, silent = tool_runs(instance.env)
-    found = coverage("T3.kl", instance)
+    found = coverage("T3.kl", instance, every=False)
     row: Row = {
         "task": config.task, "depth": config.depth, "seed": config.seed, "n": config.n, "delta": config.delta, "nodes": instance.env.n_nodes, "D": calls,
         "B": silent, "horizon": _side(checks["T3.depth.horizon"], 0), "horizon_bound": _side(checks["T3.depth.horizon"], 1),

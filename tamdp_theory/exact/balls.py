@@ -2,69 +2,51 @@
 
 A route of its own from a file to numbers: trajectories walked one by one, groups summed as multisets of reward classes. It shares
 no floating-point code with the rest of the engine; what it returns are rationals or enclosures that prove what floats suggest. It
-is meant for small instances. Precision is FLINT's working precision: wrap calls in ``precision(bits)``.
+is meant for small instances: what would take more than about ten seconds is refused before it starts. Numbers and decisions are in
+ball_numbers.py, groups in ball_groups.py. Precision is FLINT's working precision: wrap calls in ``precision(bits)``.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import combinations_with_replacement
-from math import comb, factorial, prod
-from typing import Any, TypeAlias
 
-from flint import arb, ctx, fmpq
+from flint import arb, ctx
 
 from tamdp_theory.errors import CapacityError, InputError
+from tamdp_theory.exact.ball_groups import MAX_TERMS, BallGroup, check_terms, curl_norm, group_advantages, group_of
+from tamdp_theory.exact.ball_numbers import (
+    ONE,
+    ZERO,
+    Number,
+    absolute,
+    ball,
+    bits_of,
+    check_effort,
+    dot,
+    effort,
+    is_zero,
+    largest,
+    number,
+    precision,
+    root,
+    vanishes,
+)  # fmt: skip
 from tamdp_theory.exact.group import Normalization, Scheme
-from tamdp_theory.exact.listing import Groups
-from tamdp_theory.exact.surds import Surd, square_root
+from tamdp_theory.exact.surds import Surd
+from tamdp_theory.exact.trajectories import prompt_trajectories
 from tamdp_theory.model import TAMDP, THINK, check_same_process
-from tamdp_theory.numbers import exact
+from tamdp_theory.numbers import exact, short_count
 from tamdp_theory.policies.base import Policy
 from tamdp_theory.policies.loglinear import LogLinear
 
-MAX_TERMS = 200_000
-Number: TypeAlias = Any  # fmpq, Surd or arb; FLINT's types carry no annotations
-ZERO, ONE = fmpq(0), fmpq(1)
+__all__ = [
+    "MAX_TERMS", "ONE", "ZERO", "BallGroup", "BallLaw", "BallPolicy", "BallUpdate", "ClassTerms", "Number", "Path", "absolute", "ball", "check_terms",
+    "combine", "curl_norm", "dot", "gradient_of", "group_advantages", "group_of", "is_zero", "largest", "log_linear", "moves", "number", "order",
+    "policy_of", "precision", "prompt_update", "root", "softmax", "tabular", "update", "vanishes",
+]  # fmt: skip
 
-
-def precision(bits: int) -> AbstractContextManager[Any]:
-    """FLINT's working precision for a block, in bits."""
-    context: AbstractContextManager[Any] = ctx.workprec(bits)
-    return context
-
-
-def number(value: Fraction | int) -> Number:
-    """A rational, exactly."""
-    fraction = Fraction(value)
-    return fmpq(fraction.numerator, fraction.denominator)
-
-
-def ball(value: Number) -> arb:
-    """A number as a ball at the precision in force."""
-    if isinstance(value, Surd):
-        return value.ball()
-    return value if isinstance(value, arb) else arb(value)
-
-
-def root(value: Number) -> Number:
-    """Square root: exact for rationals >= 0, else a ball."""
-    if isinstance(value, fmpq):
-        return square_root(value)
-    return ball(value).nonnegative_part().sqrt()  # callers know that the number is not negative; its ball may not
-
-
-def dot(left: Sequence[Number], right: Sequence[Number]) -> Number:
-    """Inner product."""
-    return sum((x * y for x, y in zip(left, right, strict=True) if not (is_zero(x) or is_zero(y))), ZERO)
-
-
-def is_zero(value: Number) -> bool:
-    """Whether a number is exactly zero, known without rounding."""
-    return isinstance(value, fmpq) and bool(value == 0)
-
+_REMEDY = "use a smaller instance or probabilities of fewer digits"
 
 # -- policies -----------------------------------------------------------------------------------------------------
 
@@ -79,6 +61,17 @@ class BallPolicy:
     size: int
     is_tabular: bool
     source: tuple[Sequence[Sequence[Fraction]], Sequence[Fraction]] | None = None
+
+    @cached_property
+    def _laws(self) -> dict[tuple[Fraction, int], "BallLaw"]:
+        return {}
+
+    def law(self, think_weight: Fraction = Fraction(1)) -> "BallLaw":
+        """The law of trajectories, walked once for each precision."""
+        key = (think_weight, int(ctx.prec))
+        if key not in self._laws:
+            self._laws[key] = BallLaw(self, think_weight)
+        return self._laws[key]
 
 
 def tabular(env: TAMDP, probability: Sequence[Number]) -> BallPolicy:
@@ -155,13 +148,15 @@ class BallLaw:
     think_weight: Fraction = Fraction(1)
 
     def __post_init__(self) -> None:
-        env = self.env
-        count = [1] * (env.n_nodes + env.n_classes)
-        for x in reversed(order(env)):
-            count[x] = sum(count[target] for _, _, target in moves(env, x))
-        total = sum(count[x] for x in env.prompt_start.tolist())
-        if total > MAX_TERMS:
-            raise CapacityError(f"{env.name}: {total:,} trajectories exceed the limit of {MAX_TERMS:,} for enclosures; use a smaller instance")
+        env, policy = self.env, self.policy
+        total = float(prompt_trajectories(env).sum())
+        if not total <= MAX_TERMS:
+            raise CapacityError(f"{env.name}: {short_count(total)} trajectories exceed the limit of {MAX_TERMS:,} for enclosures; use a smaller instance")
+        rational = not any(isinstance(p, (arb, Surd)) for p in policy.probability)
+        bits = (env.horizon + 2) * (bits_of(policy.probability) + bits_of(map(number, env.numbers))) if rational else int(ctx.prec)
+        places = max(map(len, policy.scores))
+        work = effort(3 * total * env.horizon * places, bits) + effort(env.n_classes * policy.size, 0)
+        check_effort(work, f"{env.name}: walking {total:,.0f} trajectories of {env.horizon} decisions", _REMEDY)
 
     @property
     def env(self) -> TAMDP:
@@ -169,25 +164,39 @@ class BallLaw:
         return self.policy.env
 
     @cached_property
+    def updates(self) -> dict[tuple[int, Scheme], tuple[list[Number], Number]]:
+        """What ``prompt_update`` found."""
+        return {}
+
+    @cached_property
     def paths(self) -> tuple[tuple[Path, ...], ...]:
         """Every trajectory of each prompt."""
-        return tuple(tuple(self._walk(int(x), ONE, ())) for x in self.env.prompt_start)
+        return tuple(tuple(self._walk(int(x))) for x in self.env.prompt_start)
 
-    def _walk(self, node: int, probability: Number, taken: tuple[int, ...]) -> Iterator[Path]:
-        for pair, p, target in moves(self.env, node):
-            chance = probability * self.policy.probability[pair] * p
-            if target < self.env.n_nodes:
-                yield from self._walk(target, chance, (*taken, pair))
-            else:
-                yield Path(target - self.env.n_nodes, chance, (*taken, pair))
+    def _walk(self, start: int) -> Iterator[Path]:
+        waiting: list[tuple[int, Number, tuple[int, ...]]] = [(start, ONE, ())]
+        while waiting:
+            node, probability, taken = waiting.pop()
+            if node >= self.env.n_nodes:
+                yield Path(node - self.env.n_nodes, probability, taken)
+                continue
+            after = [(target, probability * self.policy.probability[pair] * p, (*taken, pair)) for pair, p, target in moves(self.env, node)]
+            waiting += reversed(after)
 
     def score(self, path: Path) -> list[Number]:
         """s(tau) (d,), think actions weighted."""
         result: list[Number] = [ZERO] * self.policy.size
+        for place, value in self._score(path).items():
+            result[place] = value
+        return result
+
+    def _score(self, path: Path) -> dict[int, Number]:
+        """s(tau) by parameter, those that the path does not touch left out."""
+        result: dict[int, Number] = {}
         for pair in path.taken:
             weight = number(self.think_weight) if self.env.pair_kind[pair] == THINK else ONE
             for place, value in self.policy.scores[pair].items():
-                result[place] += weight * value
+                result[place] = result.get(place, ZERO) + weight * value
         return result
 
     @cached_property
@@ -195,13 +204,16 @@ class BallLaw:
         """P_m, E[s; m] and E[||s||^2; m] of each class of each prompt."""
         found = []
         for q, own in enumerate(self.env.prompt_classes):
-            terms = {c: (ZERO, [ZERO] * self.policy.size, ZERO) for c in own.tolist()}
+            places = {c: m for m, c in enumerate(own.tolist())}
+            probability, energy = [ZERO] * len(places), [ZERO] * len(places)
+            gradient = [[ZERO] * self.policy.size for _ in places]
             for path in self.paths[q]:
-                score = self.score(path)
-                total, vector, energy = terms[path.reward_class]
-                vector = [v + path.probability * s for v, s in zip(vector, score, strict=True)]
-                terms[path.reward_class] = (total + path.probability, vector, energy + path.probability * dot(score, score))
-            found.append(tuple(ClassTerms(*terms[c]) for c in own.tolist()))
+                m, score = places[path.reward_class], self._score(path)
+                probability[m] += path.probability
+                for place, value in score.items():
+                    gradient[m][place] += path.probability * value
+                energy[m] += path.probability * sum((value * value for value in score.values()), ZERO)
+            found.append(tuple(map(ClassTerms, probability, gradient, energy)))
         return tuple(found)
 
     @cached_property
@@ -229,138 +241,6 @@ def order(env: TAMDP) -> list[int]:
     return result
 
 
-# -- groups -------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, eq=False)
-class BallGroup:
-    """Advantages as a combination of standardized columns: (coefficient, value of each class).
-
-    ``centred``: deviations are not divided by anything.
-    """
-
-    columns: tuple[tuple[Fraction, tuple[Fraction, ...]], ...]
-    size: int
-    eps: Fraction = Fraction(0)
-    ddof: int = 0
-    centred: bool = False
-
-    @cached_property
-    def _known(self) -> dict[tuple[int, ...], dict[int, Number]]:
-        return {}
-
-    def advantages(self, group: tuple[int, ...]) -> dict[int, Number]:
-        """A of each class in a group, a sorted tuple of classes."""
-        if group not in self._known:
-            self._known[group] = dict.fromkeys(set(group), ZERO) | self._standardize(group)
-        return self._known[group]
-
-    def _standardize(self, group: tuple[int, ...]) -> dict[int, Number]:
-        # numerators over equal spreads add up before any root is taken, so that what cancels cancels exactly
-        by_spread: dict[Fraction, dict[int, Fraction]] = {}
-        for coefficient, values in self.columns:
-            members = [values[m] for m in group]
-            mean = sum(members, Fraction(0)) / self.size
-            squares = sum(((v - mean) ** 2 for v in members), Fraction(0)) / (self.size - self.ddof)
-            if squares:
-                numerators = by_spread.setdefault(Fraction(1) if self.centred else squares, {})
-                for m in set(group):
-                    numerators[m] = numerators.get(m, Fraction(0)) + coefficient * (values[m] - mean)
-        result: dict[int, Number] = {}
-        for squares, numerators in by_spread.items():
-            scale = ONE if self.centred else root(number(squares)) + number(self.eps)
-            for m, value in numerators.items():
-                if value:
-                    result[m] = result.get(m, ZERO) + number(value) / scale
-        return result
-
-    def others(self, probability: Sequence[Number], count: int) -> Iterator[tuple[tuple[int, ...], Number]]:
-        """Multisets of ``count`` classes and their probabilities."""
-        for group in combinations_with_replacement(range(len(probability)), count):
-            ways = factorial(count) // prod(factorial(group.count(c)) for c in set(group))
-            yield group, prod((probability[c] for c in group), start=number(ways))
-
-    def moments(self, probability: Sequence[Number]) -> tuple[list[Number], list[Number], list[list[Number]]]:
-        """h, a and b (theory.md section 3)."""
-        h, second = self.first(probability)
-        classes = range(len(probability))
-        cross = [[ZERO for _ in classes] for _ in classes]
-        for others, p in self.others(probability, self.size - 2):
-            for m in classes:
-                for n in classes[m:]:
-                    found = self.advantages(tuple(sorted((m, n, *others))))
-                    cross[m][n] += p * found[m] * found[n]
-        return h, second, [[cross[min(m, n)][max(m, n)] for n in classes] for m in classes]
-
-    def first(self, probability: Sequence[Number]) -> tuple[list[Number], list[Number]]:
-        """h and a."""
-        classes = range(len(probability))
-        h, second = [ZERO for _ in classes], [ZERO for _ in classes]
-        for others, p in self.others(probability, self.size - 1):
-            for m in classes:
-                value = self.advantages(tuple(sorted((m, *others))))[m]
-                h[m] += p * value
-                second[m] += p * value * value  # a power of a ball around 0 is undefined
-        return h, second
-
-    def given_pair(self, probability: Sequence[Number]) -> list[list[Number]]:
-        """E[A_1 | m, l]; dh_m/dP_l = (G - 1) times it."""
-        classes = range(len(probability))
-        result = [[ZERO for _ in classes] for _ in classes]
-        for others, p in self.others(probability, self.size - 2):
-            for m in classes:
-                for n in classes:
-                    result[m][n] += p * self.advantages(tuple(sorted((m, n, *others))))[m]
-        return result
-
-
-def group_of(env: TAMDP, prompt: int, scheme: Scheme, normalization: Normalization | None = None, share: Fraction | None = None) -> BallGroup:
-    """The advantages of a prompt's classes under a scheme; ``share``: A^joint - share A^decomposed instead."""
-    own = env.prompt_classes[prompt].tolist()
-    name = normalization or scheme.normalization
-    composite = (Fraction(1), tuple(env.exact_class_composite[c] for c in own))
-    parts = [(w, tuple(env.exact_class_rewards[c][k] for c in own)) for k, w in enumerate(env.exact_weights)]
-    if share is not None:
-        columns = [composite, *((-share * w, values) for w, values in parts)]
-    else:
-        columns = parts if name == "normalize_then_sum" else [composite]
-    check_terms(env, prompt, scheme.group_size)
-    return BallGroup(tuple(columns), scheme.group_size, exact(float(scheme.eps), "eps"), scheme.ddof, name == "center" and share is None)
-
-
-def check_terms(env: TAMDP, prompt: int, size: int) -> None:
-    """CapacityError where a prompt has too many groups of classes."""
-    classes = len(env.prompt_classes[prompt])
-    terms = comb(size + classes - 2, classes - 1) * classes**2
-    if terms > MAX_TERMS:
-        raise CapacityError(f"{env.name}: {terms:,} terms exceed the limit of {MAX_TERMS:,} for enclosures; use a smaller instance")
-
-
-def group_advantages(table: Groups, scheme: Scheme, row: int) -> Number:
-    """Largest |A_i| of one listed group."""
-    composite = tuple(sum((w * r for w, r in zip(table.weights, one, strict=True)), Fraction(0)) for one in table.rewards)
-    columns = [(Fraction(1), composite)]
-    if scheme.normalization == "normalize_then_sum":
-        columns = [(w, tuple(one[k] for one in table.rewards)) for k, w in enumerate(table.weights)]
-    group = BallGroup(tuple(columns), table.size, exact(float(scheme.eps), "eps"), scheme.ddof, scheme.normalization == "center")
-    return largest([absolute(a) for a in group.advantages(tuple(table.members[row].tolist())).values()])
-
-
-def absolute(value: Number) -> Number:
-    """|value|."""
-    return abs(value)
-
-
-def largest(values: Sequence[Number]) -> Number:
-    """The largest of numbers: exact if all are, else a ball that contains it."""
-    if not any(isinstance(v, arb) for v in values):
-        return max(values)
-    result = ball(values[0])
-    for value in values[1:]:
-        result = result.max(ball(value))
-    return result
-
-
 # -- the update ---------------------------------------------------------------------------------------------------
 
 
@@ -376,8 +256,17 @@ class BallUpdate:
 
 
 def prompt_update(law: BallLaw, prompt: int, scheme: Scheme) -> tuple[list[Number], Number]:
-    """m_q (d,) and V_q of one prompt."""
-    terms, group = law.classes[prompt], group_of(law.env, prompt, scheme)
+    """m_q (d,) and V_q of one prompt; computed once for a law and a scheme."""
+    if (prompt, scheme) not in law.updates:
+        law.updates[prompt, scheme] = _prompt_update(law, prompt, scheme)
+    return law.updates[prompt, scheme]
+
+
+def _prompt_update(law: BallLaw, prompt: int, scheme: Scheme) -> tuple[list[Number], Number]:
+    group = group_of(law.env, prompt, scheme)
+    terms = law.classes[prompt]
+    bits = bits_of(g for one in terms for g in one.gradient)
+    check_effort(effort(len(terms) ** 2 * law.policy.size, 2 * bits), f"{law.env.name}: the update's variance", _REMEDY)
     h, second, cross = group.moments([one.probability for one in terms])
     mean = combine(h, terms, law.policy.size)
     noise = sum((a * one.energy for a, one in zip(second, terms, strict=True)), ZERO) / scheme.group_size
@@ -395,8 +284,10 @@ def combine(weights: Sequence[Number], terms: Sequence[ClassTerms], size: int) -
 
 def gradient_of(law: BallLaw, prompt: int) -> list[Number]:
     """grad J_q (d,) of one prompt."""
-    env = law.env
-    return combine([number(env.exact_class_composite[c]) for c in env.prompt_classes[prompt].tolist()], law.classes[prompt], law.policy.size)
+    own = [number(law.env.exact_class_composite[c]) for c in law.env.prompt_classes[prompt].tolist()]
+    bits = bits_of(own)
+    check_effort(effort(len(own) * law.policy.size, bits), f"{law.env.name}: the gradient over {len(own)} rewards", "use rewards of fewer digits")
+    return combine(own, law.classes[prompt], law.policy.size)
 
 
 def update(
@@ -419,11 +310,3 @@ def update(
             mean = [total + rho * g for total, g in zip(mean, step, strict=True)]
             variance += rho * rho * noise
         return BallUpdate(ball(objective), tuple(map(ball, gradient)), tuple(map(ball, mean)), ball(variance), ball(dot(gradient, mean)))
-
-
-def curl_norm(group: BallGroup, probability: Sequence[Number]) -> Number:
-    """Frobenius norm of the curl of L8 at class probabilities."""
-    given, count = group.given_pair(probability), len(probability)
-    skew = [[(given[n][m] - given[m][n]) * (group.size - 1) for n in range(count)] for m in range(count)]
-    rows = [sum(row, ZERO) / count for row in skew]  # the matrix is antisymmetric, so column means are minus these
-    return root(sum(((skew[m][n] - rows[m] + rows[n]) * (skew[m][n] - rows[m] + rows[n]) for m in range(count) for n in range(count)), ZERO))

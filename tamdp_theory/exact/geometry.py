@@ -1,9 +1,10 @@
 """Fisher information, Hessian, smoothness and gradient domination: the constants of convergence proofs."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from tamdp_theory.errors import CapacityError, InputError
@@ -15,6 +16,7 @@ from tamdp_theory.policies.loglinear import LogLinear
 from tamdp_theory.policies.tabular import TabularSoftmax
 
 MAX_DENSE = 4000
+MAX_TIED = 20_000  # edges of a process whose optimal actions are told apart on rationals
 
 
 def fisher_information(env: TAMDP, policy: Policy) -> Floats:
@@ -160,40 +162,57 @@ def gradient_domination(env: TAMDP, policy: Policy, class_reward: ArrayLike | No
     reward = env.class_composite if class_reward is None else class_rewards_of(env, class_reward)
     pi = policy.pair_probability[:, None]
     value, pair_value = (array[:, 0] for array in best(env, reward[:, None]))
-    taken = forward(env, pi)[1][:, 0]
-    shortfall = env.spread_to_pairs(value) - pair_value
-    worse = shortfall > 1e-12 * reward_range(env, reward)[env.pair_prompt]
-    squared = env.kernel.copy()
+    # wider floats: 1 / taken of a very unlikely action, and its square, leave the range of float64 where the constant need not
+    wide = np.longdouble
+    taken = forward(env, np.exp(policy.pair_log_probability.astype(wide))[:, None])[1][:, 0]
+    shortfall = (env.spread_to_pairs(value) - pair_value) / np.maximum(reward_range(env, reward)[env.pair_prompt], np.finfo(np.float64).tiny)
+    worse = shortfall > 1e-12
+    nearly = shortfall <= 1e-9
+    if class_reward is None and len(env.edge_pair) <= MAX_TIED and (env.node_sum(nearly[:, None].astype(np.float64)) > 1).any():
+        worse = _worse_exactly(env)  # floats cannot tell equal values from nearly equal ones
+    squared = env.kernel.astype(wide)
     squared.data = squared.data**2
-    # costs in units of the largest 1/taken, so that squares of very unlikely actions stay finite
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", over="ignore"):
         inverse = 1 / taken
-    unit = float(inverse[np.isfinite(inverse)].max(initial=1.0))
-    cost = np.zeros(env.n_nodes + env.n_classes)
+        price = inverse**2
+    cost = np.zeros(env.n_nodes + env.n_classes, dtype=wide)
     comparator = np.empty(env.n_nodes, dtype=np.int64)
     for level in reversed(env.levels):
         rows = level.pairs
-        pair_cost = np.minimum(inverse[rows] / unit, 1e100) ** 2 + squared[rows] @ cost
+        pair_cost = price[rows] + squared[rows] @ cost
         order = np.lexsort((pair_cost, worse[rows], env.pair_node[rows]))
         comparator[level.nodes] = rows[order[level.starts]]
         cost[level.nodes] = pair_cost[order[level.starts]]
     chosen = np.zeros((env.n_pairs, 1))
     chosen[comparator] = 1.0
-    visits = forward(env, chosen)[0][:, 0]
+    visits = forward(env, chosen.astype(wide))[0][:, 0]
     seen = visits > 0
-    ratio = visits[seen] * inverse[comparator[seen]]
-    largest = np.zeros(env.n_prompts)
-    np.maximum.at(largest, env.node_prompt[seen], ratio)
-    with np.errstate(invalid="ignore"):  # an action of probability zero in floats: no bound
-        squares = np.bincount(env.node_prompt[seen], (ratio / largest[env.node_prompt[seen]]) ** 2, env.n_prompts)
-        constants = np.nan_to_num(largest * np.sqrt(squares), nan=np.inf, posinf=np.inf)
-    constant = float(np.linalg.norm(constants / constants.max()) * constants.max()) if np.isfinite(constants).all() else np.inf
+    squares = np.zeros(env.n_prompts, dtype=wide)
+    with np.errstate(over="ignore"):  # beyond float64: no bound
+        np.add.at(squares, env.node_prompt[seen], (visits[seen] * inverse[comparator[seen]]) ** 2)
+        constants = np.sqrt(squares).astype(np.float64)
+        constant = float(np.sqrt(squares.sum()))
     start = env.prompt_start
     current = backward(env, pi, reward[:, None, None])[0][start, 0, 0]
     optimum = backward(env, chosen, reward[:, None, None])[0][start, 0, 0]
     rho = env.prompt_probability
     gap = float((rho * (optimum - current)).sum())
     return GradientDomination(float((rho * optimum).sum()), constant, gap, comparator, optimum, current, constants)
+
+
+def _worse_exactly(env: TAMDP) -> NDArray[np.bool_]:
+    """Whether an action's optimal value is below that of its node's best, decided on rationals (P,)."""
+    value: list[Fraction] = [Fraction(0)] * env.n_nodes + list(env.exact_class_composite)
+    worse = np.zeros(env.n_pairs, dtype=np.bool_)
+    edges = np.searchsorted(env.edge_pair, np.arange(env.n_pairs + 1)).tolist()
+    for x in np.argsort(-env.node_rank, kind="stable").tolist():
+        own = range(int(env.pair_start[x]), int(env.pair_start[x] + env.pair_count[x]))
+        worth = [
+            sum((env.numbers[env.edge_number[e]] * value[int(env.edge_target[e])] for e in range(edges[pair], edges[pair + 1])), Fraction(0)) for pair in own
+        ]
+        value[x] = max(worth)
+        worse[own.start : own.stop] = [w < value[x] for w in worth]
+    return worse
 
 
 def _check_dense(size: int, what: str) -> None:

@@ -97,7 +97,7 @@ class GroupPlan:
     def one(self, chosen: tuple[int, ...]) -> sparse.csr_array:
         """A_1, A_1 A_1' of the first and last chosen variable, in each state of G - 1 others (2 J, S)."""
         if ("one", chosen) not in self._tables:
-            count = len(self.states(chosen).values[0])
+            count = self.states(chosen).classes
             first = [self._advantages(chosen, (j,), 0, j) for j in range(count)]
             last = first if len(chosen) == 1 else [self._advantages(chosen, (j,), -1, j) for j in range(count)]
             self._tables["one", chosen] = _table([*first, *(x * y for x, y in zip(first, last, strict=True))])
@@ -106,7 +106,7 @@ class GroupPlan:
     def two(self, chosen: tuple[int, ...]) -> sparse.csr_array:
         """A_1 and A_1 A_2' of the first and last chosen variable, in each state of G - 2 others (2 J J, S)."""
         if ("two", chosen) not in self._tables:
-            count = len(self.states(chosen).values[0])
+            count = self.states(chosen).classes
             pairs = [(m, j) for m in range(count) for j in range(count)]
             first = [self._advantages(chosen, pair, 0, pair[0]) for pair in pairs]
             last = [self._advantages(chosen, pair, -1, pair[1]) for pair in pairs]
@@ -117,7 +117,7 @@ class GroupPlan:
         """max(A_1, 0) and then max(-A_1, 0), all variables summed, in each state of G - 1 others (2 J, S)."""
         chosen = tuple(range(len(self.variables)))
         if ("summed", chosen) not in self._tables:
-            count = len(self.states(chosen).values[0])
+            count = self.states(chosen).classes
             sums = [
                 sum((w * self._advantages(chosen, (j,), v, j) for v, (w, _) in enumerate(self.variables)), np.float64(0))
                 for j in range(count)
@@ -128,14 +128,14 @@ class GroupPlan:
     def _advantages(self, chosen: tuple[int, ...], extra: tuple[int, ...], place: int, of: int) -> Floats:
         """A of merged class ``of``, one of the ``extra`` members, in one chosen variable, in each state of the others (S,)."""
         states, size, variable = self.states(chosen), self.scheme.group_size, range(len(chosen))[place]
-        total, spread = states.totals(size - len(extra), extra, variable)
+        centred, spread = states.deviations(size - len(extra), extra, variable, of)
         unit = states.unit[variable]
-        centred = size * states.values[variable][of] - total
         result: Floats
         if self.centered:
             result = centred * unit / size
             return result
-        scale = spread * np.sqrt(size / (size - self.scheme.ddof)) + size * self.scheme.eps / unit
+        eps = (size * self.scheme.eps / unit if unit else np.inf) if self.scheme.eps else 0.0  # unit 0: rewards below what a float can hold
+        scale = spread * np.sqrt(size / (size - self.scheme.ddof)) + eps
         result = np.divide(centred, scale, out=np.zeros_like(centred), where=spread > 0)
         return result
 
@@ -242,7 +242,7 @@ class GroupMoments:
 
     def _two(self, chosen: tuple[int, ...]) -> tuple[Floats, Floats]:
         states = self.plan.states(chosen)
-        count = len(states.values[0])
+        count = states.classes
         expected = self._expect(chosen, self.plan.two(chosen), 0).reshape(*self.probability.shape[:-1], 2, count, count)
         expected = expected[..., states.label, :][..., states.label]
         return expected[..., 0, :, :], expected[..., 1, :, :]

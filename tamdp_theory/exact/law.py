@@ -36,7 +36,7 @@ class ClassLaw:
         node, pair = backward(env, pi, slots)
         taken = forward(env, pi)[1]
         probability = node[env.prompt_start[env.class_prompt], env.class_slot]
-        return ClassLaw(env, pi, probability, pair, taken, gradient_from_values(env, pi, taken, node, pair, weight), weight)
+        return ClassLaw(env, pi, probability, pair, taken, gradient_from_values(env, pi, taken, pair, weight), weight)
 
     @cached_property
     def tabular_energy(self) -> Floats:

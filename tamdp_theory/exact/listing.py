@@ -5,6 +5,7 @@ standardizes each component and the composite in them. Whether a component is si
 correlated, is a question about equality; it is answered in integers, never with a tolerance.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -19,37 +20,52 @@ from numpy.typing import NDArray
 from tamdp_theory.errors import CapacityError
 from tamdp_theory.exact.group import Scheme
 from tamdp_theory.model import Floats, Ints
+from tamdp_theory.numbers import short_count
 
 MAX_GROUPS = 100_000
 _EXACT = 2**62
-_WIDEST = 10**300  # integers beyond do not fit a float
+_WIDEST = 10**2000  # integers beyond take too long in every group
 
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """One reward in every group: deviation (S, G) integers, over ``denominator`` the distance from the group mean."""
+    """One reward in every group: deviation (S, G) integers, over ``denominator`` the distance from the group mean.
+
+    Deviations are int64 where their squares cannot wrap around, else Python integers; sums of products are Python integers always, so
+    whatever is computed of them is exact. Floats are rounded once or twice, whatever the size of the integers.
+    """
 
     deviation: NDArray[Any]
     denominator: int
 
     @cached_property
     def squares(self) -> NDArray[Any]:
-        """Sum of squared deviations (S,), integers: zero exactly where the group is silent."""
-        result: NDArray[Any] = (self.deviation * self.deviation).sum(axis=1)
+        """Sum of squared deviations (S,), Python integers: zero exactly where the group is silent."""
+        result: NDArray[Any] = (self.deviation * self.deviation).sum(axis=1).astype(object)
         return result
 
     def spread(self, ddof: int) -> Floats:
-        """sigma (S,) in reward units."""
-        size = self.deviation.shape[1]
-        result: Floats = np.sqrt(self.squares.astype(np.float64) / (size - ddof)) / self.denominator
-        return result
+        """sigma (S,) in reward units; 0 where it is below what a float can hold."""
+        unit = (self.deviation.shape[1] - ddof) * self.denominator**2
+        return np.array([root_of_ratio(n, unit) for n in self.squares])
+
+    def centred(self) -> Floats:
+        """Distance from the group mean (S, G)."""
+        return np.array([[ratio(int(d), self.denominator) for d in row] for row in self.deviation])
 
     def advantages(self, eps: float, ddof: int) -> Floats:
         """Standardized deviations (S, G); 0 where silent."""
+        size = self.deviation.shape[1]
+        # each row in units of a power of two near its spread, so that nothing is too large or too small for a float
+        power = [max(int(n).bit_length() // 2, 1) for n in self.squares]
+        more = [eps * ratio(self.denominator, 1 << k) if eps else 0.0 for k in power]
+        scale = [root_of_ratio(n, size - ddof << 2 * k) + e for n, k, e in zip(self.squares, power, more, strict=True)]
+        if self.deviation.dtype == object:
+            deviation = np.array([[ratio(d, 1 << k) for d in row] for row, k in zip(self.deviation, power, strict=True)])
+        else:
+            deviation = np.ldexp(self.deviation.astype(np.float64), -np.array(power)[:, None])
         active = self.squares != 0
-        scale = np.divide(1 / self.denominator, self.spread(ddof) + eps, out=np.zeros(len(active)), where=active)
-        result: Floats = self.deviation.astype(np.float64) * scale[:, None]
-        return result
+        return deviation / np.where(active, scale, 1.0)[:, None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,47 +92,79 @@ class Groups:
         return int(self.members.shape[1])
 
     def covariance(self, k: int, m: int) -> NDArray[Any]:
-        """Sum of products of the integer deviations of two components (S,)."""
-        result: NDArray[Any] = (self.components[k].deviation * self.components[m].deviation).sum(axis=1)
+        """Sum of products of the integer deviations of two components (S,), Python integers."""
+        result: NDArray[Any] = (self.components[k].deviation * self.components[m].deviation).sum(axis=1).astype(object)
         return result
 
     @cached_property
     def correlation(self) -> Floats:
-        """C (S, K, K), 0 in rows and columns of silent components."""
+        """C (S, K, K), 0 in rows and columns of silent components; exactly 1 or -1 where two components are in line."""
         count = len(self.weights)
         result = np.zeros((len(self.members), count, count))
         for k in range(count):
             for m in range(k + 1):
-                scale = np.sqrt(self.components[k].squares.astype(np.float64)) * np.sqrt(self.components[m].squares.astype(np.float64))
-                value = np.divide(self.covariance(k, m).astype(np.float64), scale, out=np.zeros(len(scale)), where=scale > 0)
+                products = self.components[k].squares * self.components[m].squares
+                value = [sign(c) * root_of_ratio(c * c, p) if p else 0.0 for c, p in zip(self.covariance(k, m), products, strict=True)]
                 result[:, k, m] = result[:, m, k] = value
         return result
 
     def advantages(self, scheme: Scheme) -> Floats:
         """A (S, G) under a scheme (theory.md section 2)."""
         if scheme.normalization == "center":
-            return self.composite.deviation.astype(np.float64) / self.composite.denominator
+            return self.composite.centred()
         if scheme.normalization == "sum_then_normalize":
             return self.composite.advantages(scheme.eps, scheme.ddof)
         parts = (float(w) * column.advantages(scheme.eps, scheme.ddof) for w, column in zip(self.weights, self.components, strict=True))
         return sum(parts, np.zeros(self.members.shape))
 
-    def gap(self, ddof: int) -> Floats:
-        """z (S, K): w_k (sigma_k / sigma_c - 1), -w_k where the composite is silent (theory.md section 6)."""
-        total = self.composite.spread(ddof)
-        shares = [np.divide(column.spread(ddof), total, out=np.zeros(len(total)), where=total > 0) for column in self.components]
-        return np.stack([float(w) * (share - 1) for w, share in zip(self.weights, shares, strict=True)], axis=1)
+    def gap(self) -> Floats:
+        """z (S, K): w_k (sigma_k / sigma_c - 1), -w_k where the composite is silent (theory.md section 6); ddof cancels."""
+        total = self.composite.squares
+        columns = []
+        for w, column in zip(self.weights, self.components, strict=True):
+            own, other = self.composite.denominator**2, column.denominator**2
+            columns.append([float(w) * (_root_less_one(n * own, t * other) if t else -1.0) for n, t in zip(column.squares, total, strict=True)])
+        return np.array(columns).T.reshape(len(self.members), len(self.weights))
 
     def _column(self, values: Sequence[Fraction]) -> Column:
         size, unit = self.size, lcm(*(v.denominator for v in values))
         integers = [int(v * unit) for v in values]
         wide = max(max(integers) - min(integers), 1) * size
-        if max(wide**2, unit) * size > _WIDEST:
+        if max(wide, unit) > _WIDEST:
             raise CapacityError("listing groups: rewards need too many digits for a common denominator; round them")
         # squares and products of deviations must not wrap around
         table = np.array(integers, dtype=np.int64 if wide**2 * size < _EXACT and max(map(abs, integers)) * size < _EXACT else object)
         group = table[self.members]
         return Column(size * group - group.sum(axis=1, keepdims=True), size * unit)
+
+
+def sign(value: int) -> int:
+    """-1, 0 or 1."""
+    return (value > 0) - (value < 0)
+
+
+def ratio(numerator: int, denominator: int) -> float:
+    """numerator / denominator of any integers, denominator > 0, rounded once; infinite if beyond floats."""
+    try:
+        return numerator / denominator
+    except OverflowError:
+        return math.inf * sign(numerator)
+
+
+def root_of_ratio(numerator: int, denominator: int) -> float:
+    """sqrt(numerator / denominator) of integers >= 0 and > 0 to a unit in the last place, whatever their size."""
+    half = (numerator.bit_length() - denominator.bit_length()) // 2
+    near = numerator / (denominator << 2 * half) if half >= 0 else (numerator << -2 * half) / denominator  # between 1/4 and 8, or 0
+    try:
+        return math.ldexp(math.sqrt(near), half)
+    except OverflowError:
+        return math.inf
+
+
+def _root_less_one(numerator: int, denominator: int) -> float:
+    """sqrt(numerator / denominator) - 1 without cancellation."""
+    root = root_of_ratio(numerator, denominator)
+    return root - 1 if root > 2 else ratio(numerator - denominator, denominator) / (root + 1)
 
 
 def count_multisets(kinds: int, size: int) -> int:
@@ -127,8 +175,7 @@ def count_multisets(kinds: int, size: int) -> int:
 def list_multisets(kinds: int, size: int) -> tuple[Ints, Floats]:
     """Every multiset (S, size) and the number of its orders (S,). CapacityError beyond MAX_GROUPS."""
     if (count := count_multisets(kinds, size)) > MAX_GROUPS:
-        shown = f"{count:,}" if count < 10**15 else "more than 10^15"
-        raise CapacityError(f"{shown} groups of {size} out of {kinds} exceed the limit of {MAX_GROUPS:,}; use a smaller group or instance")
+        raise CapacityError(f"{short_count(count)} groups of {size} out of {kinds} exceed the limit of {MAX_GROUPS:,}; use a smaller group or instance")
     found = list(combinations_with_replacement(range(kinds), size))
     ways = [factorial(size) // prod(factorial(group.count(kind)) for kind in set(group)) for group in found]
     return np.array(found, dtype=np.int64).reshape(len(found), size), np.array(ways, dtype=np.float64)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from tamdp_theory.model import TAMDP, Floats, Ints
+from tamdp_theory.model import TAMDP, Floats
+from tamdp_theory.policies.base import most_likely, others_share
 
 
 def backward(env: TAMDP, pi: Floats, terminal: Floats, running: Floats | None = None) -> tuple[Floats, Floats]:
@@ -26,36 +27,21 @@ def backward(env: TAMDP, pi: Floats, terminal: Floats, running: Floats | None = 
 
 
 def forward(env: TAMDP, pi: Floats) -> tuple[Floats, Floats]:
-    """Probability, given the prompt, that a trajectory visits a node (X, S) and takes a pair (P, S); pi (P, S)."""
-    occupancy = np.empty((env.n_nodes, pi.shape[1]))
-    taken = np.zeros(pi.shape)
+    """Probability, given the prompt, that a trajectory visits a node (X, S) and takes a pair (P, S); pi (P, S), in whose precision it is."""
+    occupancy = np.empty((env.n_nodes, pi.shape[1]), dtype=pi.dtype)
+    taken = np.zeros(pi.shape, dtype=pi.dtype)
     for rank, level in enumerate(env.levels):
         occupancy[level.nodes] = level.incoming @ taken if rank else 1.0
         taken[level.pairs] = pi[level.pairs] * occupancy[env.pair_node[level.pairs]]
     return occupancy, taken
 
 
-def most_likely(env: TAMDP, pi: Floats) -> Ints:
-    """The pair with the largest probability at each node (X, S), the first of equals; pi (P, S)."""
-    chosen = np.repeat(env.pair_start[:, None], pi.shape[1], axis=1)
-    largest = pi[env.pair_start]
-    for nodes, pairs in env.later_slots:
-        better = pi[pairs] > largest[nodes]
-        chosen[nodes] = np.where(better, pairs[:, None], chosen[nodes])
-        largest[nodes] = np.maximum(largest[nodes], pi[pairs])
-    return chosen
-
-
 def score_norm(env: TAMDP, pi: Floats) -> Floats:
-    """||e_a - pi(.|x)||^2 of each pair (P, S), accurate for nearly deterministic policies too.
-
-    1 - pi of the most likely action is summed from the others, so nothing cancels.
-    """
+    """||e_a - pi(.|x)||^2 of each pair (P, S), accurate for nearly deterministic policies too."""
     leader = most_likely(env, pi)[env.pair_node] == np.arange(env.n_pairs)[:, None]
     rest = np.where(leader, 0.0, pi)
-    missing = np.where(leader, env.spread_to_pairs(env.node_sum(rest)), 1 - pi)
     others = np.where(leader, env.spread_to_pairs(env.node_sum(rest**2)), env.spread_to_pairs(env.node_sum(pi**2)) - pi**2)
-    return missing**2 + others
+    return others_share(env, pi) ** 2 + others
 
 
 def best(env: TAMDP, terminal: Floats) -> tuple[Floats, Floats]:

@@ -24,18 +24,18 @@ MAX_STATES = 3_000_000  # of one number of members
 MAX_TOTAL = 50_000_000  # summed over numbers of members: what building the law passes through
 _MAX_KEY = 2**62
 _COLUMNS = 32
+_CLOSEST = Fraction(1, 10**290)
 
 
 @dataclass(frozen=True, eq=False)
 class GroupStates(ABC):
     """States of up to ``members`` independent members; make one with ``group_states``.
 
-    label (M,) maps reward classes to J merged classes (equal in every variable); values[v] (J,) are the values of variable v
-    less their minimum, in ``unit[v]``.
+    label (M,) maps reward classes to J merged classes (equal in every variable); ``unit[v]`` is what variable v is measured in.
     """
 
     label: Ints
-    values: tuple[Floats, ...]
+    classes: int
     unit: tuple[float, ...]
     members: int
 
@@ -44,16 +44,16 @@ class GroupStates(ABC):
         """Law of the state of ``members`` - 1 and of ``members`` members, (S, B) each; probability (M, B)."""
 
     @abstractmethod
-    def totals(self, members: int, extra: Sequence[int], variable: int) -> tuple[Floats, Floats]:
-        """Sum of a variable over the group, and n times its deviation with ddof 0, in each state (S,).
+    def deviations(self, members: int, extra: Sequence[int], variable: int, of: int) -> tuple[Floats, Floats]:
+        """n times the distance of class ``of`` from the group mean, and n times the group's deviation with ddof 0, in each state (S,).
 
-        The group is ``members`` members in that state and the merged classes ``extra``. The deviation is 0.0 exactly where all
-        agree. Units: ``unit[variable]``.
+        The group is ``members`` members in that state and the merged classes ``extra``, of which ``of`` is one. The deviation is 0.0 exactly
+        where all agree, and else accurate to about n roundings, however close the values. Units: ``unit[variable]``.
         """
 
     def merged(self, probability: Floats) -> Floats:
         """Probabilities (J, B) of the merged classes."""
-        result = np.zeros((len(self.values[0]), probability.shape[1]))
+        result = np.zeros((self.classes, probability.shape[1]))
         np.add.at(result, self.label, probability)
         return result
 
@@ -62,9 +62,11 @@ class GroupStates(ABC):
 class GridStates(GroupStates):
     """Integer sums, packed into one key: ``increments`` (J, F) is what a member adds, ``radix`` (F,) packs the F sums.
 
-    columns[v]: which sums hold sum v and sum v^2 of variable v.
+    columns[v]: which sums hold sum v and sum v^2 of variable v; values[v] (J,): the integers of variable v, from 0 up. ``group_states`` sees to
+    it that no sum leaves 64 bits.
     """
 
+    values: tuple[Ints, ...]
     increments: Ints
     radix: tuple[int, ...]
     columns: tuple[tuple[int, int], ...]
@@ -108,10 +110,10 @@ class GridStates(GroupStates):
                 law += term
         return before, law
 
-    def totals(self, members: int, extra: Sequence[int], variable: int) -> tuple[Floats, Floats]:
+    def deviations(self, members: int, extra: Sequence[int], variable: int, of: int) -> tuple[Floats, Floats]:
         first, second = (self._sum(members, column, extra) for column in self.columns[variable])
         size = members + len(extra)
-        return first.astype(float), np.sqrt((size * second - first**2).astype(float))
+        return (size * self.values[variable][of] - first).astype(float), np.sqrt((size * second - first**2).astype(float))
 
     def _sum(self, members: int, column: int, extra: Sequence[int]) -> Ints:
         place = prod(self.radix[:column])
@@ -121,12 +123,18 @@ class GridStates(GroupStates):
 
 @dataclass(frozen=True, eq=False)
 class MultisetStates(GroupStates):
-    """Sorted sequences of merged classes; each is its parent with one class appended."""
+    """Sorted sequences of merged classes; each is its parent with one class appended.
+
+    differences[v] (J, J): value of the row's class less that of the column's, each rounded once from exact numbers, so that classes that are
+    close to one another and far from zero, or from a third, keep their distances.
+    """
+
+    differences: tuple[Floats, ...]
 
     @cached_property
     def steps(self) -> tuple[tuple[Ints, Ints, Floats], ...]:
         """For n = 1..members: parent state, appended class, and the factor of the multinomial coefficient, each (S_n,)."""
-        classes = len(self.values[0])
+        classes = self.classes
         last, run = np.zeros(1, dtype=np.int64), np.zeros(1)
         steps = []
         for n in range(1, self.members + 1):
@@ -153,30 +161,52 @@ class MultisetStates(GroupStates):
             before, law = law, law[parent] * merged[appended] * factor[:, None]
         return before, law
 
-    def totals(self, members: int, extra: Sequence[int], variable: int) -> tuple[Floats, Floats]:
-        joined = self.values[variable][list(extra)]
-        total, squares, low, high = self._summary(members, variable)
-        size, mean = members + len(joined), joined.mean()
+    def deviations(self, members: int, extra: Sequence[int], variable: int, of: int) -> tuple[Floats, Floats]:
+        # distances from the member ``of``, in units of the largest one in the group: 0 and 1 are among them, so their deviation is no
+        # difference of large numbers, and no square is too small for a float
+        joined = self.differences[variable][list(extra), of]
+        own = np.abs(joined).max()
+        scale, total, squares = self._summary(members, variable, of)
+        largest = np.maximum(scale, own)
+        unit = np.where(largest > 0, largest, 1.0)
+        scaled = joined / unit[:, None]
+        size, more = members + len(joined), len(joined)
+        mean = scaled.sum(axis=1) / more
+        share = scale / unit
         # Chan, Golub and LeVeque (1983): a sum of positive terms, so nothing cancels
-        squares = squares + ((joined - mean) ** 2).sum()
+        squares = squares * share**2 + ((scaled - mean[:, None]) ** 2).sum(axis=1)
         if members:
-            squares = squares + members * len(joined) / size * (total / members - mean) ** 2
-        silent = np.minimum(low, joined.min()) == np.maximum(high, joined.max())
-        return total + joined.sum(), np.where(silent, 0.0, np.sqrt(size * squares))
+            squares = squares + members * more / size * (total * share / members - mean) ** 2
+        centred = -(total * share + scaled.sum(axis=1))
+        return centred * unit, np.where(largest > 0, np.sqrt(size * squares) * unit, 0.0)
 
-    def _summary(self, members: int, variable: int) -> tuple[Floats, Floats, Floats, Floats]:
-        """Sum, centred sum of squares, smallest and largest value of the states (S,) of ``members`` members."""
-        if (members, variable) not in self._summaries:
-            group = self.values[variable][self.sequences[members]]
+    def _summary(self, members: int, variable: int, of: int) -> tuple[Floats, Floats, Floats]:
+        """Largest distance from class ``of`` in the states (S,) of ``members`` members; in units of it the distances' sum and centred squares."""
+        if (members, variable, of) not in self._summaries:
+            group = self.differences[variable][:, of][self.sequences[members]]
+            scale = np.abs(group).max(axis=1, initial=0.0)
+            group /= np.where(scale > 0, scale, 1.0)[:, None]
             total = group.sum(axis=1)
             squares = ((group - total[:, None] / max(members, 1)) ** 2).sum(axis=1)
-            low, high = group.min(axis=1, initial=np.inf), group.max(axis=1, initial=-np.inf)
-            self._summaries[members, variable] = total, squares, low, high
-        return self._summaries[members, variable]
+            self._summaries[members, variable, of] = scale, total, squares
+        return self._summaries[members, variable, of]
 
     @cached_property
-    def _summaries(self) -> dict[tuple[int, int], tuple[Floats, Floats, Floats, Floats]]:
+    def _summaries(self) -> dict[tuple[int, int, int], tuple[Floats, Floats, Floats]]:
         return {}
+
+
+def difference_table(values: Sequence[Fraction]) -> Floats:
+    """values[row] - values[column], each rounded once. CapacityError where two different values are closer than floats can tell."""
+    table = np.zeros((len(values), len(values)))
+    for i, one in enumerate(values):
+        for j, other in enumerate(values[:i]):
+            if gap := one - other:
+                if abs(gap) < _CLOSEST:
+                    raise CapacityError("rewards differ by less than 1e-290, which floats cannot hold; round them")
+                table[i, j] = float(gap)
+    result: Floats = table - table.T
+    return result
 
 
 def group_states(variables: Sequence[Sequence[Fraction]], members: int) -> GroupStates:
@@ -207,12 +237,11 @@ def group_states(variables: Sequence[Sequence[Fraction]], members: int) -> Group
     fits = all(((members + 2) * max(grid)) ** 2 * 2 < _MAX_KEY for grid in grids) and prod(radix) < _MAX_KEY
     if fits:
         unit = tuple(1 / s for s in scale)
-        values = tuple(np.array(grid, dtype=float) for grid in grids)
-        return GridStates(label, values, unit, members, np.array(features).T, radix, tuple(columns))
+        values = tuple(np.array(grid, dtype=np.int64) for grid in grids)
+        return GridStates(label, len(order), unit, members, values, np.array(features, dtype=np.int64).T, radix, tuple(columns))
     if (bound := comb(members + len(order) - 1, members)) > MAX_STATES:
         raise too_many_states(bound, members + 1, len(order), "")
-    values = tuple(np.array([float(value) for value in column]) for column in shifted)
-    return MultisetStates(label, values, (1.0,) * len(values), members)
+    return MultisetStates(label, len(order), (1.0,) * len(shifted), members, tuple(difference_table(column) for column in shifted))
 
 
 def _distinct(keys: Ints, bound: int) -> Ints:
@@ -231,3 +260,15 @@ def too_many_states(states: int, group_size: int, classes: int, prefix: str) -> 
         f"limit of {MAX_STATES:,} ({MAX_TOTAL:,} over all member counts); use a smaller group, or weights and "
         "rewards on a common coarse grid such as multiples of 1/10"
     )
+
+
+def bound_states(variables: Sequence[Sequence[Fraction]], members: int) -> tuple[int, int]:
+    """Merged classes J, and a bound on the states of ``members`` members, without making any."""
+    distinct = set(zip(*variables, strict=True))
+    bound = comb(members + len(distinct) - 1, members) if members < 10**7 else MAX_TOTAL + 1
+    grid = 1
+    for column in zip(*distinct, strict=True):
+        low, scale = min(column), lcm(*(value.denominator for value in column))
+        top = int((max(column) - low) * scale)
+        grid *= (members * top + 1) * (members * top**2 + 1 if top > 1 else 1)
+    return len(distinct), min(bound, grid)

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tamdp_theory.errors import InputError
-from tamdp_theory.exact.passes import backward, best, forward, most_likely
+from tamdp_theory.exact.passes import backward, best, forward
 from tamdp_theory.model import TAMDP, THINK, Floats, check_same_process
-from tamdp_theory.policies.base import Policy
+from tamdp_theory.policies.base import Policy, most_likely
 
 
 @dataclass(frozen=True)
@@ -64,21 +64,17 @@ def logit_gradient(env: TAMDP, pi: Floats, terminal: Floats, weight: Floats | No
 
     pi (P, S); weight (P,) multiplies the score of each pair (None: one), see ``score_weight``.
     """
-    node, pair = backward(env, pi, terminal)
-    return gradient_from_values(env, pi, forward(env, pi)[1], node, pair, weight)
+    return gradient_from_values(env, pi, forward(env, pi)[1], backward(env, pi, terminal)[1], weight)
 
 
-def gradient_from_values(env: TAMDP, pi: Floats, taken: Floats, node: Floats, pair: Floats, weight: Floats | None) -> Floats:
-    """``logit_gradient`` when both passes are at hand: taken (P, S), node V (X, F, S), pair Q (P, F, S)."""
-    if weight is None:
-        # relative to the most likely action, whose own advantage is then summed from the others: Q - V would cancel
-        leader = np.take_along_axis(pair, most_likely(env, pi)[:, None], axis=0)
-        gain = pair - env.spread_to_pairs(leader)
-        return taken[:, None] * (gain - env.spread_to_pairs(env.node_sum(pi[:, None] * gain)))
-    # subtracting (mean weight) * V at each node changes nothing and keeps rounding small
-    mean_weight = env.node_sum(weight[:, None] * pi)
-    flow = taken[:, None] * (weight[:, None, None] * pair - env.spread_to_pairs(mean_weight[:, None] * node))
-    return flow - pi[:, None] * env.spread_to_pairs(env.node_sum(flow))
+def gradient_from_values(env: TAMDP, pi: Floats, taken: Floats, pair: Floats, weight: Floats | None) -> Floats:
+    """``logit_gradient`` when both passes are at hand: taken (P, S), pair Q (P, F, S)."""
+    if weight is not None:
+        pair = weight[:, None, None] * pair  # the score of a pair, times its weight, times Q
+    # relative to the most likely action, whose own advantage is then summed from the others: Q - V would cancel
+    leader = np.take_along_axis(pair, most_likely(env, pi)[:, None], axis=0)
+    gain = pair - env.spread_to_pairs(leader)
+    return taken[:, None] * (gain - env.spread_to_pairs(env.node_sum(pi[:, None] * gain)))
 
 
 def score_weight(env: TAMDP, think_weight: float) -> Floats | None:
@@ -125,5 +121,5 @@ def divergence_sensitivity(env: TAMDP, pi: Floats, log_ratio: Floats) -> tuple[F
     pi (P, S); log_ratio (P, S) = log pi - log pi_ref, the running reward whose expected sum is the divergence.
     """
     node, pair = backward(env, pi, np.zeros((env.n_classes, 1, 1)), running=log_ratio)
-    flow = gradient_from_values(env, pi, forward(env, pi)[1], node, pair, None)[:, 0]
+    flow = gradient_from_values(env, pi, forward(env, pi)[1], pair, None)[:, 0]
     return node[env.prompt_start, 0], flow * env.prompt_probability[env.pair_prompt, None]

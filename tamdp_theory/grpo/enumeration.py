@@ -8,10 +8,10 @@ from scipy.special import gammaln
 
 from tamdp_theory.errors import CapacityError
 from tamdp_theory.exact.group import Scheme
+from tamdp_theory.exact.listing import Groups
 from tamdp_theory.exact.trajectories import enumerate_trajectories, prompt_trajectories
 from tamdp_theory.exact.update import UpdateMoments
 from tamdp_theory.exact.values import score_weight
-from tamdp_theory.grpo.advantages import advantages
 from tamdp_theory.model import TAMDP, check_same_process
 from tamdp_theory.policies.base import Policy
 
@@ -40,8 +40,10 @@ def enumerate_update(env: TAMDP, policy: Policy, scheme: Scheme, think_weight: f
         repeats = (groups_of[:, :, None] == np.arange(len(own))).sum(axis=1)
         ways = np.exp(gammaln(scheme.group_size + 1) - gammaln(repeats + 1).sum(axis=1))
         probability = np.rint(ways) * law[members].prod(axis=1)
-        rewards = env.class_rewards[paths.reward_class[members]]
-        gain = advantages(rewards, env.weights, scheme.normalization, scheme.eps, scheme.ddof)
+        # groups that differ in their trajectories only share advantages
+        outcomes, place = np.unique(env.class_slot[paths.reward_class[members]], axis=0, return_inverse=True)
+        rewards = tuple(env.exact_class_rewards[c] for c in env.prompt_classes[prompt])
+        gain = Groups(outcomes, rewards, env.exact_weights).advantages(scheme)[place.ravel()]
         estimate = np.einsum("gi,gid->gd", gain, (paths.visits[own] @ scores)[groups_of]) / scheme.group_size
         first = probability @ estimate
         mean += env.prompt_probability[prompt] * first

@@ -27,9 +27,9 @@ from tamdp_theory.exact.passes import backward, forward
 from tamdp_theory.exact.surrogate import check_clip, surrogate
 from tamdp_theory.exact.update import UpdatePlan
 from tamdp_theory.exact.values import divergence_sensitivity, gradient_from_values, score_weight
-from tamdp_theory.grpo.advantages import standardize
 from tamdp_theory.grpo.config import Config, History
 from tamdp_theory.grpo.rollouts import Rollouts, Sampler, make_sampler
+from tamdp_theory.grpo.standardize import Distances, whiten
 from tamdp_theory.model import TAMDP, Floats, check_same_process
 from tamdp_theory.policies.base import Policy, log_softmax, softmax, softmax_of_centred
 
@@ -37,6 +37,7 @@ BLOCK = 128  # seeds per thread task: small enough for the cache, large enough t
 _AHEAD = 1 << 21  # uniform numbers drawn at once per block
 Seed = int | np.random.Generator
 Progress = Callable[[int], None]
+Columns = tuple[tuple[float, Distances], ...]
 
 
 def train(
@@ -63,7 +64,7 @@ def train(
     if not len(seeds):
         raise InputError("seeds: empty; sampled training needs at least one seed")
     rows = config.prompts_per_step or env.n_prompts
-    sampler = make_sampler(env, rows * config.group_size)
+    sampler, columns = make_sampler(env, rows * config.group_size), _columns(env, config)
     blocks = [list(seeds[i : i + BLOCK]) for i in range(0, len(seeds), BLOCK)]
     steps_done = [0] * len(blocks)
 
@@ -76,7 +77,7 @@ def train(
         return step
 
     def run(task: tuple[int, list[Seed]]) -> History:
-        return _Batch(env, policy, reference, config, sampler, task[1]).run(report(task[0]))
+        return _Batch(env, policy, reference, config, sampler, columns, task[1]).run(report(task[0]))
 
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         return _join(list(pool.map(run, enumerate(blocks))))
@@ -103,6 +104,14 @@ def _train_exact(env: TAMDP, policy: Policy, config: Config, reference: Policy, 
     return record.history(policy.parameters[:, None], 1)
 
 
+def _columns(env: TAMDP, config: Config) -> Columns:
+    """What is standardized: the composite, or each component, with its weight."""
+    if config.normalization != "normalize_then_sum":
+        return ((1.0, Distances.of(env.exact_class_composite, env.prompt_classes)),)
+    values = [[row[k] for row in env.exact_class_rewards] for k in range(env.n_components)]
+    return tuple((float(w), Distances.of(column, env.prompt_classes)) for w, column in zip(env.weights, values, strict=True))
+
+
 @dataclass(eq=False)
 class _Batch:
     """Sampled training of one block of seeds."""
@@ -112,6 +121,7 @@ class _Batch:
     reference: Policy
     config: Config
     sampler: Sampler
+    columns: Columns
     seeds: list[Seed]
 
     def run(self, progress: Progress) -> History:
@@ -176,20 +186,19 @@ class _Batch:
 
     def _advantages(self, rollouts: Rollouts) -> Floats:
         """Advantages (G, n, S) of groups that lie along the first axis."""
-        env, config = self.env, self.config
+        config, classes = self.config, rollouts.reward_class
         if config.normalization != "normalize_then_sum":
-            composite = env.class_composite[rollouts.reward_class]
+            ((_, composite),) = self.columns
             if config.normalization == "center":
-                result: Floats = composite - composite.sum(0) / config.group_size
-                return result
-            return standardize(composite, config.scheme, axis=0)
-        total: Floats = np.zeros(rollouts.reward_class.shape)
-        for k, weight in enumerate(env.weights):
-            total += weight * standardize(env.class_rewards[:, k][rollouts.reward_class], config.scheme, axis=0)
+                return composite.centred(classes)
+            return composite.standardized(classes, config.scheme)
+        total: Floats = np.zeros(classes.shape)
+        for weight, column in self.columns:
+            total += weight * column.standardized(classes, config.scheme)
         if not config.whiten:
             return total
         batch = total.reshape(-1, total.shape[-1])
-        return standardize(batch, config.scheme, axis=0).reshape(total.shape)
+        return whiten(batch, config.scheme, self.env.total_weight * config.group_size**0.5).reshape(total.shape)
 
     def _divergence_flow(self, theta: Floats, pi: Floats) -> Floats:
         """Gradient of the exact KL to the reference with respect to logits (P, S)."""
@@ -238,7 +247,7 @@ class _Recorder:
         taken = forward(env, pi)[1]
         rho = env.prompt_probability
         per_component = (rho[:, None, None] * node[env.prompt_start, :-1]).sum(axis=0)
-        flow = gradient_from_values(env, pi, taken, node[:, -1:], pair[:, -1:], None)[:, 0] * rho[env.pair_prompt, None]
+        flow = gradient_from_values(env, pi, taken, pair[:, -1:], None)[:, 0] * rho[env.pair_prompt, None]
         gradient = _pull_back(self.policy, flow, theta)
         row = {
             "total": (env.weights[:, None] * per_component).sum(axis=0),

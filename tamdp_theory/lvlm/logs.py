@@ -7,7 +7,9 @@ advantage; G consecutive rows are a group. What to know about these files:
 - A file has the latest generation batch only, whatever ``logging_steps``; where a batch serves several steps, consecutive files have the same
   rows (``repeated``): count them once.
 - An evaluation at the same step replaces the file by one whose rows are, in part or whole, the evaluation's.
-- Rewards are the trainer's float32 numbers. Images are not in the file, so prompts with the same text count as one.
+- Rewards are the trainer's float32 numbers, in a column of doubles: 0.1 is there as 0.10000000149011612. A reward column whose numbers are all
+  float32 ones is read as the shortest decimals of that type, 0.1 again, so that ties of rewards are ties.
+- Images are not in the file, so prompts with the same text count as one.
 - Weights are not in the file either: TRL's default is 1 for every reward.
 """
 
@@ -24,7 +26,7 @@ import pyarrow.parquet as pq
 
 from tamdp_theory.errors import InputError, quote
 from tamdp_theory.model import Floats
-from tamdp_theory.numbers import exact
+from tamdp_theory.numbers import exact, narrow, reals
 from tamdp_theory.sources import RolloutGroups
 
 ZERO_SUM = 1e-3  # of a group's advantages in float32, relative to its size
@@ -105,7 +107,7 @@ class _Table:
         for name in names:
             if name not in columns or not _numeric(table.schema.field(name).type):
                 raise InputError(f"{path}: no numeric column {quote(name)}; columns are {', '.join(columns)}")
-        rewards = np.stack([_floats(path, table, name) for name in names], axis=1)
+        rewards = np.stack([narrow(_floats(path, table, name)) for name in names], axis=1)
         if rewards.min() < 0 or rewards.max() > 1:
             name = names[int(np.argmax((rewards.min(axis=0) < 0) | (rewards.max(axis=0) > 1)))]
             raise InputError(f"{path}: column {quote(name)} is not in [0, 1]; name the reward columns in components, or log rescaled rewards")
@@ -172,7 +174,9 @@ def _numeric(kind: Any) -> bool:
 def _floats(path: Path, table: Any, name: str) -> Floats:
     if not _numeric(table.schema.field(name).type):
         raise InputError(f"{path}: column {quote(name)} must have numbers, got {table.schema.field(name).type}")
-    values = np.array([np.nan if value is None else value for value in table.column(name).to_pylist()], dtype=np.float64)
+    width = table.schema.field(name).type.bit_width
+    kind = f"float{width}" if pa.types.is_floating(table.schema.field(name).type) else "float64"
+    values = reals(np.array([np.nan if value is None else value for value in table.column(name).to_pylist()], dtype=kind), name)
     if not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values))[0])
         raise InputError(f"{path}: column {quote(name)} has no number in row {row}; leave it out of components, or drop that file")

@@ -32,6 +32,7 @@ from tamdp_theory.lvlm import trl_hooks
 from tamdp_theory.lvlm.records import INDEX, Batch, Evaluation, Records, joined, load_records, save_records
 from tamdp_theory.lvlm.taps import Score, as_array, prompts_of, scored, tapped
 from tamdp_theory.model import Floats
+from tamdp_theory.numbers import reals
 from tamdp_theory.sources import RolloutGroups
 from tamdp_theory.storage import check_writable
 
@@ -157,7 +158,7 @@ class Recorder:
         if len(self._columns) < len(trainer.reward_funcs):
             return
         columns, self._columns = [self._columns[k] for k in range(len(trainer.reward_funcs))], {}
-        table = np.array([[math.nan if value is None else float(value) for value in column] for column in columns], dtype=np.float64)
+        table = np.array([[math.nan if value is None else float(reals(value, "reward")) for value in column] for column in columns], dtype=np.float64)
         training = bool(trainer.model.training)
         size = int(trainer.num_generations if training else trainer.num_generations_eval)
         step = int(trainer.state.global_step)

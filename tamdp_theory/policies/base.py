@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from tamdp_theory.errors import InputError
-from tamdp_theory.model import TAMDP, Floats
+from tamdp_theory.model import TAMDP, Floats, Ints
 
 
 class Policy(ABC):
@@ -64,7 +64,8 @@ class Policy(ABC):
         """g(x, a) = grad log pi(a|x) of each pair (P, d), in the order of ``env.pair_node`` and ``env.pair_action``."""
         env = self.env
         owner = env.pair_node[:, None] == env.pair_node[None, :]
-        logit_scores = np.eye(env.n_pairs) - np.where(owner, self.pair_probability[:, None], 0.0)
+        logit_scores = -np.where(owner, self.pair_probability[:, None], 0.0)
+        np.fill_diagonal(logit_scores, others_share(env, self.pair_probability[:, None])[:, 0])
         return np.ascontiguousarray(self.pull_back_each(logit_scores).T)
 
     def pull_back_each(self, sensitivities: Floats) -> Floats:
@@ -95,6 +96,24 @@ def softmax_of_centred(env: TAMDP, logits: Floats) -> Floats:
     if overflow.any():
         pi[:, overflow] = softmax(env, logits[:, overflow])
     return pi
+
+
+def most_likely(env: TAMDP, pi: Floats) -> Ints:
+    """The pair with the largest probability at each node (X, S), the first of equals; pi (P, S)."""
+    chosen = np.repeat(env.pair_start[:, None], pi.shape[1], axis=1)
+    largest = pi[env.pair_start]
+    for nodes, pairs in env.later_slots:
+        better = pi[pairs] > largest[nodes]
+        chosen[nodes] = np.where(better, pairs[:, None], chosen[nodes])
+        largest[nodes] = np.maximum(largest[nodes], pi[pairs])
+    return chosen
+
+
+def others_share(env: TAMDP, pi: Floats) -> Floats:
+    """1 - pi of each pair (P, S), of the most likely action summed from the others, so that nothing cancels."""
+    leader = most_likely(env, pi)[env.pair_node] == np.arange(env.n_pairs)[:, None]
+    result: Floats = np.where(leader, env.spread_to_pairs(env.node_sum(np.where(leader, 0.0, pi))), 1 - pi)
+    return result
 
 
 def to_table(env: TAMDP, values: Floats, fill: float) -> Floats:

@@ -20,7 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bounds import CLAIMS, Check, Claim, Generalization, Instance, Standing, Verdict, certificates
-from bounds.certificates import ENCLOSURES, Certificate, Decision, certify, decide, exactly, save, verify
+from bounds.certificates import Certificate, certify, save, verify
+from bounds.decision import Decision, decide
+from bounds.exact_instance import exactly, rational_probabilities
 from bounds.theorem1 import component_bandit
 from tamdp_theory import TAMDP, CapacityError, InputError, LogLinear, Network, Policy, TabularSoftmax, families
 from tamdp_theory.exact import Scheme, balls
@@ -75,7 +77,10 @@ def as_float(value: Any) -> float:
     return float(balls.ball(value).mid())
 
 
-@pytest.mark.parametrize("claim_id", ENCLOSURES)
+ENCLOSED = [claim.id for claim in CLAIMS.values() if claim.enclose is not None]
+
+
+@pytest.mark.parametrize("claim_id", ENCLOSED)
 def test_decisions_agree_with_floats(claim_id: str) -> None:
     claim = CLAIMS[claim_id]
     seen: Counter[Verdict | None] = Counter()
@@ -85,7 +90,8 @@ def test_decisions_agree_with_floats(claim_id: str) -> None:
         check, decision = found
         seen[decision.verdict] += 1
         assert (decision.verdict is Verdict.ASSUMPTION_UNMET) == (check.verdict is Verdict.ASSUMPTION_UNMET), instance.name
-        if decision.verdict is Verdict.ASSUMPTION_UNMET:
+        if decision.verdict is Verdict.ASSUMPTION_UNMET or decision.lhs is None:
+            assert check.verdict == decision.verdict
             continue
         assert {name: met for name, met in check.assumptions.items() if name in decision.assumptions} == decision.assumptions
         assert check.lhs is not None and check.rhs is not None
@@ -183,7 +189,7 @@ def test_a_saved_certificate_verifies(name: str, tmp_path: Path) -> None:
     assert again.read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["log-linear", "reference", "eps"])
+@pytest.mark.parametrize("name", ["log-linear", "reference"])
 def test_enclosures_are_narrow(name: str) -> None:
     made = certify(CLAIMS[ROUND_TRIPS[name][0]], ROUND_TRIPS[name][1])
     assert made.rhs.startswith("[")
@@ -444,7 +450,7 @@ def test_what_cannot_be_certified() -> None:
     with pytest.raises(InputError, match="Network: enclosures know tabular and log-linear policies only"):
         certify(CLAIMS["L9"], network)
     tabular = Instance(BITS, TabularSoftmax(BITS), Scheme(3, "center"))
-    for claim_id in (c for c in CLAIMS if c not in ENCLOSURES):
+    for claim_id in (c for c in CLAIMS if c not in ENCLOSED):
         with pytest.raises(InputError, match=f"{claim_id}: its check trains, samples or sums over training sets, so there is nothing to enclose"):
             certify(CLAIMS[claim_id], tabular)
     with pytest.raises(InputError, match="L8: does not speak of this instance; not met: joint"):
@@ -486,11 +492,11 @@ def test_too_many_trajectories() -> None:
 @given(st.lists(st.floats(-40, 40), min_size=3, max_size=3))
 def test_rational_probabilities(logits: list[float]) -> None:
     policy = TabularSoftmax(THREE, np.array([logits]))
-    found = certificates.rational_probabilities(policy)
+    found = rational_probabilities(policy)
     assert sum(found) == 1 and min(found) > 0
     assert [float(p) for p in found] == pytest.approx(policy.pair_probability.tolist(), rel=1e-9, abs=1e-15)
 
 
 def test_simple_probabilities_are_named() -> None:
     policy = TabularSoftmax(THREE, np.log([[1, 2, 4]]))
-    assert certificates.rational_probabilities(policy) == [Fraction(1, 7), Fraction(2, 7), Fraction(4, 7)]
+    assert rational_probabilities(policy) == [Fraction(1, 7), Fraction(2, 7), Fraction(4, 7)]

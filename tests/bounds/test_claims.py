@@ -8,7 +8,10 @@ import pytest
 import sympy as sp
 
 import bounds
-from bounds import CLAIMS, Check, Claim, Evidence, Instance, Measured, Standing, Verdict, certificates, registry, symbols
+from bounds import CLAIMS, Check, Claim, Evidence, Instance, Measured, Standing, Verdict, registry, symbols
+from bounds.decision import decide
+from bounds.exact_instance import exactly
+from bounds.lemmas import JOINT
 from bounds.theorem1 import component_bandit
 from tamdp_theory import TAMDP, InputError, LogLinear, TabularSoftmax, exact, families
 from tamdp_theory.exact import Scheme, balls
@@ -87,7 +90,7 @@ def test_opposite_components_are_not_comonotone() -> None:
     check = CLAIMS["T1.scaling.comonotone"].check(instance)
     assert (check.verdict, check.assumptions["comonotone"]) == (Verdict.ASSUMPTION_UNMET, False)
     with balls.precision(128):
-        assert certificates.decide(CLAIMS["T1.scaling.comonotone"], certificates.exactly(instance)).assumptions["comonotone"] is False
+        assert decide(CLAIMS["T1.scaling.comonotone"], exactly(instance)).assumptions["comonotone"] is False
     assert CLAIMS["T1.scaling.comonotone"].check(replace(instance, without=("comonotone",))).verdict is Verdict.VIOLATED
 
 
@@ -179,10 +182,12 @@ def _law(env: TAMDP) -> tuple[np.ndarray, list[Any]]:
     return law.probability, law.rewards.tolist()
 
 
-def toy(lhs: float, rhs: float, statement: type = sp.Le, **more: Any) -> Check:
-    """A claim that compares two given numbers."""
+def toy(lhs: float, rhs: float, statement: type = sp.Le, standing: Standing = Standing.PRINTED, zero_tells: bool = False, **more: Any) -> Check:
+    """A claim that compares two given numbers, and has no exact form."""
     x, y = sp.symbols("x y")
-    claim = replace(CLAIMS["L1"], statement=statement(x, y), measure=lambda i: Measured({x: lhs, y: rhs}, **more))
+    claim = replace(
+        CLAIMS["L2"], statement=statement(x, y), measure=lambda i: Measured({x: lhs, y: rhs}, **more), enclose=None, standing=standing, zero_tells=zero_tells
+    )
     return claim.check(families.drift_bandit())
 
 
@@ -192,7 +197,6 @@ def test_verdicts() -> None:
     assert toy(2, 1).verdict is Verdict.VIOLATED
     assert toy(1, 1 + 1e-12).verdict is Verdict.UNDECIDED
     assert toy(1, 1 + 1e-12, attained=True).verdict is Verdict.HOLDS
-    assert toy(0, 0).verdict is Verdict.HOLDS
     assert toy(0, 0, sp.Lt).verdict is Verdict.UNDECIDED
     assert toy(1, 5, trivial=4).verdict is Verdict.VACUOUS
     assert toy(6, 5, trivial=4).verdict is Verdict.VIOLATED
@@ -210,6 +214,49 @@ def test_verdicts() -> None:
     assert toy(2, 1, sp.Gt).verdict is Verdict.HOLDS
     worst = toy(np.array([1.0, 3.0, 0.0]), np.array([2.0, 2.5, 9.0]))  # type: ignore[arg-type]
     assert (worst.lhs, worst.rhs, worst.verdict) == (3.0, 2.5, Verdict.VIOLATED)
+
+
+def test_zero_says_nothing_unless_it_is_the_content() -> None:
+    """0 = 0 and 0 <= anything, or what may be 0 within the measure's rounding, could not have failed."""
+    assert toy(0, 0).verdict is Verdict.VACUOUS
+    assert toy(0, 0, sp.Eq).verdict is Verdict.VACUOUS
+    assert toy(0, 1).verdict is Verdict.VACUOUS
+    assert toy(1e-14, 1).verdict is Verdict.VACUOUS
+    assert toy(1e-14, 1, scale=1e-6).verdict is Verdict.HOLDS
+    assert toy(2, 0, sp.Ge).verdict is Verdict.VACUOUS
+    assert toy(1e-14, 1e-14, sp.Eq).verdict is Verdict.UNDECIDED
+    assert toy(0, 0, sp.Eq, zero_tells=True).verdict is Verdict.HOLDS
+    assert toy(0, 0.05, zero_tells=True).verdict is Verdict.HOLDS
+    assert toy(np.array([0.0, 1.0]), np.array([0.0, 2.0])).verdict is Verdict.HOLDS  # type: ignore[arg-type]
+    assert toy(1, 2, empty="nothing varies").verdict is Verdict.VACUOUS
+    assert toy(1, 2, empty="nothing varies").note == "nothing varies"
+
+
+def test_floats_alone_violate_nothing_that_is_proved() -> None:
+    check = toy(2, 1, standing=Standing.PROVED)
+    assert (check.verdict, check.is_doubtful) == (Verdict.UNDECIDED, True)
+    assert not toy(1, 2, standing=Standing.PROVED).is_doubtful
+    # the statement is compared exactly where the claim has an exact form, here with the numbers of L2 on the instance: 1/2 = 1/2
+    wrong = replace(CLAIMS["L2"], measure=lambda i: Measured({symbols.energy: 2.0, symbols.energy_nodes: 1.0}))
+    check = wrong.check(families.drift_bandit())
+    assert (check.verdict, check.evidence, check.lhs, check.rhs) == (Verdict.HOLDS, Evidence.CERTIFIED, 0.5, 0.5)
+
+
+def test_what_floats_do_not_know_is_decided_or_not_met() -> None:
+    unknown = {"tabular": None}
+    x, y = sp.symbols("x y")
+    assert toy(1, 2, assumptions=unknown).verdict is Verdict.ASSUMPTION_UNMET
+    asked = replace(CLAIMS["L2"], measure=lambda i: Measured({x: 1, y: 2}, unknown)).check(families.drift_bandit())
+    assert (asked.verdict, asked.evidence) == (Verdict.HOLDS, Evidence.CERTIFIED)
+
+
+def test_every_declared_assumption_is_evaluated() -> None:
+    """An assumption added to a claim counts, though its measure knows nothing of it."""
+    claim = replace(CLAIMS["L9"], assumptions=(*CLAIMS["L9"].assumptions, JOINT))
+    check = claim.check(families.drift_bandit(), normalization="center")
+    assert (check.verdict, check.assumptions) == (Verdict.ASSUMPTION_UNMET, {"center": True, "joint": False})
+    dropped = claim.check(families.drift_bandit(), normalization="center", without=("joint",))
+    assert (dropped.verdict, dropped.assumptions["joint"]) == (Verdict.HOLDS, False)
 
 
 def test_a_missing_number_is_an_error() -> None:

@@ -11,7 +11,8 @@ from flint import arb, fmpq
 
 from bounds import CLAIMS, Instance, Measured
 from bounds import symbols as s
-from bounds.claim import Claim, Quantity
+from bounds.claim import Claim
+from bounds.comparison import Quantity
 from bounds.evaluation import evaluate, separated
 from bounds.symbols import INDICES
 from bounds.theorem1 import component_bandit

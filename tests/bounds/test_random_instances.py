@@ -11,6 +11,7 @@ from bounds.testing import describe
 from tamdp_theory import TAMDP, CapacityError
 from tamdp_theory.exact import Scheme
 from tamdp_theory.strategies import policies, schemes, tamdps
+from tests.seeds import moved
 
 TRAINING = ("T1.stationary", "T1.exact", "T1.biased")
 CHECKED = [
@@ -33,7 +34,7 @@ def check_all(number: int, max_examples: int) -> None:
     seen: dict[str, Counter[Verdict]] = {claim.id: Counter() for claim in CHECKED}
     checked = list(CHECKED)
 
-    @seed(number)
+    @seed(moved(number))
     @settings(max_examples=max_examples, deadline=None, database=None)
     @given(st.data(), tamdps(), schemes(), st.integers(0, TURNS - 1), st.sampled_from([1.0, 1.0, 0.5]), st.integers(0, 3))
     def check(data: st.DataObject, env: TAMDP, drawn: Scheme, turn: int, think_weight: float, noise: int) -> None:
@@ -44,7 +45,7 @@ def check_all(number: int, max_examples: int) -> None:
             instance = Instance(env, policy, choices[turn % len(choices)], seed=noise, think_weight=think_weight if claim.weighted else 1.0)
             try:
                 found = claim.check(instance)
-                assert found.verdict is not Verdict.VIOLATED, describe(found, instance)
+                assert found.verdict is not Verdict.VIOLATED and not found.is_doubtful, describe(found, instance)
             except CapacityError:
                 continue
             except Exception:

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tamdp_theory import CapacityError, InputError, exact
-from tamdp_theory.exact import Scheme, group_moments
-from tamdp_theory.exact.states import GridStates, MultisetStates, group_states
+from tamdp_theory.exact import GroupPlan, Scheme, group_moments
+from tamdp_theory.exact.states import GridStates, MultisetStates, difference_table, group_states
 from tamdp_theory.strategies import TableShape, distributions, reward_tables, schemes
 from tamdp_theory.strategies import weights as drawn_weights
 from tests import oracle
@@ -53,18 +53,59 @@ def test_grid_and_multisets_agree() -> None:
     values = [[Fraction(v, 10) for v in (0, 2, 3, 7)], [Fraction(v, 4) for v in (1, 0, 4, 1)]]
     grid = group_states(values, 5)
     assert isinstance(grid, GridStates)
-    multiset = MultisetStates(grid.label, tuple(v * u for v, u in zip(grid.values, grid.unit, strict=True)), (1.0, 1.0), 5)
+    multiset = MultisetStates(grid.label, 4, (1.0, 1.0), 5, tuple(difference_table(column) for column in values))
     probability = np.random.default_rng(0).dirichlet(np.ones(4), size=3).T
     for members, which in ((5, 1), (4, 0)):
-        for variable in (0, 1):
+        for variable, of in itertools.product((0, 1), (0, 2)):
             moments = []
             for states in (grid, multiset):
-                total, spread = states.totals(members, (0, 2), variable)
+                centred, spread = states.deviations(members, (0, 2), variable, of)
                 law = states.laws(probability)[which]
                 np.testing.assert_allclose(law.sum(axis=0), 1, rtol=1e-13)
                 unit = states.unit[variable]
-                moments.append([law.T @ f for f in (total * unit, (total * unit) ** 2, spread * unit, (spread == 0) * 1.0)])
+                moments.append([law.T @ f for f in (centred * unit, (centred * unit) ** 2, spread * unit, (spread == 0) * 1.0)])
             np.testing.assert_allclose(moments[0], moments[1], rtol=1e-12)
+
+
+CLOSE = [
+    *[[Fraction(1, 2), Fraction(1, 2) + Fraction(1, 10**k), Fraction(1, 2) + Fraction(3, 10**k)] for k in (1, 4, 8, 12, 16, 40)],
+    [Fraction(0), Fraction(1, 10**16), Fraction(1)],
+    [Fraction(0), Fraction(1), 1 - Fraction(1, 10**16), 1 - Fraction(3, 10**16)],  # close to one another, not to zero: shifted floats merge
+    [Fraction(0), Fraction(1, 10**200), Fraction(3, 10**200), Fraction(1)],  # squares below what a float holds
+    [Fraction(1, 3), Fraction(1, 3) + Fraction(1, 10**9 + 7), Fraction(2, 3)],
+    [Fraction(1, 3) - Fraction(1, 10**14), Fraction(1, 3), Fraction(1, 3) + Fraction(1, 10**7 + 3), 1 - Fraction(1, 10**18)],
+]
+
+
+@pytest.mark.parametrize("values", CLOSE, ids=lambda values: " ".join(f"{float(v):.6g}" for v in values))
+@pytest.mark.parametrize(("eps", "ddof"), [(0.0, 0), (0.0, 1), (1e-9, 0)])
+@pytest.mark.parametrize("size", [2, 4])
+def test_close_rewards_keep_their_advantages(values: list[Fraction], eps: float, ddof: int, size: int) -> None:
+    """Against sums over all groups in fractions: on a grid where 64 bits hold it, else from a table of differences."""
+    probability = np.arange(1, len(values) + 1) / sum(range(1, len(values) + 1))
+    rows, scheme = [[v] for v in values], Scheme(size, "sum_then_normalize", eps, ddof)
+    expected = brute(probability, rows, [Fraction(1)], scheme)
+    loose = GroupPlan(tuple((v,) for v in values), (Fraction(1),), scheme)
+    states = MultisetStates(np.argsort(np.argsort(values)), len(values), (1.0,), size - 1, (difference_table(sorted(values)),))
+    loose._states[(0,)] = states
+    for plan in (GroupPlan(tuple((v,) for v in values), (Fraction(1),), scheme), loose):
+        found = plan.moments(probability)
+        for name, value in expected.items():
+            np.testing.assert_allclose(getattr(found, name), value, rtol=1e-14, atol=4e-15, err_msg=name)
+
+
+def test_differences_below_floats_are_refused() -> None:
+    with pytest.raises(CapacityError, match="1e-290"):
+        difference_table([Fraction(0), Fraction(1, 10**300), Fraction(1)])
+    table = difference_table([Fraction(1, 3), Fraction(1, 3), Fraction(1, 3) + Fraction(1, 10**280)])
+    assert (table[:2, :2] == 0).all() and table[2, 0] == 1e-280 == -table[0, 2]
+
+
+def test_rewards_below_floats_on_a_grid() -> None:
+    """0 and 10^-399: one step of a grid whose unit underflows. eps = 0: as 0 and 1; eps > 0: no advantage is left."""
+    tiny, bit = (group_moments([0.25, 0.75], [[0], [v]], [1], 4, "sum_then_normalize") for v in (Fraction(1, 10**399), Fraction(1)))
+    np.testing.assert_array_equal(tiny.first, bit.first)
+    assert not group_moments([0.25, 0.75], [[0], [Fraction(1, 10**399)]], [1], 4, "sum_then_normalize", 1e-6).first.any()
 
 
 def test_grid_states_merge_and_multisets_do_not() -> None:

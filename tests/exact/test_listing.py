@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tamdp_theory import CapacityError
 from tamdp_theory.exact import NORMALIZATIONS, Groups, Scheme, count_multisets, list_multisets
-from tamdp_theory.exact.listing import MAX_GROUPS
+from tamdp_theory.exact.listing import MAX_GROUPS, root_of_ratio
 from tamdp_theory.grpo.advantages import advantages
 from tamdp_theory.strategies import SHAPES, reward_tables, schemes
 from tamdp_theory.strategies import weights as drawn_weights
@@ -66,7 +66,7 @@ def test_against_fractions(data: st.DataObject, scheme: Scheme) -> None:
     table = data.draw(tables(scheme.group_size))
     size, weights = scheme.group_size, table.weights
     assert table.size == size
-    found, correlation, gap = table.advantages(scheme), table.correlation, table.gap(scheme.ddof)
+    found, correlation, gap = table.advantages(scheme), table.correlation, table.gap()
     spreads = [column.spread(scheme.ddof) for column in (*table.components, table.composite)]
     for row in range(len(table.members)):
         chosen = [table.rewards[m] for m in table.members[row]]
@@ -129,7 +129,7 @@ def test_ties_are_decided_on_integers() -> None:
     assert not tie.composite.squares.any()
     assert not tie.advantages(Scheme(3, "sum_then_normalize")).any()
     assert not tie.composite.spread(0).any()
-    np.testing.assert_array_equal(tie.gap(0), np.tile([-0.1, -0.2, -0.3], (4, 1)))
+    np.testing.assert_array_equal(tie.gap(), np.tile([-0.1, -0.2, -0.3], (4, 1)))
     apart = groups([[Fraction(1, 3)], [Fraction(1, 3) + Fraction(1, 10**40)]], [Fraction(1)], 2)
     np.testing.assert_allclose(apart.advantages(Scheme(2, "sum_then_normalize")), [[0, 0], [-1, 1], [0, 0]])
     np.testing.assert_allclose(apart.composite.spread(0), [0, 5e-41, 0])
@@ -146,22 +146,81 @@ def test_silent_components_have_no_correlation() -> None:
 
 @pytest.mark.parametrize("normalization", NORMALIZATIONS)
 @pytest.mark.parametrize("digits", [20, 150, 307, 310, 399])
-def test_tiny_rewards_have_advantages_or_are_refused(normalization: Any, digits: int) -> None:
-    """A file may hold 400 digits; what floats cannot is a CapacityError."""
+def test_tiny_rewards_have_advantages(normalization: Any, digits: int) -> None:
+    """A file may hold 400 digits; standardized values are of size one whatever the rewards."""
     table = groups([[Fraction(0)], [Fraction(1, 10**digits)]], [Fraction(1)], 2)
-    unit = 10.0**-digits / 2 if normalization == "center" else 1.0
-    try:
-        found = table.advantages(Scheme(2, normalization))
-    except CapacityError:
-        assert digits > 300
-        return
-    np.testing.assert_allclose(found, [[0, 0], [-unit, unit], [0, 0]], rtol=1e-12, atol=1e-320)
+    unit = float(Fraction(1, 2 * 10**digits)) if normalization == "center" else 1.0
+    np.testing.assert_allclose(table.advantages(Scheme(2, normalization)), [[0, 0], [-unit, unit], [0, 0]], rtol=1e-15, atol=0)
+    np.testing.assert_array_equal(table.gap(), [[-1], [0], [-1]])
+
+
+def test_rewards_of_many_scales() -> None:
+    """0, 10^-200 and 1: squares of 400 digits. Of (0, 10^-200, 1) the deviations are -1/3, -1/3, 2/3 to 200 digits, sigma sqrt(2)/3."""
+    table = groups([[Fraction(0)], [Fraction(1, 10**200)], [Fraction(1)]], [Fraction(1)], 3)
+    row = table.members.tolist().index([0, 1, 2])
+    np.testing.assert_allclose(table.advantages(Scheme(3, "sum_then_normalize"))[row], [-(0.5**0.5), -(0.5**0.5), 2**0.5], rtol=1e-15)
+    assert table.composite.spread(0)[row] == pytest.approx(2**0.5 / 3, rel=1e-15)
+    assert table.composite.spread(0)[1] == pytest.approx(2**0.5 / 3 * 1e-200, rel=1e-15)  # (0, 0, 10^-200)
 
 
 def test_too_many_digits_are_refused() -> None:
-    table = groups([[Fraction(0)], [Fraction(1, 10**200)], [Fraction(1)]], [Fraction(1)], 2)
+    rows = [[Fraction(1, 10**390 + place)] for place in range(8)]
     with pytest.raises(CapacityError, match="too many digits"):
-        _ = table.components
+        _ = groups(rows, [Fraction(1)], 2).components
+
+
+@pytest.mark.parametrize("a", [Fraction(65536, 177147), Fraction(1, 3), Fraction(2**40, 3**26)])
+def test_products_of_squares_do_not_wrap(a: Fraction) -> None:
+    """Arms (0,0), (a,2a), (2a,a), groups of three: Cauchy-Schwarz with equality exactly in the groups of one line.
+
+    At a = 65536/177147 the squares are multiples of 2^32, whose products are 0 modulo 2^64. Of (0,0), (a,2a), (2a,a) the deviations are
+    a (-1, 0, 1) and a (-1, 1, 0): squares 2 a^2, covariance a^2.
+    """
+    table = groups([[0 * a, 0 * a], [a, 2 * a], [2 * a, a]], [Fraction(1, 2)] * 2, 3)
+    one, two = table.components
+    assert all(type(v) is int for v in [*one.squares, *two.squares, *table.covariance(0, 1)])
+    row = table.members.tolist().index([0, 1, 2])
+    scale = one.denominator * two.denominator
+    assert Fraction(one.squares[row], one.denominator**2) == 2 * a**2 and Fraction(table.covariance(0, 1)[row], scale) == a**2
+    assert one.squares[row] * two.squares[row] == 4 * (a**2 * scale) ** 2
+    together = [i for i in range(len(table.members)) if one.squares[i] and table.covariance(0, 1)[i] ** 2 == one.squares[i] * two.squares[i]]
+    # (0,0) with (a,2a) alone, (0,0) with (2a,a) alone, and (a,2a) with (2a,a), which fall as they rise
+    assert [table.members[i].tolist() for i in together] == [[0, 0, 1], [0, 0, 2], [0, 1, 1], [0, 2, 2], [1, 1, 2], [1, 2, 2]]
+    np.testing.assert_array_equal(table.correlation[together, 0, 1], [1, 1, 1, 1, -1, -1])
+    assert table.correlation[row, 0, 1] == pytest.approx(0.5, rel=1e-15)
+
+
+@pytest.mark.parametrize("unit", [Fraction(1, 2**29), Fraction(1, 10**9), Fraction(1, 10**200)])
+@pytest.mark.parametrize("base", [Fraction(0), Fraction(1, 2)])
+def test_squares_times_denominators_do_not_wrap(unit: Fraction, base: Fraction) -> None:
+    """Arms (0,0), (0,2u), (u,0), (u,2u) above a base: the second component has twice the first one's spread, whatever u."""
+    table = groups([[base, base], [base, base + 2 * unit], [base + unit, base], [base + unit, base + 2 * unit]], [Fraction(1)] * 2, 4)
+    one, two = table.components
+    row = table.members.tolist().index([0, 1, 2, 3])
+    assert one.squares[row] * two.denominator**2 * 4 == two.squares[row] * one.denominator**2 != 0
+    assert table.covariance(0, 1)[row] == 0 == table.correlation[row, 0, 1]
+    assert two.spread(0)[row] / one.spread(0)[row] == pytest.approx(2, rel=1e-15)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(0, 10**400), st.integers(1, 10**400), st.integers(-300, 300))
+def test_roots_of_ratios(n: int, d: int, shift: int) -> None:
+    """Against integer roots of 40 more digits."""
+    n = n * 2**shift if shift > 0 else n
+    d = d * 2**-shift if shift < 0 else d
+    found = root_of_ratio(n, d)
+    more = 10**900
+    exact = Fraction(math.isqrt(n * d * more**2), d * more)
+    if Fraction(1, 10**307) < exact < 10**308:
+        assert abs(Fraction(found) - exact) <= exact / 2**52
+    assert root_of_ratio(n * n, n * n or 1) == (n > 0)
+
+
+def test_the_gap_does_not_cancel() -> None:
+    """R_2 = 10^-10 R_1, weights 1: c = (1 + 10^-10) R_1, so sigma_1 / sigma_c - 1 = -10^-10 / (1 + 10^-10)."""
+    small = Fraction(1, 10**10)
+    table = groups([[Fraction(0), Fraction(0)], [Fraction(1), small]], [Fraction(1)] * 2, 2)
+    np.testing.assert_allclose(table.gap()[1], [float(-small / (1 + small)), float(small / (1 + small) - 1)], rtol=1e-15)
 
 
 # -- lists --------------------------------------------------------------------------------------------------------

@@ -152,14 +152,13 @@ def test_sampled_inner_epochs_follow_the_surrogate_on_average() -> None:
     """Second inner step, at fixed parameters after the first: mean over groups equals the exact surrogate's gradient."""
     old = POLICY
     moved = old.with_parameters(old.parameters + 0.4 * np.random.default_rng(2).standard_normal(old.n_parameters))
-    scheme = exact.Scheme(3, "sum_then_normalize")
     paths = enumerate_trajectories(ENV)
     sampler = ListedSampler(paths)
     size = 60_000
     uniform = np.random.default_rng(1).random((1, 3, ENV.n_prompts, size))
     drawn = sampler.draw(np.repeat(old.pair_probability[:, None], size, axis=1), np.arange(ENV.n_prompts)[:, None], uniform)
-    composite = ENV.class_composite[drawn.reward_class]
-    gain = trainer.standardize(composite, scheme, axis=0) * (ENV.prompt_probability[:, None] / 3)
+    rewards = ENV.class_rewards[drawn.reward_class]
+    gain = np.moveaxis(grpo.advantages(np.moveaxis(rewards, 0, -2), ENV.weights, "sum_then_normalize"), -1, 0) * (ENV.prompt_probability[:, None] / 3)
     log_ratio = (moved.pair_log_probability - old.pair_log_probability)[:, None]
     ratio = np.exp(drawn.along(np.repeat(log_ratio, size, axis=1)))
     flow = drawn.flow(trainer._clipped(gain, ratio, (0.1, 0.2)))

@@ -1,0 +1,74 @@
+"""Whether an update's one-form is closed (L8), decided by the exchange condition of T4.potential: a finite test in exact arithmetic.
+
+For classes l, m, r and every group of G - 2 others S, with gap_S(x -> y) = A_y - A_x in S with x and y, the form is closed on the whole
+simplex iff gap_S(l -> m) + gap_S(m -> r) + gap_S(r -> l) = 0. Gaps then are differences, so triples with one fixed class are enough.
+"""
+
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import combinations, combinations_with_replacement
+from math import comb
+
+from bounds import symbols as s
+from bounds.decision import Row
+from tamdp_theory import TAMDP, CapacityError
+from tamdp_theory.exact import Scheme
+from tamdp_theory.exact.balls import BallGroup, Number, ball, group_of, is_zero
+
+MAX_EXCHANGES = 200_000
+
+
+def closed_rows(env: TAMDP, scheme: Scheme) -> list[Row]:
+    """[curl = 0] and [two values] of each prompt on which a standardized reward varies. CapacityError where the test does not fit."""
+    rows: list[Row] = []
+    for q, classes in enumerate(env.prompt_classes):
+        # classes with equal standardized rewards have equal advantages: one of each stands for all
+        distinct: dict[tuple[Fraction, ...], int] = {}
+        for place, c in enumerate(classes.tolist()):
+            weighted = tuple(r for r, w in zip(env.exact_class_rewards[c], env.exact_weights, strict=True) if w)
+            distinct.setdefault(weighted if scheme.normalization == "normalize_then_sum" else (env.exact_class_composite[c],), place)
+        if len(distinct) > 1:
+            chosen = [distinct[key] for key in sorted(distinct)]
+            two = len({env.exact_class_composite[c] for c in classes}) <= 2
+            rows.append({s.closed: int(is_closed(group_of(env, q, scheme), chosen)), s.two_valued: int(two)})
+    return rows
+
+
+def is_closed(group: BallGroup, classes: list[int]) -> bool:
+    """Whether the exchange condition holds for every group and triple of these classes; CapacityError beyond MAX_EXCHANGES or at a ball
+    around zero."""
+    for others, low, m, high in _witnesses(group.size, classes):
+        if not _vanishes(_exchange(group, others, low, m, high)):
+            return False
+    total = comb(len(classes) + group.size - 3, group.size - 2) * comb(len(classes) - 1, 2)
+    if total > MAX_EXCHANGES:
+        raise CapacityError(f"closedness: {total:,} exchanges exceed the limit of {MAX_EXCHANGES:,}; use a smaller group or fewer reward vectors")
+    low = classes[0]
+    return all(
+        _vanishes(_exchange(group, others, low, m, r))
+        for m, r in combinations(classes[1:], 2) for others in combinations_with_replacement(classes, group.size - 2)
+    )  # fmt: skip
+
+
+def _witnesses(size: int, classes: list[int]) -> Iterator[tuple[tuple[int, ...], int, int, int]]:
+    """Groups of one class, where the condition fails first, with triples of the ends and one class between."""
+    if len(classes) > 2:
+        for m in classes[1:-1]:
+            for one in (classes[0], classes[-1], m):
+                yield (one,) * (size - 2), classes[0], m, classes[-1]
+
+
+def _exchange(group: BallGroup, others: tuple[int, ...], l: int, m: int, r: int) -> Number:  # noqa: E741
+    def gap(x: int, y: int) -> Number:
+        found = group.advantages(tuple(sorted((*others, x, y))))
+        return found[y] - found[x]
+
+    return gap(l, m) + gap(m, r) + gap(r, l)
+
+
+def _vanishes(value: Number) -> bool:
+    if is_zero(value):
+        return True
+    if ball(value) > 0 or ball(value) < 0:
+        return False
+    raise CapacityError("closedness: a ball around zero, which no finite precision decides")

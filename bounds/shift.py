@@ -1,0 +1,117 @@
+"""How Theorem 3's claims about another domain are measured, for any posterior over policies; equality is decided on rationals."""
+
+from fractions import Fraction
+
+import numpy as np
+
+from bounds import symbols as s
+from bounds.comparison import Measured
+from bounds.generalization import Generalization, default_generalization
+from bounds.instance import Instance
+from bounds.structure import moves_something
+from tamdp_theory import TAMDP
+from tamdp_theory.domains import Domains, prompt_values, risks
+from tamdp_theory.exact.balls import Number, moves, number, order
+from tamdp_theory.model import Floats
+
+_NEAR = 1e-9  # values of float64 policies are far nearer to the truth than this: an order by more than twice as much is certain
+
+Bounds = list[tuple[Number, Number]]  # of one expected reward on each prompt
+
+
+def setting_of(instance: Instance) -> Generalization:
+    """What the instance says about training prompts and target, or what its seed draws."""
+    return instance.generalization or default_generalization(instance.policy, instance.seed)
+
+
+def measure_shift(instance: Instance, by: str) -> Measured:
+    """The posterior's risks under both domains and how far apart they are; without a posterior those of the instance's policy.
+
+    A process gives every prompt of its own probability, so KL is finite.
+    """
+    env, setting = instance.env, setting_of(instance)
+    domains = Domains(env, env.exact_prompt_probability, setting.target)
+    policies, posterior = setting.voters(instance.policy)
+    found = risks(domains, policies, posterior)
+    loss = found.per_prompt
+    rho = env.prompt_probability
+    numbers = {
+        s.R_S: found.source, s.R_T: found.target, s.w: env.weights, s.W: env.total_weight, s.K: env.n_components, s.osc_value: found.oscillation,
+        s.tv_domains: float(domains.total_variation), s.osc_loss: float(np.ptp(loss[domains.support])), s.kl_domains: domains.divergence,
+        s.chi2_domains: float(domains.chi_squared), s.var_S: float(rho @ (loss - rho @ loss) ** 2), s.n: setting.n,
+    }  # fmt: skip
+    values = np.einsum("s,snk->nk", posterior, prompt_values(env, policies))
+    empty = "" if moves_something(env, setting.target) else "the target is the source, or no reward varies: the risk could not change"
+    return Measured(numbers, trivial=1 - 1e-12, attained=_attained(domains, values, by), empty=empty)
+
+
+# -- equality -----------------------------------------------------------------------------------------------------
+
+
+def _attained(domains: Domains, values: Floats, by: str) -> bool:
+    """Whether the bound is an equality for reasons known exactly; floats only say where to look. values (N, K)."""
+    env = domains.env
+    moved = [t - p for p, t in zip(domains.source, domains.target, strict=True)]
+    if not any(moved):
+        return True
+    if by == "kl":
+        return False
+    composite = values @ env.weights
+    columns = [values[:, k] for k in np.flatnonzero(env.weights > 0)] if by == "components" else [composite / env.total_weight]
+    if by != "chi":
+        if not all(_seem_to_move_up(column, moved) for column in columns):
+            return False
+        ranges = value_ranges(env)
+        chosen = [ranges[k] for k in np.flatnonzero(env.weights > 0)] if by == "components" else [ranges[-1]]
+        return all(moves_up(_narrowed(known, column), moved) for known, column in zip(chosen, columns, strict=True))
+    bounds = _narrowed(value_ranges(env)[-1], columns[0])
+    if len(bounds) == 2:  # centred functions on two prompts are multiples of each other
+        return moves_up(bounds, moved)
+    return all(low == high for low, high in bounds) and proportional([-low for low, _ in bounds], domains.source, domains.target)
+
+
+def value_ranges(env: TAMDP) -> list[Bounds]:
+    """Least and largest expected reward of each prompt over policies, in rationals: of each component, last of the composite over W."""
+    found = []
+    for column in [*zip(*env.exact_class_rewards, strict=True), [c / sum(env.exact_weights) for c in env.exact_class_composite]]:
+        ends = [number(v) for v in column]
+        low, high = [[number(0)] * env.n_nodes + ends for _ in range(2)]
+        for x in reversed(order(env)):
+            for side, choose in ((low, min), (high, max)):
+                worth: dict[int, Number] = {}
+                for pair, p, target in moves(env, x):
+                    worth[pair] = worth.get(pair, number(0)) + p * side[target]
+                side[x] = choose(worth.values())
+        found.append([(low[x], high[x]) for x in env.prompt_start.tolist()])
+    return found
+
+
+def _narrowed(known: Bounds, values: Floats) -> Bounds:
+    """What every policy obeys, with what floats add: they are good to ``_NEAR``."""
+    result = []
+    for (low, high), value in zip(known, values.tolist(), strict=True):
+        middle, reach = number(Fraction(value)), number(Fraction(_NEAR))
+        result.append((max(low, middle - reach), min(high, middle + reach)))
+    return result
+
+
+def _seem_to_move_up(values: Floats, moved: list[Fraction]) -> bool:
+    sign = np.array([(m > 0) - (m < 0) for m in moved])
+    return bool(values[sign > 0].max() <= values.min() + 2 * _NEAR and values[sign < 0].min() >= values.max() - 2 * _NEAR)
+
+
+def moves_up(bounds: Bounds, moved: list[Fraction]) -> bool:
+    """Whether mass surely leaves only prompts of the largest reward for prompts of the least: then the range is attained."""
+    pairs = [(q, r) for q in range(len(bounds)) for r in range(len(bounds)) if q != r]
+    return all(
+        (moved[q] <= 0 or bounds[q][1] <= bounds[r][0]) and (moved[q] >= 0 or bounds[q][0] >= bounds[r][1]) for q, r in pairs
+    )  # fmt: skip
+
+
+def proportional(loss: list[Number], source: tuple[Fraction, ...], target: tuple[Fraction, ...]) -> bool:
+    """Whether loss and density ratio, both centred, point the same way, or the loss is constant: then Cauchy-Schwarz is an equality."""
+    ratio = [number(t / p - 1) for p, t in zip(source, target, strict=True)]
+    mean = sum((number(p) * v for p, v in zip(source, loss, strict=True)), number(0))
+    place = next(q for q, r in enumerate(ratio) if r != 0)
+    factor = (loss[place] - mean) / ratio[place]
+    return factor >= 0 and all(v - mean == factor * r for v, r in zip(loss, ratio, strict=True))

@@ -1,0 +1,243 @@
+"""Groups of reward classes in exact numbers: advantages of a multiset of classes, and group moments as sums over multisets.
+
+A multiset is kept as counts (M,), so a group of 2,000 out of two classes costs no more than a group of two. Probabilities that are
+rational go over one denominator first: sums are then of integers, and the denominator's power is divided out once.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from itertools import combinations
+from math import comb, factorial, lcm, prod
+
+from flint import arb, ctx, fmpq, fmpz
+
+from tamdp_theory.errors import CapacityError
+from tamdp_theory.exact.ball_numbers import ONE, ZERO, Number, absolute, bits_of, check_effort, effort, largest, number, root
+from tamdp_theory.exact.group import Normalization, Scheme
+from tamdp_theory.exact.listing import Groups
+from tamdp_theory.exact.surds import Total
+from tamdp_theory.model import TAMDP
+from tamdp_theory.numbers import exact, short_count
+
+MAX_TERMS = 200_000
+MAX_MEMBERS = 10_000_000  # of all groups of classes together
+Counts = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class BallGroup:
+    """Advantages as a combination of standardized columns: (coefficient, value of each class).
+
+    ``centred``: deviations are not divided by anything.
+    """
+
+    columns: tuple[tuple[Fraction, tuple[Fraction, ...]], ...]
+    size: int
+    eps: Fraction = Fraction(0)
+    ddof: int = 0
+    centred: bool = False
+
+    @cached_property
+    def _known(self) -> dict[Counts, dict[int, Number]]:
+        return {}
+
+    @cached_property
+    def _grids(self) -> tuple[tuple[Fraction, int, tuple[int, ...]], ...]:
+        """Coefficient, unit and integers of each column: value = first value + integer / unit."""
+        found = []
+        for coefficient, values in self.columns:
+            shifted = [v - values[0] for v in values]
+            unit = lcm(*(v.denominator for v in shifted))
+            found.append((coefficient, unit, tuple(int(v * unit) for v in shifted)))
+        return tuple(found)
+
+    @property
+    def classes(self) -> int:
+        """M."""
+        return len(self.columns[0][1])
+
+    def advantages(self, group: Sequence[int]) -> dict[int, Number]:
+        """A of each class in a group, a sequence of classes."""
+        counts = [0] * self.classes
+        for m in group:
+            counts[m] += 1
+        return self.of_counts(tuple(counts))
+
+    def of_counts(self, counts: Counts) -> dict[int, Number]:
+        """A of each class in a group that has counts[m] members of class m."""
+        if counts not in self._known:
+            self._known[counts] = self._standardize([(m, k) for m, k in enumerate(counts) if k])
+        return self._known[counts]
+
+    def _standardize(self, members: list[tuple[int, int]]) -> dict[int, Number]:
+        # numerators over equal spreads add up before any root is taken, so that what cancels cancels exactly
+        by_spread: dict[Fraction, dict[int, Fraction]] = {}
+        for coefficient, unit, values in self._grids:
+            total = sum(k * values[m] for m, k in members)
+            spread = self.size * sum(k * values[m] ** 2 for m, k in members) - total**2
+            if spread:
+                squares = Fraction(1) if self.centred else Fraction(spread, self.size * unit**2 * (self.size - self.ddof))
+                numerators = by_spread.setdefault(squares, {})
+                for m, _ in members:
+                    numerators[m] = numerators.get(m, Fraction(0)) + coefficient * Fraction(self.size * values[m] - total, self.size * unit)
+        result: dict[int, Number] = {m: ZERO for m, _ in members}
+        for squares, numerators in by_spread.items():
+            scale = ONE if self.centred else root(number(squares)) + number(self.eps)
+            for m, value in numerators.items():
+                if value:
+                    result[m] = result[m] + number(value) / scale
+        return result
+
+    def moments(self, probability: Sequence[Number]) -> tuple[list[Number], list[Number], list[list[Number]]]:
+        """h, a and b (theory.md section 3)."""
+        h, second = self.first(probability)
+        law, classes = _Law(self, probability, self.size - 2), range(self.classes)
+        cross = [[Total() for _ in classes] for _ in classes]
+        for others, p in law.weights():
+            for m in classes:
+                for n in classes[m:]:
+                    found = self.of_counts(_joined(others, m, n))
+                    cross[m][n].add(p * (found[m] * found[n]))
+        table = [[law.share * cross[min(m, n)][max(m, n)].value for n in classes] for m in classes]
+        return h, second, table
+
+    def first(self, probability: Sequence[Number]) -> tuple[list[Number], list[Number]]:
+        """h and a."""
+        law, classes = _Law(self, probability, self.size - 1), range(self.classes)
+        h, second = [Total() for _ in classes], [Total() for _ in classes]
+        for others, p in law.weights():
+            for m in classes:
+                value = self.of_counts(_joined(others, m))[m]
+                h[m].add(p * value)
+                second[m].add(p * (value * value))  # a power of a ball around 0 is undefined
+        return [law.share * one.value for one in h], [law.share * one.value for one in second]
+
+    def given_pair(self, probability: Sequence[Number]) -> list[list[Number]]:
+        """E[A_1 | m, l]; dh_m/dP_l = (G - 1) times it."""
+        law, classes = _Law(self, probability, self.size - 2), range(self.classes)
+        result = [[Total() for _ in classes] for _ in classes]
+        for others, p in law.weights():
+            for m in classes:
+                for n in classes:
+                    result[m][n].add(p * self.of_counts(_joined(others, m, n))[m])
+        return [[law.share * one.value for one in row] for row in result]
+
+
+@dataclass(frozen=True, eq=False)
+class _Law:
+    """The law of ``count`` members at class probabilities. CapacityError where summing over it would take too long."""
+
+    group: BallGroup
+    probability: Sequence[Number]
+    count: int
+
+    def __post_init__(self) -> None:
+        classes = self.group.classes
+        _check_states(self.group.size - 2, classes, "group moments")
+        terms = comb(self.count + classes - 1, classes - 1) * classes**2 * len(self.group.columns)
+        bits = self.count * bits_of(self.probability) if self._rational else int(ctx.prec)
+        what = f"moments of groups of {self.group.size} out of {classes} classes"
+        check_effort(effort(terms, bits), what, "use a smaller group or probabilities of fewer digits")
+
+    @cached_property
+    def _rational(self) -> bool:
+        return all(isinstance(p, fmpq) for p in self.probability)
+
+    @cached_property
+    def _unit(self) -> int:
+        return lcm(*(int(p.q) for p in self.probability)) if self._rational else 1
+
+    @property
+    def share(self) -> Number:
+        """What all weights are multiplied by."""
+        return fmpq(1, fmpz(self._unit) ** self.count)
+
+    def weights(self) -> Iterator[tuple[Counts, Number]]:
+        """Each multiset and its probability over ``share``; those of probability zero are left out."""
+        bases = [p * self._unit for p in self.probability]
+        powers = [_powers(base, self.count) for base in bases]
+        ways = factorial(self.count)
+        for counts in multisets(self.group.classes, self.count):
+            weight = fmpq(ways // prod(factorial(k) for k in counts))
+            for k, own in zip(counts, powers, strict=True):
+                if k:
+                    weight = weight * own[k]
+            if isinstance(weight, arb) or weight != 0:
+                yield counts, weight
+
+
+def multisets(classes: int, count: int) -> Iterator[Counts]:
+    """Counts (M,) of every multiset of ``count`` out of ``classes``, by stars and bars."""
+    last = count + classes - 1
+    for bars in combinations(range(last), classes - 1):
+        ends = (-1, *bars, last)
+        yield tuple(ends[m + 1] - ends[m] - 1 for m in range(classes))
+
+
+def group_of(env: TAMDP, prompt: int, scheme: Scheme, normalization: Normalization | None = None, share: Fraction | None = None) -> BallGroup:
+    """The advantages of a prompt's classes under a scheme; ``share``: A^joint - share A^decomposed instead. CapacityError as ``check_terms``."""
+    check_terms(env, prompt, scheme.group_size)
+    own = env.prompt_classes[prompt].tolist()
+    name = normalization or scheme.normalization
+    composite = (Fraction(1), tuple(env.exact_class_composite[c] for c in own))
+    parts = [(w, tuple(env.exact_class_rewards[c][k] for c in own)) for k, w in enumerate(env.exact_weights)]
+    if share is not None:
+        columns = [composite, *((-share * w, values) for w, values in parts)]
+    else:
+        columns = parts if name == "normalize_then_sum" else [composite]
+    return BallGroup(tuple(columns), scheme.group_size, exact(float(scheme.eps), "eps"), scheme.ddof, name == "center" and share is None)
+
+
+def check_terms(env: TAMDP, prompt: int, size: int) -> None:
+    """CapacityError where groups of a prompt's classes are too many, too long, or have rewards of too many digits, before any is made."""
+    own = env.prompt_classes[prompt].tolist()
+    _check_states(size - 2, len(own), env.name)
+    states = comb(size + len(own) - 1, len(own) - 1)
+    if states * size > MAX_MEMBERS:
+        members = short_count(states * size)
+        raise CapacityError(f"{env.name}: {members} members of groups exceed the limit of {MAX_MEMBERS:,} for enclosures; use a smaller group")
+    units = {r.denominator for c in own for r in env.exact_class_rewards[c]} | {w.denominator for w in env.exact_weights}
+    bits = 2 * bits_of(fmpq(1, unit) for unit in units)
+    # a product of two advantages has a term for every pair of components
+    work = effort(comb(size + len(own) - 2, len(own) - 1) * len(own) ** 2 * (1 + env.n_components**2 / 4), bits)
+    check_effort(work, f"{env.name}: groups of {size} out of {len(own)} reward classes", "use a smaller instance or rewards of fewer digits")
+
+
+def _check_states(count: int, classes: int, what: str) -> None:
+    terms = comb(count + classes, classes - 1) * classes**2
+    if terms > MAX_TERMS:
+        raise CapacityError(f"{what}: {short_count(terms)} terms exceed the limit of {MAX_TERMS:,} for enclosures; use a smaller instance")
+
+
+def group_advantages(table: Groups, scheme: Scheme, row: int) -> Number:
+    """Largest |A_i| of one listed group."""
+    composite = tuple(sum((w * r for w, r in zip(table.weights, one, strict=True)), Fraction(0)) for one in table.rewards)
+    columns = [(Fraction(1), composite)]
+    if scheme.normalization == "normalize_then_sum":
+        columns = [(w, tuple(one[k] for one in table.rewards)) for k, w in enumerate(table.weights)]
+    group = BallGroup(tuple(columns), table.size, exact(float(scheme.eps), "eps"), scheme.ddof, scheme.normalization == "center")
+    return largest([absolute(a) for a in group.advantages(tuple(table.members[row].tolist())).values()])
+
+
+def curl_norm(group: BallGroup, probability: Sequence[Number]) -> Number:
+    """Frobenius norm of the curl of L8 at class probabilities."""
+    given, count = group.given_pair(probability), len(probability)
+    skew = [[(given[n][m] - given[m][n]) * (group.size - 1) for n in range(count)] for m in range(count)]
+    rows = [sum(row, ZERO) / count for row in skew]  # the matrix is antisymmetric, so column means are minus these
+    return root(sum(((skew[m][n] - rows[m] + rows[n]) * (skew[m][n] - rows[m] + rows[n]) for m in range(count) for n in range(count)), ZERO))
+
+
+def _joined(others: Counts, *more: int) -> Counts:
+    counts = list(others)
+    for m in more:
+        counts[m] += 1
+    return tuple(counts)
+
+
+def _powers(base: Number, count: int) -> list[Number]:
+    found = [ONE]
+    for _ in range(count):
+        found.append(found[-1] * base)
+    return found

@@ -1,0 +1,107 @@
+"""Standardizing drawn groups, member axis first, for many groups at once: ties and closeness of rewards decided by exact numbers.
+
+A group's members are classes with exact values. Their distances from the group's first member come from tables that are made once: integers
+where values are on a common grid, else their binary digits in chunks; either way differences of entries are exact. So a group is silent
+exactly if all distances are 0.0, and where rewards are close their differences are as accurate as where they are not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from math import lcm
+
+import numpy as np
+
+from tamdp_theory.errors import CapacityError
+from tamdp_theory.exact.group import Scheme
+from tamdp_theory.model import Floats, Ints
+
+_CHUNK = 50  # binary digits: sums and differences of a few such integers are exact in floats
+_CLOSEST = Fraction(1, 10**290)
+_TINY = Fraction(1, 10**140)  # squares of smaller distances leave the range of floats
+_ROUNDING = 64 * np.finfo(np.float64).eps
+
+
+@dataclass(frozen=True, eq=False)
+class Distances:
+    """Distances between values of classes.
+
+    chunks: tables (C,) that sum to the values, up to a constant per prompt, in ``unit``; tiny: rescale each group.
+    """
+
+    chunks: tuple[Floats, ...]
+    unit: float
+    tiny: bool
+
+    @staticmethod
+    def of(values: Sequence[Fraction], prompts: Sequence[Ints]) -> "Distances":
+        """Tables for exact values (C,) of classes; prompts: the classes of each. CapacityError where values are closer than floats can tell."""
+        shifted = list(values)
+        least: Fraction | None = None
+        for own in prompts:
+            low = min(values[c] for c in own)
+            for c in own:
+                shifted[c] = values[c] - low
+            gaps = [b - a for a, b in pairwise(sorted({shifted[c] for c in own}))]
+            least = min([*gaps, *([] if least is None else [least])], default=None)
+        if least is None:
+            return Distances((np.zeros(len(shifted)),), 1.0, False)
+        if least < _CLOSEST:
+            raise CapacityError("rewards of a prompt differ by less than 1e-290, which floats cannot hold; round them")
+        grid = lcm(*(v.denominator for v in shifted))
+        if max(shifted) * grid < 2**_CHUNK:
+            return Distances((np.array([float(v * grid) for v in shifted]),), float(Fraction(1, grid)), False)
+        chunks, power = [], -_exponent(max(shifted))
+        while Fraction(2) ** -power * 2**_CHUNK > least:
+            power += _CHUNK
+            quantum = Fraction(2) ** -power
+            digits = [v // quantum for v in shifted]
+            chunks.append(np.array([float(d * quantum) for d in digits]))
+            shifted = [v - d * quantum for v, d in zip(shifted, digits, strict=True)]
+        return Distances(tuple(chunks), 1.0, least < _TINY)
+
+    def within(self, classes: Ints) -> Floats:
+        """Distance of each member (G, ...) from the first one in ``unit``, given the members' classes."""
+        total: Floats | None = None
+        for table in self.chunks:
+            part = table[classes]
+            part -= part[0].copy()
+            total = part if total is None else total + part
+        assert total is not None
+        return total
+
+    def centred(self, classes: Ints) -> Floats:
+        """Distance of each member (G, ...) from the group mean."""
+        distance = self.within(classes)
+        distance -= distance.sum(axis=0) / len(distance)
+        distance *= self.unit
+        return distance
+
+    def standardized(self, classes: Ints, scheme: Scheme) -> Floats:
+        """Standardized values of the members (G, ...), 0 where all agree."""
+        distance, eps = self.within(classes), scheme.eps / self.unit
+        if self.tiny:
+            unit = np.abs(distance).max(axis=0)
+            unit[unit == 0] = 1.0
+            distance, eps = distance / unit, eps / unit
+        distance -= distance.sum(axis=0) / len(distance)
+        squares = (distance**2).sum(axis=0)
+        scale = np.sqrt(squares / (len(distance) - scheme.ddof)) + eps
+        distance *= np.divide(1.0, scale, out=np.zeros_like(scale), where=squares > 0)
+        return distance
+
+
+def whiten(batch: Floats, scheme: Scheme, magnitude: float) -> Floats:
+    """(v - mean) / (deviation + eps) along the first axis; 0 where all agree up to rounding of values of that magnitude."""
+    size = len(batch)
+    centred = batch - batch.sum(axis=0) / size
+    scale = np.sqrt((centred**2).sum(axis=0) / (size - scheme.ddof)) + scheme.eps
+    active = batch.max(axis=0) - batch.min(axis=0) > _ROUNDING * magnitude
+    result: Floats = centred * np.divide(1.0, scale, out=np.zeros_like(scale), where=active)
+    return result
+
+
+def _exponent(value: Fraction) -> int:
+    """e with 2^e > value > 0."""
+    return value.numerator.bit_length() - value.denominator.bit_length() + 1
