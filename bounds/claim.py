@@ -235,8 +235,9 @@ class Claim:
         statement = measured.statement if measured.statement is not None else self.statement
         found = compare(statement, self.sides(measured.numbers, statement), measured, self.zero_tells)
         verdict = _VERDICTS[found.finding]
-        evidence = Evidence.STATISTICAL if measured.half_width is not None else measured.evidence
-        note = measured.note
+        evidence, note = measured.evidence, measured.note
+        if measured.half_width is not None and evidence is not Evidence.ASYMPTOTIC:
+            evidence = Evidence.STATISTICAL
         if evidence is Evidence.EXACT and not measured.empty and verdict in (Verdict.VIOLATED, Verdict.UNDECIDED):
             decided = self._decided(instance, measured, found)
             if decided is not None:
@@ -248,6 +249,8 @@ class Claim:
             verdict, note = Verdict.VACUOUS, measured.empty
         elif verdict is Verdict.VACUOUS:
             note = "; ".join(filter(None, (note, _WORDS[found.finding])))
+        if evidence is Evidence.ASYMPTOTIC:
+            verdict, note = _without_guarantee(verdict, note, instance.level)
         assumptions = {name: bool(met) for name, met in measured.assumptions.items()}
         return Check(self.id, instance.name, found.lhs, found.rhs, found.slack, verdict, evidence, assumptions, found.error, note)
 
@@ -276,6 +279,14 @@ class Claim:
             self.id, instance.name, float(left.mid()), float(right.mid()), slack, decision.verdict or Verdict.UNDECIDED, Evidence.CERTIFIED,
             decision.assumptions, float(gap.rad()), note,
         )  # fmt: skip
+
+
+def _without_guarantee(verdict: Verdict, note: str, level: float) -> tuple[Verdict, str]:
+    """What may be said on an interval that is not valid at its sample size: nothing is decided, what it suggests is noted."""
+    if verdict not in (Verdict.HOLDS, Verdict.VIOLATED):
+        return verdict, note
+    suggested = f"an asymptotic interval at {level:g} says {verdict}; no guarantee at this sample size"
+    return Verdict.UNDECIDED, f"{note}; {suggested}" if note else suggested
 
 
 @cache

@@ -88,6 +88,8 @@ def compare(statement: sp.Rel, sides: tuple[Any, Any], measured: Measured, zero_
     trivial, attained = (np.broadcast_to(given, slack.shape) for given in (measured.trivial, measured.attained))
     exact = measured.evidence is Evidence.CERTIFIED
     estimated = measured.half_width is not None
+    if estimated:  # an estimate of zero is no zero: its interval says what it may be
+        zero = np.zeros(left.shape, dtype=bool)
     if equation:
         finding = np.where(size > 10 * error, Finding.HOLDS, Finding.FAINT)
         finding = np.where(zero_tells & (left == right), Finding.HOLDS, finding)

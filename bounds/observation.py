@@ -83,7 +83,11 @@ class Observation:
 
     def table(self, limit: int) -> Groups:
         """The first ``limit`` groups, rewards read as their shortest decimals, so that ties are decided exactly."""
-        rewards = self.groups.rewards[:limit]
-        rows, members = np.unique(rewards.reshape(-1, rewards.shape[-1]), axis=0, return_inverse=True)
-        classes = tuple(tuple(exact(float(value), "rewards") for value in row) for row in rows)
-        return Groups(members.reshape(rewards.shape[:2]), classes, self.rollouts.weights)
+        return decimals(self.groups.rewards[:limit], self.rollouts.weights)
+
+
+def decimals(rewards: Floats, weights: tuple[Fraction, ...]) -> Groups:
+    """Groups of rewards (n, G, K), each read as its shortest decimal, so that ties are decided exactly."""
+    rows, members = np.unique(rewards.reshape(-1, rewards.shape[-1]), axis=0, return_inverse=True)
+    classes = tuple(tuple(exact(float(value), "rewards") for value in row) for row in rows)
+    return Groups(members.reshape(rewards.shape[:2]), classes, weights)

@@ -1,6 +1,7 @@
 """How claims are measured on rollouts alone: estimates with confidence intervals in place of sums over a process.
 
-What a finite number of rollouts cannot show (smoothness, potentials, every policy) stays an unmet assumption, and the note says so.
+What a finite number of rollouts cannot show (smoothness, potentials, every policy) stays an unmet assumption, and the note says so. Where an
+interval is asymptotic (scores of a network have no known bound) the evidence is too, and the check decides nothing.
 """
 
 import numpy as np
@@ -23,7 +24,7 @@ def gradient_gap(observation: Observation, bound: str) -> Measured:
     numbers = _statistics(observation, 3)
     if numbers is None:
         return _without_scores()
-    conditions = {"gap": numbers.differs and numbers.gap.value > 0, "scores vary": numbers.scores_vary, "on-policy": _on_policy(numbers)}
+    conditions = {"gap": numbers.differs and numbers.gap.value > 0, "scores vary": numbers.scores_vary, "on-policy": not numbers.off_policy}
     if failed := unmet(observation, conditions):
         return failed
     size = numbers.leading_energy if bound == "largest" else numbers.score_energy
@@ -32,7 +33,8 @@ def gradient_gap(observation: Observation, bound: str) -> Measured:
     low, value, high = (float(np.sqrt(kappa * max(q, 0.0) * max(e, 0.0))) for q, e in ends)
     numbers_of = {s.gap_norm: distance.value, s.kappa: kappa, s.Q_gap: numbers.gap.value, s.lambda_max: size.value, s.energy: size.value}
     note = f"Q {_shown(numbers.gap)}, {'lambda_max at least' if bound == 'largest' else 'E||s||^2'} {_shown(size)}, distance {_shown(distance)}"
-    return _measured(observation, numbers_of, conditions, distance, Estimate(value, low, high), note)
+    valid = numbers.gap.valid and size.valid
+    return _measured(observation, numbers_of, conditions, distance, Estimate(value, low, high, valid), note)
 
 
 def variance(observation: Observation) -> Measured:
@@ -46,7 +48,7 @@ def variance(observation: Observation) -> Measured:
     conditions["active group"] = bool(numbers.advantages("center").any())
     conditions["scores vary"] = numbers.scores_vary
     conditions["two groups"] = observation.rollouts.is_exact or observation.rollouts.group_size >= 2 * observation.scheme.group_size
-    conditions["on-policy"] = _on_policy(numbers)
+    conditions["on-policy"] = not numbers.off_policy
     if failed := unmet(observation, conditions):
         return failed
     total, size, kappa = float(numbers.weights.sum()), observation.scheme.group_size, observation.scheme.kappa
@@ -60,14 +62,20 @@ def variance(observation: Observation) -> Measured:
 
 
 def drift(observation: Observation, decomposed: bool = False) -> Measured:
-    """<grad J, m>, if its interval lies below zero."""
+    """<grad J, m> against zero. An interval that reaches both sides decides nothing; one above shows no witness."""
     numbers = _statistics(observation, 1)
     if numbers is None:
         return _without_scores()
-    conditions = {"decomposed": observation.scheme.normalization == "normalize_then_sum"} if decomposed else {}
+    scheme = observation.scheme
+    conditions = {"decomposed": scheme.normalization == "normalize_then_sum"} if decomposed else {}
+    conditions["active group"] = bool(numbers.advantages(scheme.normalization).any())
+    conditions |= {"scores vary": numbers.scores_vary, "on-policy": not numbers.off_policy}
+    if failed := unmet(observation, conditions):
+        return failed
     found = numbers.drift
-    conditions |= {"on-policy": _on_policy(numbers), "witness": found.high < 0}
-    note = f"<grad J, m> {_shown(found)}: {'the expected step lowers J' if found.high < 0 else 'not shown to be negative'}"
+    conditions["witness"] = not found.valid or found.low < 0
+    down = "the expected step lowers J" if found.high < 0 else "not shown to be negative"
+    note = f"<grad J, m> {_shown(found)}: {down}"
     if unmet(observation, conditions):
         return Measured({}, conditions, note=note)
     return _measured(observation, {s.drift: found.value}, conditions, found, Estimate.exact(0.0), note)
@@ -79,13 +87,14 @@ def convergence(observation: Observation) -> Measured:
     found, steps = mean_squared_update(observation)
     if steps:
         what += f"; measured: mean of ||E g||^2 over {steps} recorded steps {_shown(found)}"
-    return Measured({}, {"smoothness": False}, evidence=Evidence.STATISTICAL, note=what)
+    return Measured({}, {"smoothness": False}, evidence=Evidence.ASYMPTOTIC, note=what)
 
 
 def mean_squared_update(observation: Observation) -> tuple[Estimate, int]:
-    """(1/T) sum_t ||E g_t||^2 over the recorded steps of a run, and their number: each step's estimate is unbiased given the past."""
+    """(1/T) sum_t ||E g_t||^2 over the recorded steps of a run, and their number: each step's estimate is unbiased given the past, its interval
+    asymptotic."""
     values = squared_updates(observation)
-    return (intervals.mean(values, observation.level) if len(values) else Estimate(float("nan"), -np.inf, np.inf)), len(values)
+    return (intervals.mean(values, observation.level) if len(values) else Estimate(float("nan"), -np.inf, np.inf, valid=False)), len(values)
 
 
 def squared_updates(observation: Observation) -> Floats:
@@ -139,11 +148,6 @@ def _statistics(observation: Observation, intervals_used: int) -> Statistics | N
     return Statistics(observation.rollouts, observation.scheme, level, observation.seed)
 
 
-def _on_policy(numbers: Statistics) -> bool:
-    """Whether the mean score may be zero, as that of the policy which wrote the rollouts is."""
-    return numbers.score_mean.low <= 1e-12 * numbers.score_energy.value
-
-
 def _without_scores() -> Measured:
     return Measured({}, {"scores": False}, note="needs the scores of the rollouts; rewards alone do not show it")
 
@@ -158,7 +162,8 @@ def _measured(
     holds, fails = left.high - left.value + right.value - right.low, left.value - left.low + right.high - right.value
     half = holds if right.value >= left.value else fails
     draws = len(np.unique(observation.groups.draw)) if observation.groups.draw is not None else len(observation.groups.prompt)
-    return Measured(numbers, conditions, half_width=half, scale=0.0, note=f"{note}; {draws} draws, level {observation.level:g}")
+    evidence = Evidence.STATISTICAL if left.valid and right.valid else Evidence.ASYMPTOTIC
+    return Measured(numbers, conditions, half_width=half, scale=0.0, evidence=evidence, note=f"{note}; {draws} draws, level {observation.level:g}")
 
 
 def _shown(estimate: Estimate) -> str:

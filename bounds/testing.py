@@ -23,14 +23,14 @@ def instances(draw: st.DrawFn, claim: Claim | None = None) -> Instance:
     """Instances to check ``claim`` on (None: any): a small process, a policy, a scheme, and a seed from 0 to 3.
 
     The scheme is one of ``claim.schemes``, or any up to groups of four if there are none; think actions sometimes weigh 1/2 if the
-    claim is weighted; training, if any, takes 20 steps and 4 runs. Shrinks to two answers with rewards 0 or 1, the uniform policy and
+    claim is weighted; training, if any, takes 20 steps and 64 runs. Shrinks to two answers with rewards 0 or 1, the uniform policy and
     the first scheme.
     """
     env = draw(tamdps())
     scheme = draw(st.sampled_from(claim.schemes) if claim and claim.schemes else schemes())
     think_weight = draw(st.sampled_from([1.0, 1.0, 0.5])) if claim and claim.weighted else 1.0
     seed, policy = draw(st.integers(0, 3)), draw(policies(env))
-    return Instance(env, policy, scheme, seed=seed, steps=20, runs=4, think_weight=think_weight)
+    return Instance(env, policy, scheme, seed=seed, steps=20, runs=64, think_weight=think_weight)
 
 
 def claim_test(

@@ -14,6 +14,7 @@ import numpy as np
 
 from tamdp_theory.errors import CapacityError, InputError
 from tamdp_theory.exact.listing import count_multisets, list_multisets
+from tamdp_theory.exact.passes import score_norm
 from tamdp_theory.exact.trajectories import enumerate_trajectories
 from tamdp_theory.grpo.rollouts import make_sampler
 from tamdp_theory.model import TAMDP, Floats, Ints, check_same_process
@@ -60,7 +61,8 @@ class RolloutGroups:
     log_probability (n, G): sum of log pi over the policy's own decisions (or tokens), None if unknown; scores (n, G, d): its gradient with
     respect to the parameters, or one fixed linear image of it, None if not computed; draw (n,): groups of one draw share a prompt and are
     independent given it, different draws are independent (None: every group is a draw of its own); weight (n,): probabilities of the
-    groups if they are all that there are, None if they were drawn.
+    groups if they are all that there are, None if they were drawn; score_bound: a norm that no score of the policy exceeds, drawn or not,
+    None if none is known.
 
     Everything may be given as lists, arrays or torch tensors and is kept as float64 or int64 arrays. A reward in float32, float16 or bfloat16 is
     read as the shortest decimal of its own type (``numbers.reals``), so that ties are ties: 0.1 in float32 is 1/10, not 0.10000000149011612.
@@ -75,6 +77,7 @@ class RolloutGroups:
     scores: Floats | None = None
     draw: Ints | None = None
     weight: Floats | None = None
+    score_bound: float | None = None
 
     def __post_init__(self) -> None:
         for name, convert in _CONVERTED.items():
@@ -102,6 +105,7 @@ class RolloutGroups:
             raise InputError(f"rewards: must be in [0, 1], got {self.rewards.min():g} to {self.rewards.max():g}; rescale them")
         if self.weight is not None and (self.weight.min() < 0 or abs(self.weight.sum() - 1) > 1e-9):
             raise InputError("weight: probabilities of all groups must sum to 1")
+        _check_score_bound(self.scores, self.score_bound)
 
     @property
     def group_size(self) -> int:
@@ -153,6 +157,31 @@ class RolloutGroups:
         )  # fmt: skip
 
 
+def _check_score_bound(scores: Floats | None, bound: float | None) -> None:
+    """InputError if a score exceeds the bound, rounding aside."""
+    if bound is None:
+        return
+    if not (bound >= 0 and np.isfinite(bound)):
+        raise InputError(f"score_bound: must be a finite number that is not negative, got {bound:g}; None if no bound is known")
+    if scores is not None:
+        largest = float(np.sqrt((scores**2).sum(axis=-1).max()))
+        if largest > bound * (1 + 1e-12):
+            raise InputError(f"score_bound: {bound:g} is exceeded by a score of norm {largest:g}; give a bound of every score, or None")
+
+
+def score_bound(policy: Policy) -> float:
+    """A norm that no trajectory's score exceeds: the costliest path of ||g_t||^2 in the tabular case, where increments at different nodes are
+    orthogonal and no node comes twice (so at most sqrt(2 H)); else the costliest path of ||g_t||."""
+    env = policy.env
+    cost = score_norm(env, policy.pair_probability[:, None])[:, 0] if policy.is_tabular else np.linalg.norm(policy.scores(), axis=1)
+    value = np.zeros(env.n_nodes + env.n_classes)
+    for level in reversed(env.levels):
+        after = np.maximum.reduceat(value[level.outgoing.indices], level.outgoing.indptr[:-1])
+        value[level.nodes] = np.maximum.reduceat(cost[level.pairs] + after, level.starts)
+    largest = float(value[env.prompt_start].max()) * (1 + 1e-12)  # rounding of the sums
+    return float(np.sqrt(largest)) if policy.is_tabular else largest
+
+
 def rewards_of(parts: Sequence[RolloutGroups]) -> RolloutGroups:
     """The groups of several batches in one, of any policies, so with rewards alone; group size and components are the first one's."""
     prompt, rewards = (np.concatenate([getattr(one, name) for one in parts]) for name in ("prompt", "rewards"))
@@ -195,7 +224,7 @@ class ExactSource:
         chance = np.concatenate(weight)
         return RolloutGroups(
             env.component_names, env.exact_weights, np.concatenate(prompt), env.class_rewards[paths.reward_class[index]], log_pi[index], scores[index],
-            weight=chance / chance.sum(),
+            weight=chance / chance.sum(), score_bound=score_bound(policy),
         )  # fmt: skip
 
 
@@ -220,4 +249,6 @@ class SampledSource:
 
         scores = np.stack([along(column) for column in policy.scores().T], axis=-1)
         rewards = env.class_rewards[drawn.reward_class[..., 0].T]
-        return RolloutGroups(env.component_names, env.exact_weights, prompt, rewards, along(policy.pair_log_probability), scores)
+        return RolloutGroups(
+            env.component_names, env.exact_weights, prompt, rewards, along(policy.pair_log_probability), scores, score_bound=score_bound(policy)
+        )

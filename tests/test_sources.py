@@ -127,6 +127,19 @@ def test_too_many_groups_to_list() -> None:
         ExactSource(env, TabularSoftmax(env)).rollouts(8)
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_no_score_is_larger_than_the_bound(shared: bool) -> None:
+    """Against every trajectory: in the tabular case the bound is the largest, and at most sqrt(2 H) by L2."""
+    env, policy = small(shared)
+    listed, sampled = ExactSource(env, policy).rollouts(2), SampledSource(env, policy).rollouts(2, 5, np.random.default_rng(0))
+    assert listed.scores is not None and listed.score_bound is not None
+    largest = np.linalg.norm(listed.scores, axis=-1).max()
+    assert listed.score_bound == sampled.score_bound and largest <= listed.score_bound
+    if not shared:
+        assert largest == pytest.approx(listed.score_bound, rel=1e-9) and listed.score_bound <= np.sqrt(2 * env.horizon)
+    assert sampled.split(2).score_bound == sampled.select(np.arange(2)).score_bound == listed.score_bound
+
+
 GOOD = RolloutGroups(("a", "b"), (Fraction(1, 2), Fraction(1, 2)), np.zeros(3, dtype=int), np.zeros((3, 2, 2)), np.zeros((3, 2)), np.zeros((3, 2, 4)))
 
 
@@ -148,6 +161,8 @@ GOOD = RolloutGroups(("a", "b"), (Fraction(1, 2), Fraction(1, 2)), np.zeros(3, d
         ({"weights": (Fraction(-1), Fraction(2))}, "must not be negative"),
         ({"weights": (Fraction(0), Fraction(0))}, "some must be positive"),
         ({"component_names": ("a",)}, "one column per component"),
+        ({"score_bound": -1.0}, "score_bound: must be a finite number"),
+        ({"scores": np.ones((3, 2, 4)), "score_bound": 1.9}, "score_bound: 1.9 is exceeded by a score of norm 2;"),
     ],
 )
 def test_groups_refuse(change: dict[str, Any], message: str) -> None:

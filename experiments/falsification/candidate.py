@@ -54,7 +54,7 @@ class Candidate:
         env = TAMDP.from_dict(self.content)
         reference = None if self.reference is None else _policy(env, self.reference)
         return Instance(
-            env, _policy(env, self.policy), self.scheme, reference, self.seed, steps=20, runs=4, without=self.without,
+            env, _policy(env, self.policy), self.scheme, reference, self.seed, steps=20, runs=64, without=self.without,
             think_weight=float(self.think_weight), label=str(env.name),
         )  # fmt: skip
 

@@ -25,7 +25,7 @@ def draw_instances(claim: Claim, without: tuple[str, ...], generator: np.random.
         think = 0.5 if "full score" in without or (claim.weighted and generator.random() < 0.1) else 1.0
         reference = policy.with_parameters(policy.parameters + generator.normal(size=policy.n_parameters))
         yield Instance(
-            env, policy, draw_scheme(claim, without, generator), reference, int(generator.integers(100)), steps=20, runs=4, without=without,
+            env, policy, draw_scheme(claim, without, generator), reference, int(generator.integers(100)), steps=20, runs=64, without=without,
             think_weight=think,
         )  # fmt: skip
 

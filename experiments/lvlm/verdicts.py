@@ -1,7 +1,10 @@
 """Verdicts on rollouts, with the exact twin's beside them: tables for the terminal, files for figures.
 
     results/lvlm/checks.json   every check, in the form of ``tamdp verify --json``, the twin's under "twin"
-    results/lvlm/table.csv     every number: part, name, series, x, value, low, high, twin
+    results/lvlm/table.csv     every number: part, name, series, x, value, low, high, interval, twin
+
+``interval`` says what low and high are worth: "valid" at this number of draws, "asymptotic" (a model's scores have no known bound), or "exact".
+A check on an asymptotic interval is undecided, whatever it suggests, and its note says what that is.
 """
 
 import json
@@ -14,7 +17,7 @@ import numpy as np
 from rich.console import Group
 from rich.table import Table
 
-from bounds import CLAIMS, Check, Evaluation, Observation, Verdict, intervals, observed
+from bounds import CLAIMS, Check, Evaluation, Evidence, Observation, Verdict, intervals, observed
 from bounds.intervals import Estimate
 from bounds.statistics import Statistics
 from experiments.commands.claims import RELATIONS
@@ -96,7 +99,7 @@ def _row(part: str, name: str, series: str, x: float, found: Estimate, exact: fl
 
     return {
         "part": part, "name": name, "series": series, "x": x, "value": shown(found.value), "low": shown(found.low), "high": shown(found.high),
-        "twin": "" if exact is None else exact,
+        "interval": "exact" if found.low == found.high else "valid" if found.valid else "asymptotic", "twin": "" if exact is None else exact,
     }  # fmt: skip
 
 
@@ -120,7 +123,8 @@ def _variances(base: Observation, policy: Policy | None) -> list[Row]:
             variance, energy = statistics.variance, statistics.score_energy
             if energy.low > 0:
                 exact = None if policy is None else twin.variance_share(policy.env, policy, scheme)
-                found = Estimate(variance.value / energy.value, variance.low / energy.high, variance.high / energy.low)
+                valid = variance.valid and energy.valid
+                found = Estimate(variance.value / energy.value, variance.low / energy.high, variance.high / energy.low, valid)
                 rows.append(_row("variance", "V/E||s||²", normalization, size, found, exact))
         total = float(sum(base.rollouts.weights))
         rows.append(_row("variance", "V/E||s||²", "L9", size, Estimate.exact(((size - 1) / size) ** 2 * total**2 / size)))
@@ -168,12 +172,16 @@ def _evaluations(evaluation: Evaluation | None, level: float) -> list[Row]:
         return []
     rows: list[Row] = []
     for j, (losses, bound) in enumerate(zip(evaluation.losses, observed.risk_bounds(evaluation, evaluation.losses), strict=True), start=1):
-        rows += [_row("evaluation", "risk", "", j, intervals.mean(losses, level)), _row("evaluation", "bound", "", j, Estimate.exact(bound))]
+        rows += [_row("evaluation", "risk", "", j, intervals.bounded_mean(losses, level)), _row("evaluation", "bound", "", j, Estimate.exact(bound))]
     return rows
 
 
 # -- for people ---------------------------------------------------------------------------------------------------
 
+ASYMPTOTIC = (
+    "asymptotic: the size of these scores has no known bound, so an interval from few draws may miss a rare large one; such a check decides nothing, "
+    "and its note says what the interval suggests"
+)
 _COLOURS = {"holds": "green", "violated": "bold red", "vacuous": "yellow", "assumption_unmet": "dim", "undecided": "magenta"}
 
 
@@ -189,15 +197,16 @@ def tables(findings: Findings) -> Group:
     for check in findings.checks:
         if check.note:
             notes.add_row(check.claim_id, plain(check.note))
-    found = Table("number", "estimate", "low", "high", *(["exact twin"] if findings.twin_checks else []), box=None, padding=(0, 2))
-    for column in found.columns[1:]:
+    found = Table("number", "estimate", "low", "high", "interval", *(["exact twin"] if findings.twin_checks else []), box=None, padding=(0, 2))
+    for column in [*found.columns[1:4], *found.columns[5:]]:
         column.justify = "right"
     for row in findings.rows:
         if row["part"] == "number":
             exact = [number(row["twin"] if row["twin"] != "" else None)] if findings.twin_checks else []
             ends = (number(row[end]) if row[end] != "" else "-" for end in ("value", "low", "high"))
-            found.add_row(plain(NAMES.get(row["name"], row["name"])), *ends, *exact)
-    return Group(verdicts, *(["", notes] if notes.row_count else []), "", found)
+            found.add_row(plain(NAMES.get(row["name"], row["name"])), *ends, row["interval"], *exact)
+    asymptotic = any(check.evidence is Evidence.ASYMPTOTIC and check.lhs is not None for check in findings.checks)
+    return Group(verdicts, *(["", notes] if notes.row_count else []), *(["", ASYMPTOTIC] if asymptotic else []), "", found)
 
 
 def _word(verdict: Verdict) -> str:

@@ -1,5 +1,8 @@
 """Confidence intervals: against SciPy, against the definition by loops, and by how often they miss."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -48,11 +51,61 @@ def test_a_number_that_is_not_negative_has_no_negative_end() -> None:
 
 
 def test_equal_values_are_no_certainty() -> None:
+    """Thirty ones: the stake on the largest bet, a fifth, grows by 1/m each time; with the rest of the stake the bound is a little better."""
     found = intervals.bounded_mean(np.ones(30), 0.95)
-    assert found == intervals.chernoff(np.ones(30), 0.95) and found.low == pytest.approx(np.exp(-np.log(40) / 30), rel=1e-9)
-    mixed = np.array([1.0] * 29 + [0.9])
-    plain = intervals.mean(mixed, 0.95)
-    assert intervals.bounded_mean(mixed, 0.95) == intervals.Estimate(plain.value, plain.low, 1.0) and plain.high > 1
+    assert found.high == 1 and (0.2 * 0.025) ** (1 / 30) < found.low < 0.025 ** (1 / 30)
+    zeros = intervals.bounded_mean(np.zeros(30), 0.95)
+    assert (zeros.low, zeros.value) == (0, 0) and zeros.high == pytest.approx(1 - found.low, rel=1e-9)
+    # ranges scale, and the two ends are one-sided bounds with half of the misses
+    scaled = intervals.bounded_mean(np.full(30, 5.0), 0.95, 1.0, 5.0)
+    assert (scaled.low, scaled.high) == pytest.approx((1 + 4 * found.low, 5), rel=1e-9)
+    values = np.random.default_rng(0).random(40)
+    both = intervals.bounded_mean(values, 0.9)
+    assert (both.low, both.high) == (intervals.lower_bound(values, 0.05), intervals.upper_bound(values, 0.05))
+
+
+def test_a_bound_by_its_definition() -> None:
+    """The stake by a loop over bets and numbers, at the bound and beside it."""
+    x, miss = np.array([0.2, 0.9, 0.9, 0.4, 0.0, 1.0]), 0.2
+    found = intervals.lower_bound(x, miss)
+
+    def stake(m: float) -> float:
+        rungs = int(np.ceil(np.log(6) / 0.5))
+        parts = [(0.2 if k == 0 else 0.3 / rungs) * np.prod([1 + 6 ** (-k / rungs) * (v / m - 1) for v in x]) for k in range(rungs + 1)]
+        plug_in, total, centre_sum, squares = 1.0, 0.5, 0.0, 0.25
+        for i, v in enumerate(x, start=1):
+            bet = min(np.sqrt(2 * np.log(1 / miss) / (6 * squares / i)), 0.9 / m)
+            plug_in *= 1 + bet * (v - m)
+            centre_sum += v
+            squares += (v - (0.5 + centre_sum) / (i + 1)) ** 2
+        return float(sum(parts) + total * plug_in)
+
+    assert stake(found * (1 - 1e-6)) > 1 / miss > stake(found * (1 + 1e-6))
+    assert intervals.is_mean_above(x, found * (1 - 1e-6), miss) and not intervals.is_mean_above(x, found * (1 + 1e-6), miss)
+    assert intervals.is_mean_above(x, -0.1, miss) and not intervals.is_mean_above(x, 1.0, miss) and not intervals.is_mean_above(0 * x, 0.0, miss)
+
+
+@pytest.mark.parametrize(("draw", "n", "most"), [
+    (lambda g, n: (g.random(n) < 0.5) * 1.0, 256, 1.45), (lambda g, n: (g.random(n) < 0.05) * 1.0, 2000, 1.7), (lambda g, n: g.beta(10, 90, n), 5000, 2.0),
+    (lambda g, n: g.beta(10, 10, n), 2000, 1.45), (lambda g, n: g.random(n), 256, 1.45),
+])  # fmt: skip
+def test_bounds_are_not_much_wider_than_students(draw: Callable[..., Any], n: int, most: float) -> None:
+    """Where Student's t is near the truth, at 99 %: a bound by Markov's inequality cannot be less than sqrt(2 ln(1/miss))/quantile, 1.26 times as wide."""
+    values = draw(np.random.default_rng(1), n)
+    assert intervals.bounded_mean(values, 0.99).half_width <= most * intervals.mean(values, 0.99).half_width
+
+
+def test_rare_numbers_are_bounded_as_by_clopper_and_pearson() -> None:
+    values = np.zeros(500)
+    values[::250] = 1.0
+    found, best = intervals.bounded_mean(values, 0.99), intervals.share(2, 500, 0.99)
+    assert best.low / 8 < found.low < best.low and best.high < found.high < 1.3 * best.high
+
+
+@pytest.mark.parametrize(("values", "low", "high"), [([0.5, 1.1], 0.0, 1.0), ([0.5, -0.1], 0.0, 1.0), ([], 0.0, 1.0), ([0.5], 1.0, 1.0), ([np.nan], 0.0, 1.0)])
+def test_numbers_outside_of_their_range_are_refused(values: list[float], low: float, high: float) -> None:
+    with pytest.raises(InputError, match="bound of a mean"):
+        intervals.lower_bound(np.array(values), 0.1, low, high)
 
 
 def test_squared_norm_is_the_mean_over_pairs() -> None:

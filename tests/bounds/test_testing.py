@@ -81,7 +81,7 @@ def test_drawn_instances(variance: Instance, domination: Instance, any_claim: In
     assert variance.think_weight in (0.5, 1.0)
     assert domination.think_weight == any_claim.think_weight == 1.0
     assert domination.scheme.group_size <= 4
-    assert (any_claim.steps, any_claim.runs) == (20, 4)
+    assert (any_claim.steps, any_claim.runs) == (20, 64)
 
 
 def test_features_are_described() -> None:

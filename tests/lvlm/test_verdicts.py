@@ -1,6 +1,7 @@
 """Verdicts on rollouts, the exact twin beside them, what is saved and what is drawn from it."""
 
 import csv
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -92,9 +93,10 @@ def row(findings: verdicts.Findings, name: str, part: str = "number", series: st
 def test_every_claim_gets_its_verdict(findings: verdicts.Findings) -> None:
     found = {check.claim_id: check for check in findings.checks}
     assert set(found) == {*verdicts.REWARDS, *verdicts.UPDATES, *verdicts.RUNS, *verdicts.HELD_OUT}
-    assert {found[name].verdict for name in (*verdicts.REWARDS, "T2.gradient.energy", "L9")} == {Verdict.HOLDS}
+    assert {found[name].verdict for name in verdicts.REWARDS} == {Verdict.HOLDS}
+    # 48 draws are few for intervals that are valid at any number of them
+    assert {found[name].verdict for name in verdicts.UPDATES} <= {Verdict.HOLDS, Verdict.UNDECIDED, Verdict.ASSUMPTION_UNMET}
     assert {found[name].verdict for name in verdicts.RUNS} == {Verdict.ASSUMPTION_UNMET}
-    assert found["T1.drift"].verdict in (Verdict.HOLDS, Verdict.ASSUMPTION_UNMET)
     assert found["L9"].evidence is Evidence.STATISTICAL and found["T2.identity"].evidence is Evidence.EXACT
     assert not verdicts.failed(findings.checks)
     beside = findings.twin_checks
@@ -129,6 +131,23 @@ def test_steps_and_checkpoints_are_in_the_table(findings: verdicts.Findings) -> 
     assert [one["value"] for one in stretches] == pytest.approx(np.reshape(rewards, (3, 2)).mean(axis=1), rel=1e-12)
     risks = [one for one in findings.rows if one["part"] == "evaluation"]
     assert len(risks) == 6 and all(b["value"] > a["value"] for a, b in zip(risks[::2], risks[1::2], strict=True))
+
+
+def test_a_models_scores_decide_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """No bound of the scores is known, as of a network: shown, marked, explained, and never a pass."""
+    groups = dataclasses.replace(scripted(), score_bound=None)
+    found = verdicts.judge(groups, Scheme(4, "sum_then_normalize", 1e-4, 1), 0.99)
+    updates = [check for check in found.checks if check.claim_id in verdicts.UPDATES]
+    assert {check.evidence for check in updates if check.lhs is not None} == {Evidence.ASYMPTOTIC}
+    assert {check.verdict for check in updates} <= {Verdict.UNDECIDED, Verdict.ASSUMPTION_UNMET} and not verdicts.failed(found.checks)
+    (variance,) = (check for check in updates if check.claim_id == "L9")
+    assert "an asymptotic interval at 0.99 says holds; no guarantee" in variance.note
+    assert row(found, "score_energy")["interval"] == "asymptotic" and row(found, "objective")["interval"] == "valid"
+    console().print(verdicts.tables(found))
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "has no known bound" in shown and "asymptotic" in shown
+    known = verdicts.judge(scripted(), Scheme(4, "sum_then_normalize", 1e-4, 1), 0.99)
+    assert row(known, "score_energy")["interval"] == "valid"
 
 
 def test_a_violation_fails() -> None:

@@ -13,7 +13,7 @@ from tamdp_theory.errors import CapacityError, InputError, quote
 from tamdp_theory.lvlm.environments.base import Decision, Environment, Episode
 from tamdp_theory.model import Floats, check_same_process
 from tamdp_theory.policies.base import Policy
-from tamdp_theory.sources import MAX_NUMBERS, RolloutGroups
+from tamdp_theory.sources import MAX_NUMBERS, RolloutGroups, score_bound
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class ScriptedSource:
             np.array([[played.episode.rewards for played in group] for group in groups]),
             np.array([[policy.pair_log_probability[list(played.pairs)].sum() for played in group] for group in groups]),
             np.array([self._scores([played.pairs for played in group]) for group in groups]) if self.with_scores else None,
+            score_bound=score_bound(policy) if self.with_scores else None,
         )  # fmt: skip
 
     def _scores(self, paths: list[tuple[int, ...]]) -> Floats:
