@@ -10,6 +10,7 @@ import numpy as np
 from bounds import CLAIMS, Claim, Generalization, Instance, Standing
 from bounds.enclosures_theorem3 import DOMAINS
 from bounds.generalization import around, default_target
+from bounds.instance import BUDGET
 from bounds.theorem1 import component_bandit
 from tamdp_theory import TAMDP, LogLinear, Network, Policy, TabularSoftmax, families
 from tamdp_theory.exact import Scheme
@@ -125,9 +126,9 @@ def _components(claim: Claim, level: Level) -> Iterable[Instance]:
                 yield Instance(env, TabularSoftmax(env), scheme, label=f"{env.name} {scheme.normalization} G={size}")
 
 
-def plan(claim_ids: Iterable[str], level: Level) -> list[tuple[Claim, Instance]]:
-    """Every check of a verification run, in order."""
-    return [(CLAIMS[claim_id], instance) for claim_id in claim_ids for instance in instances(CLAIMS[claim_id], level)]
+def plan(claim_ids: Iterable[str], level: Level, budget: float = BUDGET) -> list[tuple[Claim, Instance]]:
+    """Every check of a verification run, in order; ``budget``: seconds that one of them may be expected to take."""
+    return [(CLAIMS[claim_id], replace(instance, budget=budget)) for claim_id in claim_ids for instance in instances(CLAIMS[claim_id], level)]
 
 
 def _label(env: TAMDP, policy: str, scheme: Scheme, speaks_of_groups: bool) -> str:

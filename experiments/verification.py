@@ -10,7 +10,8 @@ from multiprocessing import get_context
 
 import sympy as sp
 
-from bounds import CLAIMS, Check, Claim, Instance, Standing, Verdict
+from bounds import CLAIMS, Check, Claim, Evidence, Instance, Standing, Verdict
+from tamdp_theory import CapacityError
 
 MUST_HOLD = (Standing.PROVED, Standing.LITERATURE)
 
@@ -96,7 +97,7 @@ def run(plan: Sequence[tuple[Claim, Instance]], progress: Callable[[int, str], N
         checks = []
         for done, (claim, instance) in enumerate(plan):
             progress(done, f"{claim.id} {instance.name}")
-            checks.append(claim.check(instance))
+            checks.append(checked(claim, instance))
         return checks
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, one_thread_each():
         futures = [pool.submit(_check, claim.id, instance) for claim, instance in plan]
@@ -127,8 +128,16 @@ def one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
+def checked(claim: Claim, instance: Instance) -> Check:
+    """The check; one that would not fit is no pass, and says what would."""
+    try:
+        return claim.check(instance)
+    except CapacityError as error:
+        return Check(claim.id, instance.name, None, None, None, Verdict.ASSUMPTION_UNMET, Evidence.EXACT, {"fits": False}, 0.0, f"too large: {error}")
+
+
 def _check(claim_id: str, instance: Instance) -> Check:
-    return CLAIMS[claim_id].check(instance)
+    return checked(CLAIMS[claim_id], instance)
 
 
 def summary(outcomes: Mapping[str, Outcome], seconds: float) -> str:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from bounds import CLAIMS, Check, Verdict
+from bounds.instance import BUDGET
 from experiments import benefit, verification
 from experiments.commands.claims import RELATIONS, find_claim
 from experiments.console import console, number, write_json
@@ -43,6 +44,8 @@ class Verify:
     """Write the checks as JSON to this file, or to the terminal with "-"."""
     workers: int | None = None
     """Worker processes; default one per core (one with --quick). The result does not depend on it."""
+    budget: float = BUDGET
+    """Seconds that one check may be expected to take; what would take longer is skipped, and says so."""
     out: Path | None = None
     """Folder for the checks and figures; default results/verify for a whole run, results/verify-part for --quick or --claim."""
 
@@ -52,6 +55,8 @@ class Verify:
             raise InputError("--quick and --full: choose one")
         if self.workers is not None and self.workers < 1:
             raise InputError(f"workers: must be at least 1, got {self.workers}")
+        if not self.budget > 0:
+            raise InputError(f"budget: must be a positive number of seconds, got {self.budget:g}")
         level: Level = "quick" if self.quick else "full" if self.full else "standard"
         chosen = [find_claim(claim_id).id for claim_id in self.claim] or list(CLAIMS)
         folder = self.out or Path("results/verify-part" if self.quick or self.claim else "results/verify")
@@ -80,7 +85,7 @@ class Verify:
         return 0 if all(outcome.success is not False for outcome in outcomes.values()) else 1
 
     def _check(self, chosen: list[str], level: Level) -> list[Check]:
-        todo = plan(chosen, level)
+        todo = plan(chosen, level, self.budget)
         what = TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
         columns = (TextColumn("checking"), MofNCompleteColumn(), TimeElapsedColumn(), BarColumn(bar_width=20), what)
         terminal = console(stderr=True)
