@@ -6,6 +6,7 @@ A claim says which of these it costs; ``Claim.judge`` refuses what exceeds the i
 from fractions import Fraction
 
 from bounds.instance import Instance
+from bounds.potentials import find_potential
 from tamdp_theory import CapacityError
 from tamdp_theory.exact import count_multisets
 from tamdp_theory.exact.states import bound_states
@@ -53,6 +54,11 @@ def moments(i: Instance, columns: int = 1) -> float:
     return total
 
 
+def potential_training(i: Instance) -> float:
+    """Sampled training, where there is a potential to train for."""
+    return 0.0 if find_potential(i.env, i.scheme) is None else training(i)
+
+
 def training(i: Instance) -> float:
     """Sampled training with exact records: every step draws groups and sums the law of every run."""
     env, runs = i.env, i.runs
@@ -62,8 +68,8 @@ def training(i: Instance) -> float:
 
 
 def exact_training(i: Instance) -> float:
-    """Training by the expected update."""
-    return (i.steps + 1) * (passes(i) + moments(i))
+    """Training by the expected update, where there is a potential."""
+    return 0.0 if find_potential(i.env, i.scheme) is None else (i.steps + 1) * (passes(i) + moments(i))
 
 
 def single_groups(i: Instance) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import combinations_with_replacement
-from math import inf
+from math import comb, inf
 
 from bounds import symbols as s
 from bounds.decision import TRIVIAL, Row
@@ -26,8 +26,9 @@ from bounds.enclosures import (
 )  # fmt: skip
 from bounds.exact_instance import ExactInstance
 from bounds.structure import weighted_columns
-from tamdp_theory import CapacityError
+from tamdp_theory import CapacityError, InputError
 from tamdp_theory.exact import Normalization, Scheme
+from tamdp_theory.exact.ball_numbers import check_effort, effort
 from tamdp_theory.exact.balls import (
     ONE,
     ZERO,
@@ -57,8 +58,10 @@ def _groups(i: ExactInstance, q: int) -> Iterator[tuple[int, ...]]:
     if i.groups is not None:
         yield from i.groups
         return
-    kinds, size = len(composite(i.env, q)), i.scheme.group_size
+    kinds, size, components = len(composite(i.env, q)), i.scheme.group_size, i.env.n_components
     check_groups(i.env.name, kinds, size, MAX_SINGLE)
+    work = comb(kinds + size - 1, size) * components * (size + 10 * components)
+    check_effort(effort(work, 50), f"{i.env.name}: groups of {components} components", "use a smaller instance, or fewer components")
     yield from combinations_with_replacement(range(kinds), size)
 
 
@@ -360,6 +363,8 @@ def benefit_rows(i: ExactInstance) -> list[Row]:
 
 def _moved(i: ExactInstance, q: int, shift: list[Number]) -> Number:
     """J_q at the tabular policy with logits log pi + shift."""
+    if not i.policy.is_tabular:
+        raise InputError("the gain of one step in shared parameters has no exact form; use a tabular policy")
     env = i.env
     tilt = softmax(env, shift)
     value: list[Number] = [ZERO] * env.n_nodes + [number(c) for c in env.exact_class_composite]

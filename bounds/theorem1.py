@@ -137,13 +137,13 @@ CLAIMS = (
         "T1.stationary", "Convergence to a stationary point of the potential, a priori", PROVED, "inequality",
         sp.Le(s.mean_grad_F, _GUARANTEE + s.L * s.eta * s.variance_bound), lambda i: training.stationary(i, False), "docs/theory.md",
         (TABULAR, POTENTIAL, PLAIN, VARIES, STEP), "Descent lemma for F with E g = grad F, telescoped; constants from L2, L3, L7 and L9.",
-        ("L2.bound", "L3", "L7", "L9", "L9.decomposed"), _POTENTIAL_SCHEMES, observe=observed.convergence, cost=cost.training,
+        ("L2.bound", "L3", "L7", "L9", "L9.decomposed"), _POTENTIAL_SCHEMES, observe=observed.convergence, cost=cost.potential_training,
     ),
     Claim(
         "T1.stationary.path", "Convergence to a stationary point of the potential, along the path", PROVED, "inequality",
         sp.Le(s.mean_grad_F, _GUARANTEE + s.L * s.eta * s.variance_path), lambda i: training.stationary(i, True), "docs/theory.md",
         (TABULAR, POTENTIAL, PLAIN, VARIES, STEP), "As a priori, with the exact variance at each visited point in place of its bound.",
-        ("L3", "L6", "L7"), _POTENTIAL_SCHEMES, observe=observed.convergence, cost=cost.training,
+        ("L3", "L6", "L7"), _POTENTIAL_SCHEMES, observe=observed.convergence, cost=cost.potential_training,
     ),
     Claim(
         "T1.exact", "Rate of the expected update, from the progress made", LITERATURE, "inequality",

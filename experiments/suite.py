@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from bounds import CLAIMS, Claim, Generalization, Instance, Standing
-from bounds.enclosures_theorem3 import DOMAINS
+from bounds import symbols as s
 from bounds.generalization import around, default_target
 from bounds.instance import BUDGET
 from bounds.theorem1 import component_bandit
@@ -107,7 +107,7 @@ def _generalizations(claim: Claim, instance: Instance) -> Iterable[Instance]:
     n = 60 if instance.env.n_prompts <= 4 else 20
     setting = Generalization(default_target(instance.env, seed), around(policy, 8, seed), n=n, inverse_temperature=20.0, resamples=5000)
     yield replace(instance, generalization=setting)
-    if claim.id in DOMAINS:  # any posterior: here shares 1/2, 1/4, ... of the eight policies
+    if s.R_T in claim.symbols and claim.kind != "coverage":  # any posterior: here shares 1/2, 1/4, ... of the eight policies
         shares = tuple(Fraction(1, 2 ** min(j + 1, 7)) for j in range(8))
         yield replace(instance, generalization=replace(setting, posterior=shares), label=f"{instance.label} posterior")
     if claim.kind == "coverage":
