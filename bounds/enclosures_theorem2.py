@@ -5,6 +5,8 @@ from fractions import Fraction
 from itertools import combinations_with_replacement
 from math import comb, inf
 
+import numpy as np
+
 from bounds import symbols as s
 from bounds.decision import TRIVIAL, Row
 from bounds.enclosures import (
@@ -217,8 +219,14 @@ def _mean_square(group: BallGroup, p: list[Number]) -> Number:
 
 
 def _top(law: BallLaw, q: int) -> Number:
-    """Largest eigenvalue of E[s s^T | q]."""
-    size = law.policy.size
+    """Largest eigenvalue of E[s s^T | q]; increments at distinct nodes are orthogonal in the mean, so tabular scores have a block for each node."""
+    size, env, pi = law.policy.size, law.env, law.policy.probability
+    if law.policy.is_tabular and law.think_weight == 1:
+        norms = []
+        for x in np.flatnonzero(env.node_prompt == q).tolist():
+            own = range(int(env.pair_start[x]), int(env.pair_start[x] + env.pair_count[x]))
+            norms.append(law.visits[x] * spectral_norm([[(pi[a] if a == b else ZERO) - pi[a] * pi[b] for b in own] for a in own]))
+        return largest(norms)
     if size > 40:
         raise CapacityError(f"{law.env.name}: a matrix of {size} parameters is too large to enclose; use a smaller instance")
     total = [[ZERO] * size for _ in range(size)]

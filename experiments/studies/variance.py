@@ -94,7 +94,10 @@ def run(config: Config) -> list[Row]:
 
 def right_side(name: str, instance: Instance) -> float | None:
     """Right side of a claim on one prompt, or none if its assumptions are not met there."""
-    measured = CLAIMS[name].measure(instance)
+    claim = CLAIMS[name]
+    if not all(claim.conditions(instance).values()):
+        return None
+    measured = claim.measure(instance)
     if not measured.numbers or not all(measured.assumptions.values()):
         return None
     return float(np.ravel(CLAIMS[name].sides(measured.numbers)[1])[0])

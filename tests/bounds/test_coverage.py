@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from bounds import CLAIMS, Evidence, Generalization, Instance, Verdict
+from bounds import CLAIMS, Evidence, Generalization, Instance, Standing, Verdict
 from bounds import symbols as s
 from bounds.coverage import (
     Atoms,
@@ -481,7 +481,9 @@ def test_a_bound_below_one_too_rarely_never_holds() -> None:
 def test_a_bound_that_fails_too_often_is_violated() -> None:
     """The stored coin fails with probability 0.0026 at delta = 1/5: so not for a thousandth of it."""
     claim = replace(CLAIMS["T3.mcallester"], statement=sp.Le(s.Probability(EVENTS["T3.mcallester"][0]), s.delta / 1000))
-    assert claim.check().verdict is Verdict.VIOLATED
+    check = claim.check()  # a literature claim that floats alone see violated: no verdict, and a reason to look
+    assert check.is_doubtful
+    assert replace(claim, standing=Standing.PRINTED).check().verdict is Verdict.VIOLATED
 
 
 # -- the judge ------------------------------------------------------------------------------------------------------

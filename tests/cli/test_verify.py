@@ -151,7 +151,7 @@ def test_a_false_statement_is_found(tmp_path: Path, capsys: pytest.CaptureFixtur
     """The whole way: a proved inequality turned round must be violated by the real numbers."""
     claim = CLAIMS["L3.bandit"]
     turned = replace(claim, statement=type(claim.statement)(claim.statement.rhs, claim.statement.lhs))
-    monkeypatch.setattr(verify, "plan", lambda chosen, level: [(turned, i) for i in suite.instances(claim, "quick")])
+    monkeypatch.setattr(verify, "plan", lambda chosen, level, budget: [(turned, i) for i in suite.instances(claim, "quick")])
     done = here(capsys, "verify", "--quick", "--claim", "L3.bandit", "--out", str(tmp_path))
     assert done.code == 1
     assert done.out.splitlines()[-1].startswith("FAILED (L3.bandit): 0 of 1 proved and literature claims hold on ")
