@@ -140,7 +140,8 @@ class Claim:
         missing = [str(q) for q in quantities if q not in numbers]
         if missing:
             raise InputError(f"{self.id}: no number for {', '.join(missing)}")
-        return sides(*(_from_one(q, numbers[q]) for q in quantities))
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # what leaves the floats is told from the result
+            return sides(*(_from_one(q, numbers[q]) for q in quantities))
 
     def conditions(self, subject: Subject) -> dict[str, bool]:
         """Every declared assumption that exact facts decide, and the full score where the claim needs it without saying so."""

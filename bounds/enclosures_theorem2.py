@@ -310,8 +310,10 @@ def suboptimality_rows(i: ExactInstance, split: bool = False) -> list[Row]:
             ]  # fmt: skip
         mu, ranges = _scale(columns, tv, constants[q] * step)
         row = {s.J_star: optimum[q], s.J: objective(law, q), s.tv: tv, s.mu: mu, s.C_star: constants[q], s.m_norm: step, s.K: i.env.n_components}
-        # at mu = 0, or without an update, the row is osc(c) TV: true whatever the update
-        useless = ZERO if mu == 0 or is_zero(step) else spread(i.env, q)
+        # at mu = 0, or without an update, the row is osc(c) TV, or the sum of it over components: no better, it is true whatever the update
+        free = tv * sum((w * (largest(values) + largest([-v for v in values])) for w, values, _ in columns), ZERO)
+        bound = tv * sum((w * r for (w, _, _), r in zip(columns, ranges, strict=True)), ZERO) + number(mu) * constants[q] * step
+        useless = spread(i.env, q) if mu != 0 and not is_zero(step) and bound < free else ZERO
         rows.append({**row, s.osc_residual: ranges[0], s.osc_residual_of: ranges, s.w: i.env.exact_weights, TRIVIAL: useless})
     return [row for row in rows if row[TRIVIAL] != 0] or rows
 

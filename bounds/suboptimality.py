@@ -61,7 +61,10 @@ def suboptimality_rows(instance: Instance, found: list[Shortfall], split: bool) 
     numbers = {s.J_star: optimum, s.J: value, s.tv: tv, s.mu: scale, s.C_star: constants, s.m_norm: norms}
     residual = np.array(parts).T
     numbers |= {s.osc_residual_of: residual} if split else {s.osc_residual: residual[0]}
-    return Rows(numbers, (scale > 0) & (norms > 0), spread * (1 - 1e-12))
+    # at mu = 0 the right side is osc(c) TV, or the components' sum of it: a row no better than that is true whatever the update
+    weight, ranges = (env.weights, np.array([np.ptp(one.rewards, axis=0) for one in found])) if split else (np.ones(1), spread[:, None])
+    better = np.array([part @ weight for part in parts]) * tv + scale * constants * norms < ranges @ weight * tv * (1 - 1e-9)
+    return Rows(numbers, (scale > 0) & (norms > 0) & better, spread * (1 - 1e-12))
 
 
 def measure_suboptimality(instance: Instance, split: bool = False) -> Measured:

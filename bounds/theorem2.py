@@ -17,7 +17,7 @@ from bounds.benefit import Benefit, Progress, benefit, progress
 from bounds.claim import Assumption, Claim, unmet
 from bounds.closedness import closed_rows
 from bounds.comparison import Measured
-from bounds.decomposition import both
+from bounds.decomposition import both, scheme_of
 from bounds.instance import Instance
 from bounds.lemmas import CENTER, DECOMPOSED, JOINT, TABULAR, THREE_VALUES, direction_of, groups_fit
 from bounds.rounding import QUANTITY
@@ -67,12 +67,13 @@ def _gradient_gap(instance: Instance, bound: str) -> Measured:
     for q, classes in enumerate(env.prompt_classes):
         p, table = law.probability[classes, 0], tuple(env.exact_class_rewards[c] for c in classes)
         joint, split = (GroupPlan(table, env.exact_weights, one).moments(p) for one in both(scheme))
-        alpha, gamma = float(p @ joint.second), float(p @ split.second)
+        alpha, gamma, parts = float(p @ joint.second), float(p @ split.second), _parts(table, env.exact_weights, scheme, p)
         gradient, total = law.gradients(policy, q), float(energy[classes].sum())
-        for share in (1.0, *_best_share(table, env.exact_weights, scheme, p, alpha, gamma)):
-            gap = float(p @ ContrastPlan(table, env.exact_weights, scheme, share).moments(p).second)
-            # both are differences of sums of standardized numbers, which are off by a few units of rounding
-            size = alpha + share**2 * gamma
+        one = float(p @ ContrastPlan(table, env.exact_weights, scheme).moments(p).second)
+        for share in (1.0, *_best_share(alpha, gamma, one, parts)):
+            gap = one if share == 1.0 else float(p @ ContrastPlan(table, env.exact_weights, scheme, share).moments(p).second)
+            # both are differences of sums of standardized numbers, which are off by a few units of rounding, before anything cancels
+            size = alpha + share**2 * parts
             if gap > 10 * _ROUNDING * size:
                 distance = float(np.sqrt((((joint.first - share * split.first) @ gradient) ** 2).sum()))
                 rows.append((distance, gap, norms[q], total, _ROUNDING * np.sqrt(size * max(total, norms[q])), _ROUNDING * size))
@@ -90,15 +91,20 @@ def _gradient_gap(instance: Instance, bound: str) -> Measured:
 _ROUNDING = 1e-13  # error of expected products of standardized advantages, relative to their size
 
 
-def _best_share(
-    rewards: tuple[tuple[Fraction, ...], ...], weights: tuple[Fraction, ...], scheme: Scheme, p: Floats, alpha: float, gamma: float
-) -> tuple[float, ...]:
+def _best_share(alpha: float, gamma: float, one: float, parts: float) -> tuple[float, ...]:
     """The lambda with the smallest Q, where decomposed advantages do not vanish: any lambda is allowed, so this one may be rounded."""
-    if gamma <= 10 * _ROUNDING * alpha:
+    if gamma <= 10 * _ROUNDING * max(parts, alpha):
         return ()
-    one = float(p @ ContrastPlan(rewards, weights, scheme).moments(p).second)
     share = float(Fraction((alpha + gamma - one) / (2 * gamma)).limit_denominator(10**9))
     return () if share == 1.0 else (share,)
+
+
+def _parts(rewards: tuple[tuple[Fraction, ...], ...], weights: tuple[Fraction, ...], scheme: Scheme, p: Floats) -> float:
+    """(sum_k w_k sqrt E[(A^k)^2])^2: how large the decomposed advantages are before components cancel."""
+    alone = scheme_of(scheme, "sum_then_normalize")
+    columns = [(float(w), tuple((row[k],) for row in rewards)) for k, w in enumerate(weights) if w]
+    total: float = sum(w * np.sqrt(max(float(p @ GroupPlan(column, (Fraction(1),), alone).moments(p).second), 0.0)) for w, column in columns) ** 2
+    return total
 
 
 def _center_is_linear(instance: Instance) -> Measured:

@@ -131,6 +131,9 @@ FAMILIES: dict[str, Callable[[Generator], TAMDP]] = {
 }  # fmt: skip
 
 
+_SHARES = np.array([1 if name == "trees" else 3 for name in FAMILIES]) / (3 * len(FAMILIES) - 2)  # a tree takes as long as ten bandits
+
+
 def _logits(g: Generator, env: TAMDP) -> Floats:
     """Uniform; small rational probabilities; soft; or saturated, to probabilities of 1e-300."""
     kind = g.integers(4)
@@ -146,11 +149,11 @@ def _logits(g: Generator, env: TAMDP) -> Floats:
 def draw(g: Generator) -> tuple[str, Instance]:
     """The name of a family and an instance of it, with a reference policy and a target domain."""
     names = list(FAMILIES)
-    name = names[g.integers(len(names))]
+    name = names[g.choice(len(names), p=_SHARES)]
     env = FAMILIES[name](g)
     policy = TabularSoftmax(env, _logits(g, env))
     eps = 0.0 if g.random() < 0.6 else EPS[g.integers(len(EPS))]
-    scheme = Scheme(int(g.integers(2, 4 if env.n_nodes > 1 else 5)), NORMALIZATIONS[g.integers(3)], eps, int(g.random() < 0.3))
+    scheme = Scheme(2 if env.n_nodes > env.n_prompts else int(g.integers(2, 5)), NORMALIZATIONS[g.integers(3)], eps, int(g.random() < 0.3))
     shares = g.integers(0, 5, env.n_prompts)
     shares[g.integers(env.n_prompts)] += 1
     target = [Fraction(int(v), int(shares.sum())) for v in shares]

@@ -1,13 +1,15 @@
 """One instance through every claim that has an exact form: what floats alone say, what exact arithmetic says, and whether they agree."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from flint import ctx
 
 from bounds import CLAIMS, Claim, Instance, Standing, Verdict
-from bounds.decision import settle
+from bounds.decision import Row, settle
 from bounds.exact_instance import ExactInstance, exactly
 from bounds.testing import describe
 from experiments.campaign.instances import draw
@@ -45,11 +47,24 @@ def contradicts(claim: Claim, floats: str, exact: str) -> str:
     return ""
 
 
-def judge(claim: Claim, instance: Instance, subject: ExactInstance | None = None) -> tuple[str, str]:
-    """What floats alone say of a claim, and what exact arithmetic says; ``subject``: the exact instance, where it is at hand."""
+class Rows(dict[Any, list[Row]]):
+    """Rows that several claims read, made once for each scheme and precision."""
+
+    def of(self, enclose: Callable[[ExactInstance], list[Row]], instance: ExactInstance) -> list[Row]:
+        """What ``enclose`` gives."""
+        key = (enclose, instance.scheme, int(ctx.prec))
+        if key not in self:
+            self[key] = enclose(instance)
+        return self[key]
+
+
+def judge(claim: Claim, instance: Instance, subject: ExactInstance, rows: Rows) -> tuple[str, str]:
+    """What floats alone say of a claim, and what exact arithmetic says of the same instance, ``subject``."""
+    enclose = claim.enclose
+    assert enclose is not None
     floats = str(replace(claim, enclose=None).check(instance).verdict)
     try:
-        decision, _ = settle(claim, subject or exactly(instance))
+        decision, _ = settle(replace(claim, enclose=lambda i: rows.of(enclose, i)), subject)
     except (InputError, CapacityError):
         return floats, NOTHING
     return floats, str(decision.verdict or Verdict.UNDECIDED)
@@ -61,14 +76,14 @@ def run(seed: int, chunk: int, instances: int, claims: Iterable[Claim] = ENCLOSE
     for place in range(instances):
         g = np.random.default_rng([seed, chunk, place])
         family, base = draw(g)
-        subject = exactly(base)
+        subject, rows = exactly(base), Rows()
         for claim in chosen:
             # mostly what the claim speaks of
             own = claim.schemes[g.integers(len(claim.schemes))].normalization if claim.schemes else base.scheme.normalization
             scheme = replace(base.scheme, normalization=own)
             instance = replace(base, scheme=scheme)
             try:
-                floats, exact = judge(claim, instance, replace(subject, scheme=scheme))
+                floats, exact = judge(claim, instance, replace(subject, scheme=scheme), rows)
             except CapacityError:
                 floats, exact = "too large", NOTHING
             tally.claims[claim.id, floats, exact] += 1
