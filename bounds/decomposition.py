@@ -85,7 +85,8 @@ def both(scheme: Scheme) -> tuple[Scheme, Scheme]:
 @dataclass(frozen=True, eq=False)
 class Shortfall:
     """One prompt of T2.suboptimality: composite and effective reward of its classes (M,), component rewards (M, K), their own
-    effective rewards (M, K), class laws under theta and under an optimal policy (M,), its constant C, and ||m_q||."""
+    effective rewards (M, K), class laws under theta and under an optimal policy (M,), its constant C, ||m_q||, and how large the
+    update is before components cancel."""
 
     composite: Floats
     effective: Floats
@@ -97,6 +98,7 @@ class Shortfall:
     value: float
     constant: float
     update_norm: float
+    update_size: float
 
     @cached_property
     def total_variation(self) -> float:
@@ -122,10 +124,12 @@ def shortfalls(env: TAMDP, policy: Policy, scheme: Scheme) -> list[Shortfall]:
         effective = GroupPlan(rows, env.exact_weights, scheme).moments(p).first
         gradient = law.gradients(policy, q)
         norm = hypot(*(effective @ gradient).tolist())  # squares of tiny entries would vanish
+        alone = component_rewards(rows, p, scheme)
+        size = float(env.weights @ np.linalg.norm(alone.T @ gradient, axis=1)) if scheme.normalization == "normalize_then_sum" else norm
         found.append(
             Shortfall(
-                env.class_composite[classes], effective, env.class_rewards[classes], component_rewards(rows, p, scheme), p, best[classes],
-                float(domination.prompt_optimum[q]), float(domination.prompt_value[q]), float(domination.prompt_constant[q]), norm,
+                env.class_composite[classes], effective, env.class_rewards[classes], alone, p, best[classes],
+                float(domination.prompt_optimum[q]), float(domination.prompt_value[q]), float(domination.prompt_constant[q]), norm, size,
             )
         )  # fmt: skip
     return found

@@ -15,6 +15,7 @@ from tamdp_theory.model import Floats
 SILENT = "h does not enter: on every prompt the least right side is at mu = 0, osc(c) TV, or the update is zero; true whatever the update"
 BEYOND = "C or the norm of the update leaves the range of floats"
 _LARGE = 2.0**300
+_STANDS_STILL = 1e-12  # an update that small, relative to the components' own, is nothing but rounding
 _EQUAL = 1e-12  # probabilities nearer than this are not told apart
 _SMALLEST = 1e-290  # below, numbers near the end of the floats have lost digits
 
@@ -64,7 +65,8 @@ def suboptimality_rows(instance: Instance, found: list[Shortfall], split: bool) 
     # at mu = 0 the right side is osc(c) TV, or the components' sum of it: a row no better than that is true whatever the update
     weight, ranges = (env.weights, np.array([np.ptp(one.rewards, axis=0) for one in found])) if split else (np.ones(1), spread[:, None])
     better = np.array([part @ weight for part in parts]) * tv + scale * constants * norms < ranges @ weight * tv * (1 - 1e-9)
-    return Rows(numbers, (scale > 0) & (norms > 0) & better, spread * (1 - 1e-12))
+    moves = np.array([one.update_norm > _STANDS_STILL * one.update_size for one in found])
+    return Rows(numbers, (scale > 0) & moves & better, spread * (1 - 1e-12))
 
 
 def measure_suboptimality(instance: Instance, split: bool = False) -> Measured:

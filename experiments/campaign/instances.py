@@ -35,7 +35,7 @@ def _bandit(g: Generator, rewards: Rewards, weights: Sequence[Fraction] | None =
 
 
 def _sizes(g: Generator) -> tuple[int, int]:
-    return int(g.integers(2, 5)), int(g.integers(1, 4))
+    return int(g.choice([2, 3, 4], p=[0.4, 0.45, 0.15])), int(g.integers(1, 4))
 
 
 def ties(g: Generator) -> TAMDP:
@@ -58,7 +58,7 @@ def close(g: Generator) -> TAMDP:
 
 def opposed(g: Generator) -> TAMDP:
     """Components that rise and fall together, or against each other, exactly or up to a small step."""
-    arms = int(g.integers(2, 5))
+    arms, _ = _sizes(g)
     first = [_grade(g) for _ in range(arms)]
     scale = (Fraction(1), Fraction(1, 2), Fraction(1, 3))[g.integers(3)]
     second = [scale * v if g.random() < 0.5 else scale * (1 - v) for v in first] if g.random() < 0.3 else [scale * (1 - v) for v in first]
@@ -92,7 +92,7 @@ def bits(g: Generator) -> TAMDP:
     """Zero-one components, where most claims have something to say; fair coins now and then."""
     if g.random() < 0.2:
         return component_bandit(int(g.integers(1, 4)), bool(g.random() < 0.5), "coins")
-    arms, count = int(g.integers(2, 5)), int(g.integers(1, 4))
+    arms, count = _sizes(g)
     rows = [tuple(Fraction(int(g.integers(2))) for _ in range(count)) for _ in range(arms)]
     return _bandit(g, rows)
 
@@ -153,7 +153,7 @@ def draw(g: Generator) -> tuple[str, Instance]:
     env = FAMILIES[name](g)
     policy = TabularSoftmax(env, _logits(g, env))
     eps = 0.0 if g.random() < 0.6 else EPS[g.integers(len(EPS))]
-    scheme = Scheme(2 if env.n_nodes > env.n_prompts else int(g.integers(2, 5)), NORMALIZATIONS[g.integers(3)], eps, int(g.random() < 0.3))
+    scheme = Scheme(2 if env.n_nodes > env.n_prompts else int(g.choice([2, 3, 4], p=[0.4, 0.45, 0.15])), NORMALIZATIONS[g.integers(3)], eps, int(g.random() < 0.3))
     shares = g.integers(0, 5, env.n_prompts)
     shares[g.integers(env.n_prompts)] += 1
     target = [Fraction(int(v), int(shares.sum())) for v in shares]
