@@ -13,7 +13,8 @@ from bounds import symbols as s
 from bounds.decision import Row
 from tamdp_theory import TAMDP, CapacityError
 from tamdp_theory.exact import Scheme
-from tamdp_theory.exact.balls import BallGroup, Number, ball, group_of, is_zero
+from tamdp_theory.exact.balls import BallGroup, Number, vanishes
+from tamdp_theory.numbers import exact
 
 MAX_EXCHANGES = 200_000
 
@@ -21,16 +22,19 @@ MAX_EXCHANGES = 200_000
 def closed_rows(env: TAMDP, scheme: Scheme) -> list[Row]:
     """[curl = 0] and [two values] of each prompt on which a standardized reward varies. CapacityError where the test does not fit."""
     rows: list[Row] = []
-    for q, classes in enumerate(env.prompt_classes):
+    split = scheme.normalization == "normalize_then_sum"
+    weights = tuple(w for w in env.exact_weights if w) if split else (Fraction(1),)
+    for classes in env.prompt_classes:
         # classes with equal standardized rewards have equal advantages: one of each stands for all
-        distinct: dict[tuple[Fraction, ...], int] = {}
-        for place, c in enumerate(classes.tolist()):
-            weighted = tuple(r for r, w in zip(env.exact_class_rewards[c], env.exact_weights, strict=True) if w)
-            distinct.setdefault(weighted if scheme.normalization == "normalize_then_sum" else (env.exact_class_composite[c],), place)
+        if split:
+            distinct = sorted({tuple(r for r, w in zip(env.exact_class_rewards[c], env.exact_weights, strict=True) if w) for c in classes})
+        else:
+            distinct = sorted({(env.exact_class_composite[c],) for c in classes})
         if len(distinct) > 1:
-            chosen = [distinct[key] for key in sorted(distinct)]
+            columns = tuple(zip(weights, zip(*distinct, strict=True), strict=True))
+            group = BallGroup(columns, scheme.group_size, exact(float(scheme.eps), "eps"), scheme.ddof, scheme.normalization == "center")
             two = len({env.exact_class_composite[c] for c in classes}) <= 2
-            rows.append({s.closed: int(is_closed(group_of(env, q, scheme), chosen)), s.two_valued: int(two)})
+            rows.append({s.closed: int(is_closed(group, list(range(len(distinct))))), s.two_valued: int(two)})
     return rows
 
 
@@ -67,8 +71,6 @@ def _exchange(group: BallGroup, others: tuple[int, ...], l: int, m: int, r: int)
 
 
 def _vanishes(value: Number) -> bool:
-    if is_zero(value):
-        return True
-    if ball(value) > 0 or ball(value) < 0:
-        return False
-    raise CapacityError("closedness: a ball around zero, which no finite precision decides")
+    if (found := vanishes(value)) is None:
+        raise CapacityError("closedness: a ball around zero, which no finite precision decides")
+    return found

@@ -10,7 +10,7 @@ import numpy as np
 
 from bounds.claim import Grouped
 from bounds.observation import Observation
-from tamdp_theory import TAMDP, Policy, TabularSoftmax, exact
+from tamdp_theory import TAMDP, CapacityError, Policy, TabularSoftmax, exact
 from tamdp_theory.exact import GroupPlan, Groups, Normalization, Scheme, balls
 from tamdp_theory.exact.law import ClassLaw
 from tamdp_theory.exact.passes import backward
@@ -44,7 +44,10 @@ def are_listed(instance: Grouped, limit: int = MAX_GROUPS) -> bool:
 
 def is_zero(terms: list[tuple[Fraction, int]]) -> bool:
     """Whether sum a sqrt(n) = 0 (a rational, n > 0 integer), exactly."""
-    return balls.is_zero(sum((balls.number(a) * balls.root(balls.number(n)) for a, n in terms), balls.ZERO))
+    found = balls.vanishes(sum((balls.number(a) * balls.root(balls.number(n)) for a, n in terms), balls.ZERO))
+    if found is None:
+        raise CapacityError("a sum of roots of numbers with too many digits: no finite precision decides whether it vanishes; round the rewards")
+    return found
 
 
 def agree(table: Groups, row: int) -> bool:
@@ -52,7 +55,8 @@ def agree(table: Groups, row: int) -> bool:
     columns = [(-Fraction(1), table.composite), *zip(table.weights, table.components, strict=True)]
     active = [(w, column, int(column.squares[row])) for w, column in columns if column.squares[row]]
     # deviation / sqrt(squares): the factor that all standardized values share is left out
-    return all(is_zero([(w * int(column.deviation[row, i]) / n, n) for w, column, n in active]) for i in range(table.size))
+    members = np.unique(table.members[row], return_index=True)[1].tolist()  # equal members have equal advantages
+    return all(is_zero([(w * int(column.deviation[row, i]) / n, n) for w, column, n in active]) for i in members)
 
 
 def in_kernel(table: Groups, row: int) -> bool:

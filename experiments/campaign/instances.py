@@ -153,7 +153,8 @@ def draw(g: Generator) -> tuple[str, Instance]:
     env = FAMILIES[name](g)
     policy = TabularSoftmax(env, _logits(g, env))
     eps = 0.0 if g.random() < 0.6 else EPS[g.integers(len(EPS))]
-    scheme = Scheme(2 if env.n_nodes > env.n_prompts else int(g.choice([2, 3, 4], p=[0.4, 0.45, 0.15])), NORMALIZATIONS[g.integers(3)], eps, int(g.random() < 0.3))
+    size = 2 if env.n_nodes > env.n_prompts else int(g.choice([2, 3, 4], p=[0.4, 0.45, 0.15]))
+    scheme = Scheme(size, NORMALIZATIONS[g.integers(3)], eps, int(g.random() < 0.3))
     shares = g.integers(0, 5, env.n_prompts)
     shares[g.integers(env.n_prompts)] += 1
     target = [Fraction(int(v), int(shares.sum())) for v in shares]
