@@ -19,10 +19,11 @@ def key_of(seed: int, chunk: int) -> list[Any]:
 
 def make_chunk(seed: int, chunk: int) -> dict[str, Any]:
     """A chunk of the campaign as plain content."""
-    return {"key": key_of(seed, chunk)} | _content(run(seed, chunk, INSTANCES))
+    return {"key": key_of(seed, chunk)} | content_of(run(seed, chunk, INSTANCES))
 
 
-def _content(tally: Tally) -> dict[str, Any]:
+def content_of(tally: Tally) -> dict[str, Any]:
+    """A tally as plain content."""
     counts = [[*key, count] for key, count in sorted(tally.claims.items())]
     return {"claims": counts, "families": [[*key, count] for key, count in sorted(tally.families.items())], "contradictions": tally.contradictions}
 
