@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -380,6 +381,8 @@ def at(content: Any, place: tuple[str | int, ...]) -> Any:
 
 def side(text: str) -> float:
     """A side as a float, read without the package."""
+    if text.startswith("sqrt("):
+        return math.sqrt(side(text[5:-1]))
     if text.startswith("["):
         middle, _, _ = text.strip("[]").rpartition("+/-")
         return float(middle or 0)
@@ -500,3 +503,74 @@ def test_rational_probabilities(logits: list[float]) -> None:
 def test_simple_probabilities_are_named() -> None:
     policy = TabularSoftmax(THREE, np.log([[1, 2, 4]]))
     assert rational_probabilities(policy) == [Fraction(1, 7), Fraction(2, 7), Fraction(4, 7)]
+
+
+# -- files that say what is true and says nothing -------------------------------------------------------------------
+
+TWO = families.bandit([["0"], ["1"]])
+APART = families.contextual_bandit([[["0"]], [["1"]]])
+FAR = Generalization((1, 0), (TabularSoftmax(APART),), n=4)
+HALF = families.bandit([("1/2", "1/2"), ("1/2", "1/2")], weights=("1/2", "1/2"))
+NOTHING: dict[str, Instance] = {
+    "L4": Instance(TWO, TabularSoftmax(TWO, np.log([[7.0, 1.0]])), Scheme(3, "center")),
+    "T3.shift.pinsker": Instance(APART, TabularSoftmax(APART), Scheme(3, "center"), generalization=FAR),
+    "T2.suboptimality.components": Instance(TWO, TabularSoftmax(TWO), Scheme(3, "normalize_then_sum")),
+    "L9": Instance(HALF, TabularSoftmax(HALF), Scheme(3, "center")),
+    "T2.identity.spread": Instance(HALF, TabularSoftmax(HALF), Scheme(3, "normalize_then_sum")),
+    "L5": Instance(HALF, TabularSoftmax(HALF), Scheme(3, "sum_then_normalize")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("claim_id", NOTHING)
+def test_vacuous_and_empty_instances_are_refused(claim_id: str, tmp_path: Path) -> None:
+    """Also in a file whose sides and digest are right, and whose verdict would be true."""
+    claim, instance, path = CLAIMS[claim_id], NOTHING[claim_id], tmp_path / "nothing.json"
+    with pytest.raises(InputError, match="vacuous here"):
+        certify(claim, instance)
+    exact = exactly(instance)
+    if claim_id != "T3.shift.pinsker":
+        exact = replace(exact, target=(), samples=0)
+    with balls.precision(128):
+        decision = decide(claim, exact)
+    assert decision.verdict is Verdict.VACUOUS
+    save(certificates._record(claim, exact, replace(decision, verdict=Verdict.HOLDS), 128), path)
+    with pytest.raises(InputError, match="refused: vacuous here"):
+        verify(path)
+
+
+def test_a_key_given_twice_is_refused(tmp_path: Path) -> None:
+    """Readers differ in which of the two they take."""
+    path, text = tmp_path / "twice.json", json.dumps(SHIPPED["T1.drift"])
+    for key, value in (("verdict", '"violated"'), ("weight", "2"), ("group_size", "3")):
+        path.write_text(text.replace(f'"{key}":', f'"{key}": {value}, "{key}":', 1))
+        with pytest.raises(InputError, match=f"the key '{key}' is given twice in one object; keep one"):
+            verify(path)
+    path.write_text(text)
+    assert verify(path).verdict == "holds"
+
+
+LARGE: dict[str, Instance] = {
+    "10^9 members of one class": Instance(HALF, TabularSoftmax(HALF), Scheme(10**9, "sum_then_normalize")),
+    "10^9 members of two classes": Instance(TWO, TabularSoftmax(TWO), Scheme(10**9, "sum_then_normalize")),
+    "200 rewards of 390 digits": Instance(
+        many := families.bandit([[Fraction(2 * k + 1, 10**390 - 1 - k)] for k in range(200)]), TabularSoftmax(many), Scheme(3, "normalize_then_sum")
+    ),
+    "30 components": Instance(
+        wide := families.bandit([[(k >> (m % 5)) % 2 for m in range(30)] for k in range(20)], weights=(1,) * 30), TabularSoftmax(wide),
+        Scheme(4, "normalize_then_sum"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LARGE)
+@pytest.mark.parametrize("claim_id", [
+    "L5", "L7", "L7.upper", "L9x", "T1.scaling.joint", "T2.identity.spread", "T2.advantage", "T2.gradient", "T2.benefit", "T2.printed",
+])  # fmt: skip
+def test_costs_are_bounded_before_work_starts(name: str, claim_id: str) -> None:
+    """Refused in one line, or done; a hang or an exhausted memory would show."""
+    instance, said = replace(LARGE[name], reference=TabularSoftmax(LARGE[name].env)), "holds"
+    try:
+        verdict = certify(CLAIMS[claim_id], instance).verdict
+    except (InputError, CapacityError) as error:
+        verdict, said = "holds", str(error)
+    assert verdict == "holds" and "\n" not in said
