@@ -28,7 +28,7 @@ LISTABLE = Assumption("listable", "trajectories (or groups of them) are few enou
 MAX_LISTED = 100_000  # trajectories that a check lists
 ONE_DECISION = Assumption("one decision", "every trajectory is a single decision, H = 1", lambda i: bool(i.env.horizon == 1))
 CENTER = Assumption("center", "advantages are centred, not scaled", lambda i: bool(i.scheme.normalization == "center"), groups=True)
-PLAIN = Assumption("plain scaling", "eps = 0 and ddof = 0", lambda i: is_plain(i.scheme), groups=True)
+PLAIN = Assumption("plain scaling", "eps = 0 and ddof = 0, unless centred", lambda i: is_plain(i.scheme) or i.scheme.normalization == "center")
 POTENTIAL = Assumption("potential", "center; or two-valued components with normalize_then_sum; or a two-valued composite with sum_then_normalize")
 TWO_VALUED = Assumption("two-valued", "the standardized rewards take at most two values on each prompt")
 DECOMPOSED = Assumption("decomposed", "normalization is normalize_then_sum", lambda i: bool(i.scheme.normalization == "normalize_then_sum"), groups=True)

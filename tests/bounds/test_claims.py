@@ -250,6 +250,15 @@ def test_what_floats_do_not_know_is_decided_or_not_met() -> None:
     assert (asked.verdict, asked.evidence) == (Verdict.HOLDS, Evidence.CERTIFIED)
 
 
+def test_centred_advantages_have_no_scaling() -> None:
+    """eps and ddof play no part where nothing is divided by a deviation: Theorem 1 speaks of a centred scheme whatever they are."""
+    env = families.bandit([["0"], ["1"]])
+    for claim_id in ("T1.exact", "T1.stationary"):
+        for normalization, met in (("center", True), ("normalize_then_sum", False)):
+            instance = Instance(env, TabularSoftmax(env), Scheme(4, normalization, 1e-4, 1), steps=3, runs=4)  # type: ignore[arg-type]
+            assert CLAIMS[claim_id].conditions(instance)["plain scaling"] is met
+
+
 def test_every_declared_assumption_is_evaluated() -> None:
     """An assumption added to a claim counts, though its measure knows nothing of it."""
     claim = replace(CLAIMS["L9"], assumptions=(*CLAIMS["L9"].assumptions, JOINT))
