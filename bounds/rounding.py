@@ -31,7 +31,7 @@ def approximate(
 ) -> Approximate:
     """An expression of bounds.symbols at numbers (floats or arrays; indexed ones with the index first, from 0) with absolute errors.
 
-    A quantity without an error of its own is good to ``QUANTITY``.
+    A quantity without an error of its own is good to ``QUANTITY``, and so is taken a constant: that errs to the safe side.
     """
     bound = bound or {}
 

@@ -11,7 +11,7 @@ from tamdp_theory import InputError, TabularSoftmax, families
 from tamdp_theory.exact import Scheme
 
 TWO = families.bandit([["0"], ["1"]])
-MIXED = families.bandit([(1, 0), (0, 1), (1, 1)], weights=("1/2", "1/2"))
+BENT = families.bandit([("3/4", 1), (0, 1), ("1/2", "1/2")], weights=("1/2", "1/2"))
 QUESTIONS = families.contextual_bandit([[["0"]], [["1"]]])
 HARD = families.contextual_bandit([[["0"]], [["1/10"]]])
 SPLIT = Scheme(4, "normalize_then_sum")
@@ -31,7 +31,8 @@ VACUOUS: dict[str, Instance] = {
     "T2.suboptimality.solvable": at(TWO, SPLIT, [3.0, 0.0]),
     # with two arms and two values C ||m|| > osc(h) TV, so that mu = 0 is best: osc(c) TV, whatever the update
     "T2.suboptimality": at(TWO, SPLIT, [3.0, 0.0]),
-    "T2.suboptimality.components": at(TWO, SPLIT, [3.0, 0.0]),
+    # the sum over components is better than at mu = 0, and above osc(c) = 3/8 all the same: 0.385
+    "T2.suboptimality.components": at(BENT, Scheme(2, "normalize_then_sum"), [0.8, 2.3, 0.2]),
     # a step: nothing is learned, and the bound is 2 (F* - F_0) / eta and more
     "T1.stationary": at(TWO, Scheme(4, "center"), steps=1, runs=4),
     "T1.stationary.path": at(TWO, Scheme(4, "center"), steps=1, runs=4),
