@@ -14,7 +14,7 @@ import numpy as np
 import sympy as sp
 
 from bounds import cost
-from bounds.comparison import Compared, Finding, Measured, Quantity, compare
+from bounds.comparison import Finding, Measured, Quantity, compare
 from bounds.decision import Decision, Row, settle
 from bounds.exact_instance import ExactInstance, exact_groups, exactly
 from bounds.instance import Instance
@@ -199,7 +199,7 @@ class Claim:
         measured = replace(measured, assumptions={**conditions, **measured.assumptions})
         unknown = [name for name, met in measured.assumptions.items() if met is None]
         if unknown:
-            return self._decided(instance, measured, None) or self._silent(
+            return self._decided(instance, measured) or self._silent(
                 instance, Verdict.ASSUMPTION_UNMET, measured.assumptions, f"not known to be met: {', '.join(unknown)}", measured.evidence
             )
         missing = [name for name, met in measured.assumptions.items() if not met and name not in instance.without]
@@ -239,11 +239,12 @@ class Claim:
         evidence, note = measured.evidence, measured.note
         if measured.half_width is not None and evidence is not Evidence.ASYMPTOTIC:
             evidence = Evidence.STATISTICAL
-        if evidence is Evidence.EXACT and not measured.empty and verdict in (Verdict.VIOLATED, Verdict.UNDECIDED):
-            decided = self._decided(instance, measured, found)
+        doubtful = (Verdict.VIOLATED, Verdict.UNDECIDED) if evidence is Evidence.EXACT else (Verdict.UNDECIDED,)
+        if evidence in (Evidence.EXACT, Evidence.CERTIFIED) and not measured.empty and verdict in doubtful:
+            decided = self._decided(instance, measured)
             if decided is not None:
                 return decided
-            if self.standing in (Standing.PROVED, Standing.LITERATURE):
+            if self.standing in (Standing.PROVED, Standing.LITERATURE) and verdict is Verdict.VIOLATED:
                 verdict = Verdict.UNDECIDED
             note = "; ".join(filter(None, (note, f"{_WORDS[found.finding]}, and exact arithmetic does not decide it")))
         elif measured.empty:
@@ -255,7 +256,7 @@ class Claim:
         assumptions = {name: bool(met) for name, met in measured.assumptions.items()}
         return Check(self.id, instance.name, found.lhs, found.rhs, found.slack, verdict, evidence, assumptions, found.error, note)
 
-    def _decided(self, instance: Grouped, measured: Measured, found: Compared | None) -> Check | None:
+    def _decided(self, instance: Grouped, measured: Measured) -> Check | None:
         """The verdict of exact arithmetic, None where it has no say: no exact form, too large, or sides that no precision separates."""
         if self.enclose is None or (isinstance(instance, Observation) and not self.of_single_groups):
             return None
@@ -307,7 +308,7 @@ def _names(expression: sp.Basic) -> set[sp.Symbol | sp.IndexedBase]:
 def _from_one(quantity: Quantity, value: Any) -> Any:
     """Values of an indexed quantity with an unused first entry on each index: sums run from 1, as on paper."""
     if not isinstance(quantity, sp.IndexedBase):
-        return value
+        return np.float64(value) if isinstance(value, float) else value  # which divides by zero without a traceback
     array = np.asarray(value, dtype=np.float64)
     indices = INDICES[quantity]
     return np.pad(array, [(1, 0)] * indices + [(0, 0)] * (array.ndim - indices), constant_values=np.nan)

@@ -73,7 +73,7 @@ def compare(statement: sp.Rel, sides: tuple[Any, Any], measured: Measured, zero_
     """Judge every row and report the one that decides. zero_tells: zero on the left is content, not emptiness."""
     left, right = (np.atleast_1d(np.asarray(side, dtype=np.float64)) for side in sides)
     left, right = np.broadcast_arrays(left, right)
-    error, noise = _errors(statement, measured, left, right)
+    error, noise = _errors(statement, measured, left.shape)
     flip = isinstance(statement, (sp.Ge, sp.Gt))
     equation, strict = isinstance(statement, sp.Eq), isinstance(statement, (sp.Lt, sp.Gt))
     if not equation and not isinstance(statement, (sp.Le, sp.Lt, sp.Ge, sp.Gt)):
@@ -91,8 +91,10 @@ def compare(statement: sp.Rel, sides: tuple[Any, Any], measured: Measured, zero_
     if estimated:  # an estimate of zero is no zero: its interval says what it may be
         zero = np.zeros(left.shape, dtype=bool)
     if equation:
-        finding = np.where(size > 10 * error, Finding.HOLDS, Finding.FAINT)
-        finding = np.where(zero_tells & (left == right), Finding.HOLDS, finding)
+        # "contains zero" is not "is zero": what is exact and has an error is not known to be equal
+        finding = np.where((size > 10 * error) & ((error == 0) | (not exact)), Finding.HOLDS, Finding.FAINT)
+        # zero is zero only if it is not what underflowed
+        finding = np.where(zero_tells & (left == right) & ((error == 0) | (not exact)), Finding.HOLDS, finding)
         finding = np.where(slack < -error, Finding.VIOLATED, finding)
         finding = np.where(zero & (high == 0), Finding.EMPTY, finding)
     else:
@@ -105,7 +107,7 @@ def compare(statement: sp.Rel, sides: tuple[Any, Any], measured: Measured, zero_
             finding = np.where((finding == Finding.HOLDS) & (np.abs(low) <= noise), Finding.EMPTY, finding)
             finding = np.where((finding == Finding.TIE) & (size <= 10 * error), Finding.FAINT, finding)
         finding = np.where(high >= trivial, Finding.TRIVIAL, finding)
-        finding = np.where(slack < -error, Finding.VIOLATED, finding)
+        finding = np.where((slack < -error) | (exact & strict & (slack <= -error)), Finding.VIOLATED, finding)
         finding = np.where(zero & (not strict), Finding.EMPTY, finding)
     excess = slack + error if equation else slack - error
     first = finding.min()
@@ -113,14 +115,14 @@ def compare(statement: sp.Rel, sides: tuple[Any, Any], measured: Measured, zero_
     return Compared(float(left[worst]), float(right[worst]), float(slack[worst]), float(error[worst]), Finding(int(first)))
 
 
-def _errors(statement: sp.Rel, measured: Measured, left: Floats, right: Floats) -> tuple[Floats, Floats]:
+def _errors(statement: sp.Rel, measured: Measured, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
     """Bounds on the error of slack, and of the smaller side alone, in each row."""
     given = np.asarray(measured.error + (measured.half_width or 0.0), dtype=np.float64)
     if measured.evidence is Evidence.CERTIFIED:
-        return np.broadcast_to(given, left.shape), np.zeros(left.shape)
+        return np.broadcast_to(given, shape), np.zeros(shape)
     with np.errstate(invalid="ignore", over="ignore"):
         one, other = (approximate(side, measured.numbers, measured.errors).error for side in (statement.lhs, statement.rhs))
     floor = FLOOR * measured.scale
     low = other if isinstance(statement, (sp.Ge, sp.Gt)) else one
-    return np.broadcast_to(one + other + given + floor, left.shape), np.broadcast_to(low + floor, left.shape)
+    return np.broadcast_to(one + other + given + floor, shape), np.broadcast_to(low + floor, shape)
 

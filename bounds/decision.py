@@ -87,4 +87,6 @@ def _finding(claim: Claim, row: Row, left: Any, right: Any) -> tuple[Finding, fl
         return Finding.EMPTY, slack
     if TRIVIAL in row and at_least(high, row[TRIVIAL]):
         return Finding.TRIVIAL, slack
+    if not equation and not isinstance(statement, (sp.Lt, sp.Gt)) and not claim.zero_tells and balls.vanishes(low) is None:
+        return Finding.TIE, slack  # a left side that may be zero: nothing here need be able to fail
     return (Finding.TIE if truth is None else Finding.HOLDS), slack

@@ -63,7 +63,8 @@ class ExactInstance:
 
 
 def exactly(instance: Instance) -> ExactInstance:
-    """The instance in exact numbers: probabilities of tabular policies become rationals within 1e-12 that sum to one.
+    """The instance in exact numbers: probabilities of tabular policies become rationals within 1e-12 that sum to one, or balls of the logits
+    as they are where one of them underflows.
 
     InputError for a policy that has no exact form.
     """

@@ -63,7 +63,7 @@ class Generalization:
     def prior_probability(self) -> Floats:
         """The prior (m,)."""
         count = len(self.policies)
-        return np.full(count, 1 / count) if self.prior is None else np.array(self.prior)
+        return np.full(count, 1 / count) if self.prior is None else np.array(self.prior, dtype=np.float64)
 
     def voters(self, policy: Policy) -> tuple[tuple[Policy, ...], Floats]:
         """Policies and their shares (m,) where two domains are compared: the class under the posterior, or ``policy`` alone."""

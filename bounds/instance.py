@@ -6,6 +6,7 @@ from fractions import Fraction
 from bounds.generalization import Generalization
 from tamdp_theory import TAMDP, InputError, Policy
 from tamdp_theory.exact import Scheme
+from tamdp_theory.model import check_same_process
 
 BUDGET = 60.0  # seconds
 
@@ -41,6 +42,13 @@ class Instance:
             raise InputError(f"steps, runs: need at least 1 step and 2 runs, got {self.steps} and {self.runs}")
         if not 0 < self.level < 1:
             raise InputError(f"level: must be in (0, 1), ends excluded, got {self.level}")
+        if not 0 <= self.think_weight <= 1:
+            raise InputError(f"think_weight: must be in [0, 1], got {self.think_weight}")
+        if self.learning_rate is not None and not 0 < self.learning_rate < float("inf"):
+            raise InputError(f"learning_rate: must be positive and finite, or None, got {self.learning_rate}")
+        given = self.generalization.policies if self.generalization is not None else ()
+        for policy in (self.policy, *given, *([] if self.reference is None else [self.reference])):
+            check_same_process(self.env, policy.env)
         if not self.budget > 0:
             raise InputError(f"budget: must be a positive number of seconds, got {self.budget}")
 

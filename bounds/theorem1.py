@@ -3,9 +3,9 @@
 from dataclasses import replace
 from fractions import Fraction
 from itertools import product
-from math import log
 
 import sympy as sp
+from flint import arb
 
 from bounds import cost, observed, structure, training
 from bounds import enclosures as e
@@ -19,6 +19,7 @@ from bounds.structure import is_plain
 from bounds.verdicts import Evidence, Standing
 from tamdp_theory import TAMDP, TabularSoftmax, exact, families
 from tamdp_theory.exact import Scheme, balls
+from tamdp_theory.exact.ball_numbers import nearest
 
 VARIES = Assumption("rewards vary", "some prompt has two composite rewards, so that L > 0")
 STEP = Assumption("step size", "eta <= 1/L")
@@ -54,8 +55,8 @@ def _drift(instance: Instance) -> Measured:
     conditions = {"witness": bool(enclosure < 0)}
     if failed := unmet(instance, conditions):
         return failed
-    numbers = {s.drift: float(enclosure.mid())}
-    return Measured(numbers, conditions, error=float(enclosure.rad()), scale=0.0, evidence=Evidence.CERTIFIED)
+    value, error = nearest(enclosure)
+    return Measured({s.drift: value}, conditions, error=error, scale=0.0, evidence=Evidence.CERTIFIED)
 
 
 def _risky_or_safe() -> Instance:
@@ -79,10 +80,9 @@ def _variance_in_components(instance: Instance) -> Measured:
     if not (alone > 0 and everything > 0):
         return Measured({}, empty="the variance vanishes")
     ratio = everything / alone
-    exponent = ratio.log() / log(count)
-    error = float(exponent.rad()) + 1e-14
-    note = f"V grows as K^{float(exponent.mid()):.4g} from one component to K = {count}; {_upper_bound(instance)}"
-    return Measured({s.exponent_K: float(exponent.mid())}, error=error, evidence=Evidence.CERTIFIED, note=note)
+    exponent, error = nearest(ratio.log() / arb(count).log())
+    note = f"V grows as K^{exponent:.4g} from one component to K = {count}; {_upper_bound(instance)}"
+    return Measured({s.exponent_K: exponent}, error=error, evidence=Evidence.CERTIFIED, note=note)
 
 
 def _upper_bound(instance: Instance) -> str:

@@ -25,6 +25,7 @@ from bounds.suboptimality import measure_signed, measure_suboptimality
 from bounds.verdicts import Evidence, Standing
 from tamdp_theory import CapacityError, TabularSoftmax, exact, families
 from tamdp_theory.exact import ContrastPlan, GroupPlan, Normalization, Scheme, StepPlan, UpdatePlan, balls
+from tamdp_theory.exact.ball_numbers import nearest
 from tamdp_theory.exact.law import ClassLaw
 from tamdp_theory.grpo.enumeration import enumerate_update
 from tamdp_theory.model import Floats
@@ -78,7 +79,7 @@ def _gradient_gap(instance: Instance, bound: str) -> Measured:
                 distance = float(np.sqrt((((joint.first - share * split.first) @ gradient) ** 2).sum()))
                 rows.append((distance, gap, norms[q], total, _ROUNDING * np.sqrt(size * max(total, norms[q])), _ROUNDING * size))
             else:
-                unknown = unknown or size > 0
+                unknown = unknown or size > 0 or scheme.eps > 0  # a large eps brings advantages below the floats
     conditions = {"gap": True if rows else None if unknown else False}
     if not rows:
         return Measured({}, conditions)
@@ -139,8 +140,9 @@ def _open(instance: Instance) -> Measured:
         return failed
     with balls.precision(128):
         law = [terms.probability for terms in balls.BallLaw(balls.policy_of(instance.policy)).classes[0]]
-        norm = balls.ball(balls.curl_norm(balls.group_of(env, 0, scheme), law))
-    return Measured({s.curl_norm: float(norm.mid())}, conditions, error=float(norm.rad()), scale=0.0, evidence=Evidence.CERTIFIED)
+        norm = balls.curl_norm(balls.group_of(env, 0, scheme), law)
+        value, error = nearest(norm)
+    return Measured({s.curl_norm: value}, conditions, error=error, scale=0.0, evidence=Evidence.CERTIFIED)
 
 
 def _benefit(instance: Instance) -> Measured:
@@ -148,20 +150,21 @@ def _benefit(instance: Instance) -> Measured:
     conditions = {"listable": policy.is_tabular or env.n_prompts == 1}
     if failed := unmet(instance, conditions):
         return failed
-    rows = []
+    rows, unknown = [], False
     for scheme in both(instance.scheme):
         moments = exact.UpdatePlan(env, scheme).moments(policy)
         drift = float(exact.policy_gradient(env, policy) @ moments.mean)
         smooth, second = exact.smoothness(env), moments.second_moment
+        unknown = unknown or 0 < second <= 1e-14 * env.total_weight**2
         if smooth > 0 and second > 1e-14 * env.total_weight**2 and drift > 0:
             try:
                 after = StepPlan(env, policy, scheme, MAX_LISTED).objective(drift / (smooth * second))[0]
             except CapacityError:
                 return Measured({}, {**conditions, "listable": False})
             rows.append((float(after) - exact.values(env, policy).total, drift, smooth, second))
-    conditions["informative"] = bool(rows)
     if not rows:
-        return Measured({}, conditions)
+        return Measured({}, {"listable": True, "informative": None if unknown else False})
+    conditions["informative"] = True
     gain, drift_of, smooth_of, second_of = np.array(rows).T
     return Measured({s.one_step: gain, s.drift: drift_of, s.L_J: smooth_of, s.second_law: second_of}, conditions, scale=env.total_weight)
 

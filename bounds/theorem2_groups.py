@@ -14,6 +14,7 @@ from bounds.structure import weighted_columns
 from bounds.verdicts import Evidence
 from tamdp_theory import TAMDP, CapacityError, exact
 from tamdp_theory.exact import Groups, balls
+from tamdp_theory.exact.ball_numbers import nearest
 from tamdp_theory.model import Floats
 
 
@@ -179,10 +180,10 @@ def measure_cancel(instance: Instance) -> Measured:
         if balls.is_zero(found):
             found = balls.largest([balls.group_advantages(table, one, row) for row in order])
         largest = balls.largest([largest, found])
-    enclosed = balls.ball(largest)
+    value, error = nearest(largest)
     if not any(len(set(values)) > 1 for values in weighted_columns(instance.env)):
         return Measured({}, empty="no component varies")
-    return Measured({s.A_largest: float(enclosed.mid())}, error=float(enclosed.rad()), evidence=Evidence.CERTIFIED)
+    return Measured({s.A_largest: value}, error=error, evidence=Evidence.CERTIFIED)
 
 
 MAX_CANCELLING = 100_000  # groups of a prompt

@@ -190,6 +190,8 @@ def drift_constant(drift: Floats, squares: Floats, miss: float, largest_drift: f
     The largest number of a fixed geometric grid such that for it and all before it E[drift - alpha square] > 0 is shown. If it is too large, so
     is the first grid number above E drift / E square, of which a false thing was shown: that has probability ``miss``.
     """
+    if not (largest_square > 0 and largest_drift > 0):  # beyond the floats
+        return 0.0
     unit, shown = largest_drift / largest_square, 0.0
     for k in range(-_SMALLEST * _FINENESS, _SMALLEST * _FINENESS + 1):
         alpha = float(unit * 2 ** (k / _FINENESS))

@@ -9,6 +9,7 @@ from fractions import Fraction
 from math import lcm
 from typing import Any, TypeAlias
 
+import numpy as np
 from flint import arb, ctx, fmpq
 
 from tamdp_theory.errors import CapacityError
@@ -38,6 +39,15 @@ def ball(value: Number) -> arb:
     if isinstance(value, (Surd, Radical)):
         return value.ball()
     return value if isinstance(value, arb) else arb(value)
+
+
+def nearest(value: Number) -> tuple[float, float]:
+    """A float and a bound on its distance from the number, which is zero only for an exact zero: what underflows keeps an error."""
+    if is_zero(value):
+        return 0.0, 0.0
+    enclosed = ball(value)
+    middle = float(enclosed.mid())
+    return middle, float(np.nextafter(float(enclosed.rad()), np.inf) + np.spacing(abs(middle)))
 
 
 def root(value: Number) -> Number:

@@ -1,7 +1,8 @@
 """Square roots of positive surds, kept as what is under the root: so that two of them are compared by their squares, exactly.
 
 A norm is such a root, and so is the right side of a Cauchy-Schwarz bound: whether the two are equal is then decided, where two balls would
-overlap for ever. Products with rationals, surds and roots stay exact; what does not (a sum) becomes a ball at the working precision.
+overlap for ever. Products with rationals, surds and roots that are not negative stay exact; what does not (a sum) becomes a ball at the working
+precision.
 """
 
 from typing import Any

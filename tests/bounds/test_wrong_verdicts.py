@@ -160,3 +160,45 @@ def test_a_larger_budget_is_taken() -> None:
     with pytest.raises(CapacityError, match=r"T1.stationary: a check on bandit may take about .* the budget is 1e-06 s; use a smaller process"):
         CLAIMS["T1.stationary"].check(replace(instance, budget=1e-6))
     assert CLAIMS["T1.stationary"].check(replace(instance, budget=60.0)).verdict is not UNMET
+
+
+# -- beyond the floats --------------------------------------------------------------------------------------------
+
+TINY_SPREAD = families.bandit([(0, 0), (F(1, 10**30), 0)], weights=(1, 1))
+NEARLY_OPPOSITE = families.bandit([(0, F(1, 2)), (F(1, 10**30), F(1, 2) - F(1, 2 * 10**30))], weights=(1, 1))
+TINY_CURL = families.bandit([["0"], [F(1, 10**30)], [F(3, 10**30)]])
+OPPOSED = families.bandit([(0, 1), (1, 0)], weights=(1, 1))
+UNDERFLOW: dict[str, tuple[str, Instance, Verdict]] = {
+    # advantages of 1e-330: zero in floats, and not zero
+    "T2.cancel": ("T2.cancel", on(TINY_SPREAD, Scheme(3, SPLIT, 1e300), without=("complementary",)), VIOLATED),
+    "T2.cancel.lossy": ("T2.cancel.lossy", on(NEARLY_OPPOSITE, Scheme(3, SPLIT, 1e300), without=("no eps",)), VIOLATED),
+    # a curl of 1e-430 is a curl
+    "T2.open": ("T2.open", on(TINY_CURL, Scheme(3, WHOLE, 1e200)), HOLDS),
+    # a drift of exactly zero is not below zero
+    "T1.drift": ("T1.drift", on(OPPOSED, Scheme(2, WHOLE), without=("witness",)), VIOLATED),
+    # second moments of 1e-16, by eps = 1e8: there is an update all the same
+    "T2.benefit": ("T2.benefit", on(families.bandit([["0"], ["1"]]), Scheme(2, SPLIT, 1e8)), HOLDS),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNDERFLOW)
+def test_what_underflows_is_not_zero(name: str) -> None:
+    claim_id, instance, verdict = UNDERFLOW[name]
+    check = CLAIMS[claim_id].check(instance)
+    assert (check.verdict, check.evidence) == (verdict, Evidence.CERTIFIED)
+
+
+def test_training_beyond_the_floats_has_no_traceback() -> None:
+    two, tiny = families.bandit([["0"], ["1"]]), families.bandit([["0"], [F(1, 10**200)]])
+    assert CLAIMS["T1.biased"].check(on(two, Scheme(2, "center"), steps=3, runs=2, without=("drift",))).verdict is Verdict.UNDECIDED
+    assert CLAIMS["T1.biased"].check(on(tiny, Scheme(2, "center"), steps=3, runs=20)).verdict is UNMET
+
+
+def test_an_instance_is_of_one_process() -> None:
+    two, three = families.bandit([["0"], ["1"]]), families.bandit([["0"], ["1/2"], ["1"]])
+    for make in (
+        lambda: Instance(two, TabularSoftmax(three)), lambda: Instance(two, TabularSoftmax(two), reference=TabularSoftmax(three)),
+        lambda: on(two, Scheme(2, "center"), think_weight=float("nan")), lambda: on(two, Scheme(2, "center"), learning_rate=-1.0),
+    ):  # fmt: skip
+        with pytest.raises(InputError):
+            make()
