@@ -21,6 +21,7 @@ CHECKED = [
 SPECIAL = {
     "T1.drift": "one example is all that it claims",
     "T1.drift.decomposed": "one example is all that it claims",
+    "T1.scaling.joint": "needs actions that all have one law of what follows, and more than one of them",
     "T1.scaling.independent": "needs fair independent components of weight one under one law",
     "T1.scaling.comonotone": "needs fair equal components of weight one under one law",
     "T2.open": "needs a composite of three values and the joint normalization",
