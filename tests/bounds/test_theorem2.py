@@ -205,8 +205,9 @@ def test_suboptimality(data: st.DataObject, env: TAMDP, scheme: Scheme) -> None:
             fits = [f for f in best if math.isclose(f[1], side[s.C_star][q], rel_tol=1e-9)]
             distances = [float(np.abs(np.subtract(f[2], one.law)).sum() / 2) for f in fits]
             assert any(math.isclose(d, side[s.tv][q], rel_tol=1e-9, abs_tol=1e-12) for d in distances)
-            if env.horizon == 1:
-                close(side[s.C_star][q], min(f[1] for f in best))
+            # ties are decided on rationals: among actions that this oracle takes for equal, some may not be
+            if env.horizon == 1 and len(best) == 1:
+                close(side[s.C_star][q], best[0][1])
             step = one.update(lambda rewards, one=one, name=normalized.normalization: one.advantages(rewards, name, scheme), scheme.group_size)
             close(side[s.m_norm][q], np.linalg.norm(step))
         h, w = one.effective(scheme), env.weights
@@ -224,7 +225,12 @@ def test_suboptimality(data: st.DataObject, env: TAMDP, scheme: Scheme) -> None:
             assert sides[claim_id] <= min(found_at.values()) * (1 + 1e-7) + 1e-11
         assert sides["T2.suboptimality"] <= np.ptp(c) * (1 + 1e-9)
         for told, side in ((tells, whole), (tell_of, parts)):
-            assert told[q] == (side[s.mu][q] > 0 and side[s.m_norm][q] > 0)
+            assert not told[q] or (side[s.mu][q] > 0 and side[s.m_norm][q] > 0)
+            if side[s.mu][q] > 0 and side[s.m_norm][q] > 1e-9 * env.total_weight:  # no row is left out that is better than at mu = 0
+                importance, values = (np.ones(1), c[None]) if side is whole else (w, rewards)
+                free = float(importance @ np.ptp(values, axis=1) * side[s.tv][q])
+                bound = sides["T2.suboptimality" if side is whole else "T2.suboptimality.components"]
+                assert told[q] or bound > free * (1 - 1e-8)
         varies = [k for k in range(env.n_components) if w[k] > 0 and len(set(rewards[k])) > 1]
         if zero_one and all(signed.assumptions.values()) and varies:
             for place in (row, row + 1):
@@ -327,6 +333,6 @@ def test_one_step(data: st.DataObject, env: TAMDP, scheme: Scheme) -> None:
             one = Scheme(scheme.group_size, name, scheme.eps, scheme.ddof)
             gain = stepped(content, policy, one, drift / (smooth * second)) - oracle.objective(content, table)
             expected.append((gain, drift, smooth, second))
-    assert measured.assumptions["informative"] == bool(expected)
+    assert bool(measured.assumptions["informative"]) == bool(expected)
     for symbol, column in zip((s.one_step, s.drift, s.L_J, s.second_law), np.array(expected).T, strict=False):
         np.testing.assert_allclose(measured.numbers[symbol], column, rtol=1e-7, atol=1e-11 * env.total_weight)
