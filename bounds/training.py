@@ -12,8 +12,8 @@ from bounds.claim import unmet
 from bounds.comparison import Measured
 from bounds.instance import Instance
 from bounds.intervals import Estimate
+from bounds.lemmas import PLAIN
 from bounds.potentials import Potential, find_potential
-from bounds.structure import is_plain
 from bounds.verdicts import Evidence
 from tamdp_theory import exact, grpo
 from tamdp_theory.model import Floats
@@ -23,11 +23,8 @@ _SMALLEST, _FINENESS = 8, 16  # the grid of drift constants: halvings of its uni
 
 def _start(instance: Instance) -> tuple[Potential, dict[str, bool]] | Measured:
     """The potential and the conditions met so far, or why Theorem 1 does not speak of the instance."""
-    scheme = instance.scheme
-    potential = find_potential(instance.env, scheme)
-    plain = scheme.normalization == "center" or is_plain(scheme)
-    conditions = {"tabular": instance.policy.is_tabular, "potential": potential is not None, "plain scaling": plain}
-    conditions["rewards vary"] = potential is not None and potential.smoothness > 0
+    potential = find_potential(instance.env, instance.scheme)
+    conditions = {"potential": potential is not None, "rewards vary": potential is not None and potential.smoothness > 0}
     if potential is None or not conditions["rewards vary"] or unmet(instance, conditions):
         return Measured({}, conditions)
     return potential, conditions
@@ -117,7 +114,7 @@ def stationary(instance: Instance, along_path: bool) -> Measured:
     if along_path:
         assert history.variance is not None
         # both sides of a run in one number, which has one interval
-        largest = min(noise, second_moment_ceiling(instance)) if conditions["plain scaling"] else second_moment_ceiling(instance)
+        largest = min(noise, second_moment_ceiling(instance)) if PLAIN.met is not None and PLAIN.met(instance) else second_moment_ceiling(instance)
         variances = history.variance[:, :-1].mean(axis=1)
         numbers[s.variance_path] = float(variances.mean())
         found = _over_runs(instance, squares - weight * variances, instance.level, -weight * largest, ceiling)
@@ -158,7 +155,7 @@ def biased(instance: Instance) -> Measured:
     """The mean of ||grad J||^2 over a run against its bound, with a drift constant that is shown at the level."""
     env, scheme = instance.env, instance.scheme
     smooth = exact.smoothness(env)
-    conditions = {"tabular": instance.policy.is_tabular, "rewards vary": smooth > 0}
+    conditions = {"rewards vary": smooth > 0}
     if smooth == 0 or unmet(instance, conditions):
         return Measured({}, conditions)
     eta = instance.learning_rate or 0.2
