@@ -1,4 +1,6 @@
-"""Coverage of a PAC-Bayes bound on drawn training sets, against one set at a time in numpy and against the product it consists of."""
+"""Coverage of a PAC-Bayes bound on drawn training sets, against one set at a time in numpy and against the product it
+consists of.
+"""
 
 import math
 
@@ -14,7 +16,9 @@ from tamdp_theory.model import Floats
 
 
 def coverage(sets: int, repeats: int) -> list[Row]:
-    """``sets`` training sets of 64 prompts and 32 policies in one batch run; the loop takes a hundredth of them and is extrapolated."""
+    """``sets`` training sets of 64 prompts and 32 policies in one batch run; the loop takes a hundredth of them and is
+    extrapolated.
+    """
     prompts, count, n, delta, beta = 64, 32, 64, 0.05, 200.0
     env = families.random_tree(seed=0, prompts=prompts, tools=2, answers=3, max_tool_depth=1, components=2)
     class_ = tuple(tt.TabularSoftmax.random(env, np.random.default_rng(seed), scale=3.0) for seed in range(count))
@@ -50,7 +54,10 @@ def coverage(sets: int, repeats: int) -> list[Row]:
 
     found, means = ours(sample), loop()
     in_batch = [found.failure, found.kl, found.empirical, found.risk]
-    require(np.allclose(in_batch, means, rtol=1e-9, atol=1e-12), f"failures, KL and risks differ: {in_batch} in a batch, {means.tolist()} one by one")
+    require(
+        np.allclose(in_batch, means, rtol=1e-9, atol=1e-12),
+        f"failures, KL and risks differ: {in_batch} in a batch, {means.tolist()} one by one",
+    )
     batch, single, floor, drawing = timed(ours, loop, product, draw, repeats=repeats)
     each = single.best / sample * sets
     # counts written, read, made float, read; empirical risks and posteriors written and read a few times
@@ -59,13 +66,19 @@ def coverage(sets: int, repeats: int) -> list[Row]:
     peak, whole = peak_bytes(ours), ours()
     return [
         Row(
-            f"coverage, {sets:,} training sets of {n}, {prompts} prompts, {count} policies", f"{batch}",
-            f"one by one {show_seconds(each)}", each / batch.best,
-            f"loop over {sample:,} sets, extrapolated, without the inverted bound; same mean KL and risks; {sets / batch.best / 1e6:.2f} M sets/s, "
+            f"coverage, {sets:,} training sets of {n}, {prompts} prompts, {count} policies",
+            f"{batch}",
+            f"one by one {show_seconds(each)}",
+            each / batch.best,
+            f"loop over {sample:,} sets, extrapolated, without the inverted bound; same mean KL and risks; "
+            f"{sets / batch.best / 1e6:.2f} M sets/s, "
             f"peak {peak / 2**20:.0f} MiB; mean bound {whole.bound:.3g}, risk {whole.risk:.3g}, KL {whole.kl:.3g}",
         ),
         Row(
-            "  its product counts x losses alone", f"{batch}", f"mat-mat {floor}", floor.best / batch.best,
+            "  its product counts x losses alone",
+            f"{batch}",
+            f"mat-mat {floor}",
+            floor.best / batch.best,
             f"{moved / 2**20:.0f} MiB moved, about; the product needs {least / 2**20:.0f} MiB; drawing alone {drawing}",
         ),
-    ]  # fmt: skip
+    ]

@@ -1,7 +1,7 @@
 """Sampled GRPO as one jitted JAX program: the peer of the sampled trainer.
 
-The same algorithm on padded dense tables: node softmax, G trajectories per prompt, group normalization, policy-gradient flow,
-ascent; ``vmap`` over seeds inside ``lax.scan`` over steps, float64. What makes it fast:
+The same algorithm on padded dense tables: node softmax, G trajectories per prompt, group normalization, policy-gradient
+flow, ascent; ``vmap`` over seeds inside ``lax.scan`` over steps, float64. What makes it fast:
 
 - one uniform number per rollout, whose remainder after each choice is uniform again, instead of two per decision;
 - actions and successors by comparison with cumulative probabilities (inverse CDF), not by Gumbel noise;
@@ -22,7 +22,9 @@ from tamdp_theory.model import TAMDP, Floats
 
 
 class Tables:
-    """A tree as padded arrays: Q prompts, N node places, A action slots, two successors; flat cell (q, n, a) and (q, n, a, j)."""
+    """A tree as padded arrays: Q prompts, N node places, A action slots, two successors; flat cell (q, n, a) and (q, n,
+    a, j).
+    """
 
     def __init__(self, env: TAMDP) -> None:
         kernel, prompts, actions = env.kernel, env.n_prompts, env.n_actions
@@ -102,7 +104,9 @@ def _step(env: TAMDP, tables: Tables, group_size: int, learning_rate: float) -> 
     jnp = jax.numpy
     (prompts, places, actions), depth = tables.shape, env.horizon
     legal = tables.legal.reshape(tables.shape)
-    mask = jnp.array(np.where(legal | ~legal.any(-1, keepdims=True), 0.0, -np.inf))  # places without a node: anything finite
+    mask = jnp.array(
+        np.where(legal | ~legal.any(-1, keepdims=True), 0.0, -np.inf)
+    )  # places without a node: anything finite
     first, reward = jnp.array(tables.first), jnp.array(tables.reward.ravel())
     following = jnp.array(tables.next.ravel(), jnp.int32)
     root, gain = jnp.array(tables.root, jnp.int32)[:, None], jnp.array(env.prompt_probability)[:, None] / group_size
@@ -138,7 +142,11 @@ def _step(env: TAMDP, tables: Tables, group_size: int, learning_rate: float) -> 
         spread = composite.max(-1, keepdims=True) - composite.min(-1, keepdims=True)
         deviation = jnp.sqrt((centred**2).mean(-1, keepdims=True))
         advantage = jnp.where(spread > 1e-12, centred / deviation, 0.0) * gain  # where() drops 0/0 of a silent group
-        flow = jnp.zeros(prompts * places * actions).at[(last // 2).ravel()].add(advantage.ravel(), mode="promise_in_bounds")
+        flow = (
+            jnp.zeros(prompts * places * actions)
+            .at[(last // 2).ravel()]
+            .add(advantage.ravel(), mode="promise_in_bounds")
+        )
         for nodes, parents in tables.below:
             flow = flow.at[parents].add(flow.reshape(-1, actions)[nodes].sum(-1), mode="promise_in_bounds")
         flow = flow.reshape(tables.shape)

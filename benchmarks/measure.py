@@ -72,7 +72,14 @@ def require(condition: bool, message: str) -> None:
 
 def show_seconds(seconds: float) -> str:
     """Seconds in the unit that fits, up to years."""
-    units: Sequence[tuple[float, str]] = ((1e-6, "us"), (1e-3, "ms"), (1.0, "s"), (3600.0, "h"), (86400.0, "d"), (3.156e7, "y"))
+    units: Sequence[tuple[float, str]] = (
+        (1e-6, "us"),
+        (1e-3, "ms"),
+        (1.0, "s"),
+        (3600.0, "h"),
+        (86400.0, "d"),
+        (3.156e7, "y"),
+    )
     scale, unit = next((u for u in reversed(units) if seconds >= u[0]), units[0])
     value = seconds / scale
     return f"{value:.3g} {unit}" if value < 1e5 else f"{value:.1e} {unit}"

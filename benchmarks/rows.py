@@ -21,7 +21,9 @@ def training(seeds: int, steps: int, repeats: int) -> list[Row]:
     prompts = size = 16
     env = families.random_tree(seed=0, prompts=prompts, tools=2, answers=3, max_tool_depth=2, components=3)
     policy = tt.TabularSoftmax(env)
-    config = grpo.Config(mode="sampled", steps=steps, group_size=size, normalization="sum_then_normalize", record_every=steps)
+    config = grpo.Config(
+        mode="sampled", steps=steps, group_size=size, normalization="sum_then_normalize", record_every=steps
+    )
     rollouts = seeds * steps * prompts * size
     totals: list[Floats] = []
     logits: list[Floats] = []
@@ -45,10 +47,18 @@ def training(seeds: int, steps: int, repeats: int) -> list[Row]:
     (mean, error), (other, others_error) = _mean_and_error(np.concatenate(totals)), _mean_and_error(finals)
     distance = abs(mean - other) / float(np.hypot(error, others_error))
     require(distance < 5, f"final J of the trainer and of JAX differ by {distance:.1f} standard errors")
-    note = f"mean final J {mean:.6f} +- {error:.1e} and {other:.6f} +- {others_error:.1e}: {distance:.1f} standard errors apart"
+    note = (
+        f"mean final J {mean:.6f} +- {error:.1e} and {other:.6f} +- {others_error:.1e}: {distance:.1f} standard "
+        f"errors apart"
+    )
     return [
         Row(what, f"{engine}", f"JAX {jax}", jax.best / engine.best, note),
-        Row("  rollouts/s", f"{rollouts / engine.best / 1e6:.1f} M", f"{rollouts / jax.best / 1e6:.1f} M", note="by the minima"),
+        Row(
+            "  rollouts/s",
+            f"{rollouts / engine.best / 1e6:.1f} M",
+            f"{rollouts / jax.best / 1e6:.1f} M",
+            note="by the minima",
+        ),
     ]
 
 
@@ -99,21 +109,28 @@ def passes(edges: int, repeats: int) -> list[Row]:
     return [
         *rows,
         Row(
-            "  J_k, J and policy gradient", f"{gradient}", f"3 mat-vecs {bound}", bound.best / gradient.best,
-            f"{count / gradient.best / 1e6:.0f} M edges/s; peak {peak / 2**20:.0f} MiB; first call {show_seconds(first)}",
+            "  J_k, J and policy gradient",
+            f"{gradient}",
+            f"3 mat-vecs {bound}",
+            bound.best / gradient.best,
+            f"{count / gradient.best / 1e6:.0f} M edges/s; peak {peak / 2**20:.0f} MiB; first call "
+            f"{show_seconds(first)}",
         ),
         Row(
-            "  memory traffic of the kernel alone", f"{touched / 2**20:.0f} MiB",
-            f"at copy speed {show_seconds(touched / bandwidth)}", touched / bandwidth / gradient.best,
+            "  memory traffic of the kernel alone",
+            f"{touched / 2**20:.0f} MiB",
+            f"at copy speed {show_seconds(touched / bandwidth)}",
+            touched / bandwidth / gradient.best,
             f"three passes over the edges; copy {bandwidth / 1e9:.1f} GB/s",
         ),
-    ]  # fmt: skip
+    ]
 
 
 def moments(prompts: int, size: int, samples: int, repeats: int) -> list[Row]:
     """Exact update moments against Monte Carlo with our own sampler, extrapolated to equal error.
 
-    The estimate is the mean of ||g - m||^2 over independent sampled updates g, with m given: kinder than Monte Carlo deserves.
+    The estimate is the mean of ||g - m||^2 over independent sampled updates g, with m given: kinder than Monte Carlo
+    deserves.
     """
     env = families.random_tree(seed=0, prompts=prompts, max_tool_depth=2, weights=("1/5", "3/5", "1/5"))
     policy = tt.TabularSoftmax.random(env, np.random.default_rng(0))
@@ -129,18 +146,23 @@ def moments(prompts: int, size: int, samples: int, repeats: int) -> list[Row]:
         require(distance < 5, f"sampled V of {normalization} is {distance:.1f} standard errors from the exact one")
         spread = float(square.std(ddof=1)) / result.variance
         steps = 10
-        long = grpo.Config(mode="sampled", steps=steps, group_size=size, normalization=normalization, record_every=steps)
+        long = grpo.Config(
+            mode="sampled", steps=steps, group_size=size, normalization=normalization, record_every=steps
+        )
         speed = 256 * steps / timed(partial(grpo.train, env, policy, long, seeds=range(256)), repeats=2)[0].best
         needed = {target: (spread / target) ** 2 for target in (1e-3, 1e-10)}
         cost = "; ".join(f"{e:.0e}: {n:.1e} updates, {show_seconds(n / speed)}" for e, n in needed.items())
         rows.append(
             Row(
-                f"update moments, {prompts} prompts, G = {size}, {normalization}", f"{timing}", f"Monte Carlo {cost}",
+                f"update moments, {prompts} prompts, G = {size}, {normalization}",
+                f"{timing}",
+                f"Monte Carlo {cost}",
                 needed[1e-3] / speed / timing.best,
-                f"extrapolated from {samples} sampled updates: V off by {distance:.1f} standard errors, spread of one draw "
+                f"extrapolated from {samples} sampled updates: V off by {distance:.1f} standard errors, spread of one "
+                f"draw "
                 f"{spread:.2g} V; {speed * prompts * size / 1e6:.1f} M rollouts/s; ratio at 1e-3",
             )
-        )  # fmt: skip
+        )
     return rows
 
 
@@ -171,7 +193,10 @@ def groups(size: int, repeats: int) -> list[Row]:
     require(distance < 5, f"sampled E[A c] is {distance:.1f} standard errors from the exact one")
     needed = {target: (float(value.std(ddof=1)) / exactly / target) ** 2 for target in (1e-3, 1e-10)}
     cost = "; ".join(f"{e:.0e}: {n:.1e} groups, {show_seconds(n / speed)}" for e, n in needed.items())
-    note = f"h, h+, a, b; peer estimates E[A c] alone, extrapolated from {samples} groups, off by {distance:.1f} standard errors"
+    note = (
+        f"h, h+, a, b; peer estimates E[A c] alone, extrapolated from {samples} groups, off by {distance:.1f} "
+        f"standard errors"
+    )
     what = f"group moments without a grid: {count} classes, G = {size}"
     return [Row(what, f"{timing}", f"Monte Carlo {cost}", needed[1e-3] / speed / timing.best, note + "; ratio at 1e-3")]
 
@@ -182,7 +207,9 @@ def imports(repeats: int) -> list[Row]:
     def run(modules: str) -> Callable[[], object]:
         return lambda: subprocess.run([sys.executable, "-c", f"import {modules}"], check=True)
 
-    bare, base, ours = timed(run("sys"), run("numpy, scipy.sparse, msgspec"), run("tamdp_theory"), repeats=max(repeats, 3))
+    bare, base, ours = timed(
+        run("sys"), run("numpy, scipy.sparse, msgspec"), run("tamdp_theory"), repeats=max(repeats, 3)
+    )
     note = f"whole process; the bare interpreter alone {bare}"
     return [Row("import tamdp_theory", f"{ours}", f"its dependencies alone {base}", base.best / ours.best, note)]
 

@@ -1,8 +1,8 @@
 """Print the table of benchmarks. Each figure and its peer come from the same run, taken in turns.
 
-    python -m benchmarks.run                        everything, about two minutes on two cores
-    python -m benchmarks.run --quick                small sizes, to see that it works
-    python -m benchmarks.run --only training import
+python -m benchmarks.run                        everything, about two minutes on two cores
+python -m benchmarks.run --quick                small sizes, to see that it works
+python -m benchmarks.run --only training import
 """
 
 import os
@@ -61,7 +61,10 @@ def main(options: Options) -> None:
 
 
 def _table(lines: list[Row]) -> Table:
-    title = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; median (minimum) of the repeats"
+    title = (
+        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; median (minimum) of the "
+        f"repeats"
+    )
     table = Table(title=title, show_lines=True)
     for column in ("what", "ours", "peer", "peer / ours", "note"):
         table.add_column(column, justify="right" if column == "peer / ours" else "left")

@@ -16,7 +16,9 @@ def chain(env: TAMDP, policy: Policy) -> sparse.csr_array:
     states = env.n_nodes + env.n_classes
     shape = (env.n_nodes, env.n_pairs)
     choose = sparse.csr_array((policy.pair_probability, (env.pair_node, np.arange(env.n_pairs))), shape=shape)
-    ends = sparse.csr_array((np.ones(env.n_classes + 1), (np.arange(env.n_classes + 1), np.full(env.n_classes + 1, states))))
+    ends = sparse.csr_array(
+        (np.ones(env.n_classes + 1), (np.arange(env.n_classes + 1), np.full(env.n_classes + 1, states)))
+    )
     inner = (choose @ env.kernel).tocsr()
     inner.resize(env.n_nodes, states + 1)
     matrix = sparse.vstack([inner, ends]).tocsr()
@@ -25,7 +27,9 @@ def chain(env: TAMDP, policy: Policy) -> sparse.csr_array:
 
 
 def build(env: TAMDP, matrix: sparse.csr_array) -> Any:
-    """A stormpy SparseDtmc: state reward c on entering a class, label "done" at the end. Raises ImportError without stormpy."""
+    """A stormpy SparseDtmc: state reward c on entering a class, label "done" at the end. Raises ImportError without
+    stormpy.
+    """
     storage, models = import_module("stormpy.datastructures"), import_module("stormpy.models")
     states = matrix.shape[0]
     builder = storage.SparseMatrixBuilder[float](rows=states, columns=states, entries=matrix.nnz)
@@ -41,7 +45,9 @@ def build(env: TAMDP, matrix: sparse.csr_array) -> Any:
 
 
 def checker(model: Any) -> Callable[[], Any]:
-    """A function that returns Storm's result for the expected reward, sound, to 1e-12, with the fastest of the solvers tried."""
+    """A function that returns Storm's result for the expected reward, sound, to 1e-12, with the fastest of the solvers
+    tried.
+    """
     stormpy: Any = import_module("stormpy")
     settings: Any = import_module("stormpy.environments")
     environment, formula = settings.sound(), stormpy.parse_property('R{"c"}=? [F "done"]')

@@ -1,6 +1,6 @@
 """The claims of theory.md: symbolic statements, assumptions, proofs in a sentence, and checks.
 
-    bounds.CLAIMS["L9"].check(env, policy, group_size=8)   # -> Check
+bounds.CLAIMS["L9"].check(env, policy, group_size=8)   # -> Check
 """
 
 from bounds.claim import Assumption, Check, Claim
@@ -11,4 +11,17 @@ from bounds.observation import Evaluation, Observation
 from bounds.registry import CLAIMS
 from bounds.verdicts import Evidence, Standing, Verdict
 
-__all__ = ["CLAIMS", "Assumption", "Check", "Claim", "Evaluation", "Evidence", "Generalization", "Instance", "Measured", "Observation", "Standing", "Verdict"]
+__all__ = [
+    "CLAIMS",
+    "Assumption",
+    "Check",
+    "Claim",
+    "Evaluation",
+    "Evidence",
+    "Generalization",
+    "Instance",
+    "Measured",
+    "Observation",
+    "Standing",
+    "Verdict",
+]

@@ -11,8 +11,8 @@ from tamdp_theory.exact import Scheme, StepPlan
 
 @dataclass(frozen=True)
 class Progress:
-    """One update of T2.benefit: drift <grad J, m>, second_moment E||g||^2, the guaranteed gain and its step size, the exact expected
-    gain at that step, and the best step size found with its exact expected gain (``StepPlan``)."""
+    """One update of T2.benefit: drift <grad J, m>, second_moment E||g||^2, the guaranteed gain and its step size, the
+    exact expected gain at that step, and the best step size found with its exact expected gain (``StepPlan``)."""
 
     drift: float
     second_moment: float
@@ -41,7 +41,9 @@ class Benefit:
         return self.decomposed.best_gain > self.joint.best_gain
 
 
-def benefit(env: TAMDP, policy: Policy, group_size: int = 4, eps: float = 0.0, ddof: int = 0, max_groups: int = 20_000) -> Benefit:
+def benefit(
+    env: TAMDP, policy: Policy, group_size: int = 4, eps: float = 0.0, ddof: int = 0, max_groups: int = 20_000
+) -> Benefit:
     """Both sides of T2.benefit and the exact expected one-step gains of the joint and the decomposed update.
 
     Tabular policies, or one prompt. Raises CapacityError beyond ``max_groups`` groups of trajectories on a prompt.

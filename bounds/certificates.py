@@ -1,12 +1,13 @@
 """Certificates: an instance and both sides of a claim in exact form, re-verified from the file alone.
 
-    certificate = certify(bounds.CLAIMS["T1.drift"], instance)      # decides in rationals or balls, or says why it cannot
+    certificate = certify(bounds.CLAIMS["T1.drift"], instance)    # decides in rationals or balls, or says why not
     save(certificate, "drift.json")
     verify("drift.json")                                            # computes everything anew from the file
 
-A ``tamdp-certificate/1`` file holds the process, the policy (probabilities as rationals, or features and parameters), the scheme,
-the verdict, and both sides: a rational "a/b", a sum of square roots "1/2 + 3/4*sqrt(2)", or an enclosure "[0.25 +/- 1e-30]".
-Verification shares no floating-point code with the engine (enclosures.py) and refuses a file that was changed, cut, or does not say what it claims.
+A ``tamdp-certificate/1`` file holds the process, the policy (probabilities as rationals, or features and parameters),
+the scheme, the verdict, and both sides: a rational "a/b", a sum of square roots "1/2 + 3/4*sqrt(2)", or an enclosure
+"[0.25 +/- 1e-30]". Verification shares no floating-point code with the engine (enclosures.py) and refuses a file that
+was changed, cut, or does not say what it claims.
 """
 
 import hashlib
@@ -75,7 +76,9 @@ class InstanceRecord(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Certificate(msgspec.Struct, forbid_unknown_fields=True):
-    """Content of a tamdp-certificate/1 file. lhs, rhs, slack: "a/b" or "[mid +/- radius]"; bits: working precision that separates."""
+    """Content of a tamdp-certificate/1 file. lhs, rhs, slack: "a/b" or "[mid +/- radius]"; bits: working precision that
+    separates.
+    """
 
     claim: str
     statement: str
@@ -96,13 +99,18 @@ class Certificate(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def certify(claim: Claim, instance: Instance | ExactInstance) -> Certificate:
-    """Decide a claim on an instance and record it. A float policy is taken at nearby rational probabilities (``exactly``).
+    """Decide a claim on an instance and record it. A float policy is taken at nearby rational probabilities
+    (``exactly``).
 
-    Raises InputError where an assumption is unmet, the claim is vacuous or the policy has no exact form, CapacityError where balls do not separate the sides.
+    Raises InputError where an assumption is unmet, the claim is vacuous or the policy has no exact form, CapacityError
+    where balls do not separate the sides.
     """
     if claim.enclose is None:
         known = ", ".join(one.id for one in CLAIMS.values() if one.enclose is not None)
-        raise InputError(f"{claim.id}: its check trains, samples or sums over training sets, so there is nothing to enclose; certificates exist for {known}")
+        raise InputError(
+            f"{claim.id}: its check trains, samples or sums over training sets, so there is nothing to enclose; "
+            f"certificates exist for {known}"
+        )
     found = exactly(instance) if isinstance(instance, Instance) else instance
     if s.R_T not in claim.symbols:
         found = replace(found, target=(), samples=0, policies=(), posterior=())
@@ -113,18 +121,34 @@ def certify(claim: Claim, instance: Instance | ExactInstance) -> Certificate:
     if decision.verdict is Verdict.VACUOUS:
         raise InputError(f"{claim.id}: {_VACUOUS}")
     if decision.verdict is None:
-        raise CapacityError(f"{claim.id}: {PRECISIONS[-1]} bits do not separate the sides; they may be equal, which balls cannot show")
+        raise CapacityError(
+            f"{claim.id}: {PRECISIONS[-1]} bits do not separate the sides; they may be equal, which balls cannot show"
+        )
     return _record(claim, found, decision, bits)
 
 
-_VACUOUS = "vacuous here: the right side is no better than the trivial bound, or nothing varies; a certificate would say nothing"
+_VACUOUS = (
+    "vacuous here: the right side is no better than the trivial bound, or nothing varies; a certificate would say "
+    "nothing"
+)
 
 
 def _record(claim: Claim, instance: ExactInstance, decision: Decision, bits: int) -> Certificate:
     with balls.precision(bits):
         lhs, rhs, slack = (_text(v, bits) for v in (decision.lhs, decision.rhs, decision.rhs - decision.lhs))
     assert decision.verdict is not None
-    content = Certificate(claim.id, claim.latex(), str(decision.verdict), lhs, rhs, slack, bits, decision.assumptions, _write_instance(instance), "")
+    content = Certificate(
+        claim.id,
+        claim.latex(),
+        str(decision.verdict),
+        lhs,
+        rhs,
+        slack,
+        bits,
+        decision.assumptions,
+        _write_instance(instance),
+        "",
+    )
     content.digest = digest(_decode(json.dumps(msgspec.to_builtins(content)).encode(), "certificate"))
     return content
 
@@ -139,7 +163,9 @@ def _text(value: Any, bits: int) -> str:
 def digest(content: Mapping[str, Any]) -> str:
     """SHA-256 of everything but the digest, in canonical form."""
     rest = {key: value for key, value in content.items() if key != "digest"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":"), default=lambda number: number.text).encode()).hexdigest()
+    return hashlib.sha256(
+        json.dumps(rest, sort_keys=True, separators=(",", ":"), default=lambda number: number.text).encode()
+    ).hexdigest()
 
 
 # -- exact instances ----------------------------------------------------------------------------------------------
@@ -149,10 +175,20 @@ def _write_instance(instance: ExactInstance) -> InstanceRecord:
     scheme = instance.scheme
     reference = None if instance.reference is None else _write_policy(instance.reference)
     return InstanceRecord(
-        instance.env.to_dict(), _write_policy(instance.policy), scheme.group_size, scheme.normalization, to_json(exact(float(scheme.eps), "eps")), scheme.ddof,
-        to_json(instance.think_weight), reference, list(instance.without), [to_json(p) for p in instance.target], instance.samples,
-        [_write_policy(policy) for policy in instance.policies] or msgspec.UNSET, [to_json(p) for p in instance.posterior] or msgspec.UNSET,
-    )  # fmt: skip
+        instance.env.to_dict(),
+        _write_policy(instance.policy),
+        scheme.group_size,
+        scheme.normalization,
+        to_json(exact(float(scheme.eps), "eps")),
+        scheme.ddof,
+        to_json(instance.think_weight),
+        reference,
+        list(instance.without),
+        [to_json(p) for p in instance.target],
+        instance.samples,
+        [_write_policy(policy) for policy in instance.policies] or msgspec.UNSET,
+        [to_json(p) for p in instance.posterior] or msgspec.UNSET,
+    )
 
 
 def _write_policy(policy: balls.BallPolicy) -> TabularRecord | LogLinearRecord:
@@ -162,26 +198,41 @@ def _write_policy(policy: balls.BallPolicy) -> TabularRecord | LogLinearRecord:
         return LogLinearRecord([[str(v) for v in row] for row in features], [str(v) for v in parameters])
     if any(isinstance(p, arb) for p in policy.probability):
         raise InputError("a tabular policy goes into a certificate by rational probabilities")
-    return TabularRecord({
-        node: [str(policy.probability[env.pair_start[x] + a]) for a in range(env.pair_count[x])] for x, node in enumerate(env.node_ids)
-    })  # fmt: skip
+    return TabularRecord(
+        {
+            node: [str(policy.probability[env.pair_start[x] + a]) for a in range(env.pair_count[x])]
+            for x, node in enumerate(env.node_ids)
+        }
+    )
 
 
 def _read_policy(env: TAMDP, record: TabularRecord | LogLinearRecord, place: str) -> balls.BallPolicy:
     if isinstance(record, LogLinearRecord):
-        features = [[exact(v, f"{place}.features[{i}][{c}]") for c, v in enumerate(row)] for i, row in enumerate(record.features)]
+        features = [
+            [exact(v, f"{place}.features[{i}][{c}]") for c, v in enumerate(row)]
+            for i, row in enumerate(record.features)
+        ]
         parameters = [exact(v, f"{place}.parameters[{c}]") for c, v in enumerate(record.parameters)]
         if len(features) != env.n_pairs or any(len(row) != len(parameters) for row in features) or not parameters:
-            raise InputError(f"{place}.features: need one row for each of {env.n_pairs} legal actions, as long as the parameters")
+            raise InputError(
+                f"{place}.features: need one row for each of {env.n_pairs} legal actions, as long as the parameters"
+            )
         return balls.log_linear(env, features, parameters)
     found: list[Any] = []
     for x, node in enumerate(env.node_ids):
-        values = [exact(v, f"{place}.probabilities[{quote(node)}][{a}]") for a, v in enumerate(record.probabilities.get(node, []))]
+        values = [
+            exact(v, f"{place}.probabilities[{quote(node)}][{a}]")
+            for a, v in enumerate(record.probabilities.get(node, []))
+        ]
         if len(values) != env.pair_count[x] or any(v <= 0 for v in values) or sum(values) != 1:
-            raise InputError(f"{place}.probabilities[{quote(node)}]: need {env.pair_count[x]} positive numbers that sum to one")
+            raise InputError(
+                f"{place}.probabilities[{quote(node)}]: need {env.pair_count[x]} positive numbers that sum to one"
+            )
         found += [balls.number(v) for v in values]
     if len(record.probabilities) != env.n_nodes:
-        raise InputError(f"{place}.probabilities: {len(record.probabilities)} nodes given, the process has {env.n_nodes}")
+        raise InputError(
+            f"{place}.probabilities: {len(record.probabilities)} nodes given, the process has {env.n_nodes}"
+        )
     return balls.tabular(env, found)
 
 
@@ -191,30 +242,50 @@ def _read_instance(record: InstanceRecord) -> ExactInstance:
     if not 0 <= think <= 1:
         raise InputError(f"instance.think_weight: must be in [0, 1], got {think}")
     if not 0 <= eps <= 10**300 or Fraction(repr(float(eps))) != eps:
-        raise InputError("instance.eps: must be 0 or a positive decimal that float64 holds")  # a scheme holds a float, taken at its decimal
+        raise InputError(
+            "instance.eps: must be 0 or a positive decimal that float64 holds"
+        )  # a scheme holds a float, taken at its decimal
     scheme = _within("instance", lambda: Scheme(record.group_size, record.normalization, float(eps), record.ddof))
     reference = None if record.reference is None else _read_policy(env, record.reference, "instance.reference")
     target = tuple(exact(p, f"instance.target[{q}]") for q, p in enumerate(record.target))
     if target and (any(p < 0 for p in target) or sum(target) != 1):
-        raise InputError(f"instance.target: probabilities must not be negative and must sum to 1, got the sum {sum(target)}")
+        raise InputError(
+            f"instance.target: probabilities must not be negative and must sum to 1, got the sum {sum(target)}"
+        )
     if record.samples < (1 if target else 0):
         raise InputError(f"instance.samples: must be a whole number of at least 1, got {record.samples}")
     policies, posterior = _read_posterior(env, record, bool(target))
     return ExactInstance(
-        env, _read_policy(env, record.policy, "instance.policy"), scheme, reference, think, tuple(record.without), target, record.samples, policies, posterior
+        env,
+        _read_policy(env, record.policy, "instance.policy"),
+        scheme,
+        reference,
+        think,
+        tuple(record.without),
+        target,
+        record.samples,
+        policies,
+        posterior,
     )
 
 
-def _read_posterior(env: TAMDP, record: InstanceRecord, compares: bool) -> tuple[tuple[balls.BallPolicy, ...], tuple[Fraction, ...]]:
+def _read_posterior(
+    env: TAMDP, record: InstanceRecord, compares: bool
+) -> tuple[tuple[balls.BallPolicy, ...], tuple[Fraction, ...]]:
     """Policies and their shares, both empty where the file names none."""
     records, given = (one if isinstance(one, list) else [] for one in (record.policies, record.posterior))
     if len(records) > MAX_POLICIES or len(records) != len(given):
-        raise InputError(f"instance.posterior: need one share for each of at most {MAX_POLICIES} policies, got {len(given)} for {len(records)}")
+        raise InputError(
+            f"instance.posterior: need one share for each of at most {MAX_POLICIES} policies, got {len(given)} for "
+            f"{len(records)}"
+        )
     if records and not compares:
         raise InputError("instance.posterior: belongs to a target, which the file does not name")
     shares = tuple(exact(p, f"instance.posterior[{j}]") for j, p in enumerate(given))
     if shares and (any(p < 0 for p in shares) or sum(shares) != 1):
-        raise InputError(f"instance.posterior: shares must not be negative and must sum to 1, got the sum {sum(shares)}")
+        raise InputError(
+            f"instance.posterior: shares must not be negative and must sum to 1, got the sum {sum(shares)}"
+        )
     return tuple(_read_policy(env, one, f"instance.policies[{j}]") for j, one in enumerate(records)), shares
 
 
@@ -254,7 +325,9 @@ def verify(path: str | Path) -> Certificate:
 
 def _decode(content: bytes, place: str) -> dict[str, Any]:
     """JSON with numbers kept as they are written."""
-    found: dict[str, Any] = decode_json(content, place, SCHEMA, msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode)
+    found: dict[str, Any] = decode_json(
+        content, place, SCHEMA, msgspec.json.Decoder(dict[str, Any], float_hook=Decimal).decode
+    )
     return found
 
 
@@ -280,14 +353,18 @@ def check(certificate: Certificate) -> None:
         if decision.verdict is Verdict.VACUOUS:
             raise InputError(_VACUOUS)
         if str(decision.verdict or "undecided") != certificate.verdict:
-            raise InputError(f"verdict: computed {decision.verdict or 'undecided'}, the file says {quote(certificate.verdict)}")
+            raise InputError(
+                f"verdict: computed {decision.verdict or 'undecided'}, the file says {quote(certificate.verdict)}"
+            )
         sides = [
             _side(getattr(certificate, name), found, name)
             for name, found in (("lhs", decision.lhs), ("rhs", decision.rhs), ("slack", decision.rhs - decision.lhs))
         ]
         truths = {separated(claim.statement, sides[0], sides[1]), separated(claim.statement, balls.ZERO, sides[2])}
         if truths != {certificate.verdict == Verdict.HOLDS}:
-            raise InputError(f"lhs, rhs, slack: as written they do not show {certificate.verdict!r}; the enclosures are too wide")
+            raise InputError(
+                f"lhs, rhs, slack: as written they do not show {certificate.verdict!r}; the enclosures are too wide"
+            )
 
 
 def _side(text: str, found: Any, place: str) -> Any:
@@ -306,7 +383,9 @@ def _side(text: str, found: Any, place: str) -> Any:
 
 
 def shipped() -> dict[str, Path]:
-    """The certificates that come with the package, by claim id: each refuted step and each claim that is proved by an example."""
+    """The certificates that come with the package, by claim id: each refuted step and each claim that is proved by an
+    example.
+    """
     folder = Path(str(package_files("bounds") / "certified"))
     return {path.stem: path for path in sorted(folder.glob("*.json"))}
 

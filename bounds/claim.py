@@ -1,8 +1,9 @@
 """A claim: a symbolic statement, what it assumes, how well it stands, and how to check it on an instance.
 
-Numbers come from the statement itself: ``measure`` returns a number (or an array of them) for each symbol, and both sides are the
-statement's own expressions, made numeric by lambdify. So nothing is written twice. Floats propose a verdict; where they see a violation
-or cannot tell, the same statement is decided in exact arithmetic on what ``enclose`` gives (decision.py), or it stays undecided.
+Numbers come from the statement itself: ``measure`` returns a number (or an array of them) for each symbol, and both
+sides are the statement's own expressions, made numeric by lambdify. So nothing is written twice. Floats propose a
+verdict; where they see a violation or cannot tell, the same statement is decided in exact arithmetic on what
+``enclose`` gives (decision.py), or it stays undecided.
 """
 
 from collections.abc import Callable, Mapping
@@ -35,8 +36,8 @@ MAX_EXACT_GROUPS = 2000  # of an observation that an exact decision looks at
 class Assumption:
     """A condition of a claim; ``name`` is how ``--without`` and tables refer to it.
 
-    met: decides it on exact facts of an instance, the float and the exact one alike; None where only the claim's numbers show it (they
-    exist or not). groups: it speaks of scheme and weights alone, so that rollouts show it too.
+    met: decides it on exact facts of an instance, the float and the exact one alike; None where only the claim's
+    numbers show it (they exist or not). groups: it speaks of scheme and weights alone, so that rollouts show it too.
     """
 
     name: str
@@ -62,32 +63,49 @@ class Check:
 
     @property
     def is_doubtful(self) -> bool:
-        """Whether floats alone see a violation, which exact arithmetic could not settle: no verdict, but a reason to look."""
+        """Whether floats alone see a violation, which exact arithmetic could not settle: no verdict, but a reason to
+        look.
+        """
         return self.verdict is Verdict.UNDECIDED and self.slack is not None and self.slack < -self.error
 
     def to_dict(self) -> dict[str, Any]:
         """Plain content for JSON."""
         return {
-            "claim": self.claim_id, "instance": self.instance, "lhs": _finite(self.lhs), "rhs": _finite(self.rhs), "slack": _finite(self.slack),
-            "verdict": str(self.verdict), "evidence": str(self.evidence), "assumptions": {name: bool(met) for name, met in self.assumptions.items()},
-            "error": _finite(self.error), "note": self.note,
-        }  # fmt: skip
+            "claim": self.claim_id,
+            "instance": self.instance,
+            "lhs": _finite(self.lhs),
+            "rhs": _finite(self.rhs),
+            "slack": _finite(self.slack),
+            "verdict": str(self.verdict),
+            "evidence": str(self.evidence),
+            "assumptions": {name: bool(met) for name, met in self.assumptions.items()},
+            "error": _finite(self.error),
+            "note": self.note,
+        }
 
 
 def _finite(value: float | None) -> float | None:
     return value if value is not None and np.isfinite(value) else None
 
 
-FULL_SCORE = Assumption("full score", "think_weight = 1: every action counts fully in the score", lambda i: bool(i.think_weight == 1))
+FULL_SCORE = Assumption(
+    "full score", "think_weight = 1: every action counts fully in the score", lambda i: bool(i.think_weight == 1)
+)
 _WORDS = {
-    Finding.VIOLATED: "floats alone see a violation", Finding.TIE: "the sides are nearer than float64 can tell",
-    Finding.FAINT: "both sides may be rounding", Finding.TRIVIAL: "the right side is no better than the trivial bound",
+    Finding.VIOLATED: "floats alone see a violation",
+    Finding.TIE: "the sides are nearer than float64 can tell",
+    Finding.FAINT: "both sides may be rounding",
+    Finding.TRIVIAL: "the right side is no better than the trivial bound",
     Finding.EMPTY: "the left side is zero, or nothing but rounding: nothing here could fail",
-}  # fmt: skip
+}
 _VERDICTS = {
-    Finding.VIOLATED: Verdict.VIOLATED, Finding.TIE: Verdict.UNDECIDED, Finding.HOLDS: Verdict.HOLDS, Finding.FAINT: Verdict.UNDECIDED,
-    Finding.TRIVIAL: Verdict.VACUOUS, Finding.EMPTY: Verdict.VACUOUS,
-}  # fmt: skip
+    Finding.VIOLATED: Verdict.VIOLATED,
+    Finding.TIE: Verdict.UNDECIDED,
+    Finding.HOLDS: Verdict.HOLDS,
+    Finding.FAINT: Verdict.UNDECIDED,
+    Finding.TRIVIAL: Verdict.VACUOUS,
+    Finding.EMPTY: Verdict.VACUOUS,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,10 +113,10 @@ class Claim:
     """A statement of theory.md with its check.
 
     statement: an inequality or equation of sympy symbols (bounds.symbols); schemes: the group schemes that the standard
-    verification checks it under, empty if it does not speak of groups; weighted: it survives with think scores weighted, or says so itself;
-    enclose: the rows of its numbers in exact arithmetic, None where it trains, samples or sums over training sets; observe: how it is
-    measured on rollouts alone, None if they do not show what it speaks of; zero_tells: a left side of zero is what it says, not emptiness;
-    cost: seconds that a check may be expected to take.
+    verification checks it under, empty if it does not speak of groups; weighted: it survives with think scores
+    weighted, or says so itself; enclose: the rows of its numbers in exact arithmetic, None where it trains, samples or
+    sums over training sets; observe: how it is measured on rollouts alone, None if they do not show what it speaks of;
+    zero_tells: a left side of zero is what it says, not emptiness; cost: seconds that a check may be expected to take.
     """
 
     id: str
@@ -121,7 +139,11 @@ class Claim:
 
     def latex(self) -> str:
         """The statement as LaTeX."""
-        names = {q: f"{{{q}}}" if str(q).startswith(r"\textstyle") else str(q) for q in self.statement.free_symbols if q.is_Symbol}
+        names = {
+            q: f"{{{q}}}" if str(q).startswith(r"\textstyle") else str(q)
+            for q in self.statement.free_symbols
+            if q.is_Symbol
+        }
         return str(sp.latex(self.statement, symbol_names=names))
 
     @cached_property
@@ -140,13 +162,19 @@ class Claim:
         missing = [str(q) for q in quantities if q not in numbers]
         if missing:
             raise InputError(f"{self.id}: no number for {', '.join(missing)}")
-        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):  # what leaves the floats is told from the result
+        with np.errstate(
+            invalid="ignore", over="ignore", divide="ignore"
+        ):  # what leaves the floats is told from the result
             return sides(*(_from_one(q, numbers[q]) for q in quantities))
 
     def conditions(self, subject: Subject) -> dict[str, bool]:
-        """Every declared assumption that exact facts decide, and the full score where the claim needs it without saying so."""
+        """Every declared assumption that exact facts decide, and the full score where the claim needs it without saying
+        so.
+        """
         on_rollouts = isinstance(subject, Observation)
-        found = {a.name: a.met(subject) for a in self.assumptions if a.met is not None and (a.groups or not on_rollouts)}
+        found = {
+            a.name: a.met(subject) for a in self.assumptions if a.met is not None and (a.groups or not on_rollouts)
+        }
         if not isinstance(subject, Observation) and subject.think_weight != 1 and not self.weighted:
             found[FULL_SCORE.name] = False
         return found
@@ -166,8 +194,9 @@ class Claim:
         """Check the claim on a process and a policy (default: uniform), on a source of rollouts, or on what one gave.
 
         Without arguments: on the claim's stored example. The scheme defaults to the first that the claim speaks about;
-        ``settings`` are further fields of ``Instance``, or of ``Observation`` for rollouts. A source that samples is asked for ``groups``
-        groups of twice the size, so that the variance within a prompt shows too, with a generator of the seed.
+        ``settings`` are further fields of ``Instance``, or of ``Observation`` for rollouts. A source that samples is
+        asked for ``groups`` groups of twice the size, so that the variance within a prompt shows too, with a generator
+        of the seed.
         """
         if isinstance(env, (Instance, Observation)):
             return self.judge(env)
@@ -188,7 +217,11 @@ class Claim:
     def judge(self, instance: Instance | Observation) -> Check:
         """Evaluate every declared assumption, measure, compare; decide exactly what floats cannot."""
         conditions = self.conditions(instance)
-        missing = [name for name, met in conditions.items() if not met and (name not in instance.without or not self._declares(name))]
+        missing = [
+            name
+            for name, met in conditions.items()
+            if not met and (name not in instance.without or not self._declares(name))
+        ]
         if missing:
             return self._silent(instance, Verdict.ASSUMPTION_UNMET, conditions, f"not met: {', '.join(missing)}")
         if isinstance(instance, Observation):
@@ -200,7 +233,11 @@ class Claim:
         unknown = [name for name, met in measured.assumptions.items() if met is None]
         if unknown:
             return self._decided(instance, measured) or self._silent(
-                instance, Verdict.ASSUMPTION_UNMET, measured.assumptions, f"not known to be met: {', '.join(unknown)}", measured.evidence
+                instance,
+                Verdict.ASSUMPTION_UNMET,
+                measured.assumptions,
+                f"not known to be met: {', '.join(unknown)}",
+                measured.evidence,
             )
         missing = [name for name, met in measured.assumptions.items() if not met and name not in instance.without]
         if missing or not measured.numbers:
@@ -213,7 +250,8 @@ class Claim:
         seconds = self.cost(instance)
         if seconds > instance.budget:
             raise CapacityError(
-                f"{self.id}: a check on {instance.env.name} may take about {seconds:.2g} s, the budget is {instance.budget:g} s; "
+                f"{self.id}: a check on {instance.env.name} may take about {seconds:.2g} s, the budget is "
+                f"{instance.budget:g} s; "
                 "use a smaller process, group or training, or a larger budget"
             )
 
@@ -227,10 +265,26 @@ class Claim:
         return any(a.name == name for a in self.assumptions)
 
     def _silent(
-        self, instance: Grouped, verdict: Verdict, conditions: Mapping[str, bool | None], note: str, evidence: Evidence = Evidence.EXACT
+        self,
+        instance: Grouped,
+        verdict: Verdict,
+        conditions: Mapping[str, bool | None],
+        note: str,
+        evidence: Evidence = Evidence.EXACT,
     ) -> Check:
         """A check without numbers."""
-        return Check(self.id, instance.name, None, None, None, verdict, evidence, {name: bool(met) for name, met in conditions.items()}, 0.0, note)
+        return Check(
+            self.id,
+            instance.name,
+            None,
+            None,
+            None,
+            verdict,
+            evidence,
+            {name: bool(met) for name, met in conditions.items()},
+            0.0,
+            note,
+        )
 
     def _judge(self, instance: Grouped, measured: Measured) -> Check:
         statement = measured.statement if measured.statement is not None else self.statement
@@ -254,14 +308,20 @@ class Claim:
         if evidence is Evidence.ASYMPTOTIC:
             verdict, note = _without_guarantee(verdict, note, instance.level)
         assumptions = {name: bool(met) for name, met in measured.assumptions.items()}
-        return Check(self.id, instance.name, found.lhs, found.rhs, found.slack, verdict, evidence, assumptions, found.error, note)
+        return Check(
+            self.id, instance.name, found.lhs, found.rhs, found.slack, verdict, evidence, assumptions, found.error, note
+        )
 
     def _decided(self, instance: Grouped, measured: Measured) -> Check | None:
-        """The verdict of exact arithmetic, None where it has no say: no exact form, too large, or sides that no precision separates."""
+        """The verdict of exact arithmetic, None where it has no say: no exact form, too large, or sides that no
+        precision separates.
+        """
         if self.enclose is None or (isinstance(instance, Observation) and not self.of_single_groups):
             return None
         try:
-            subject = exact_groups(instance, MAX_EXACT_GROUPS) if isinstance(instance, Observation) else exactly(instance)
+            subject = (
+                exact_groups(instance, MAX_EXACT_GROUPS) if isinstance(instance, Observation) else exactly(instance)
+            )
             decision, bits = settle(self, subject)
         except (InputError, CapacityError):
             return None
@@ -272,19 +332,31 @@ class Claim:
     def _certified(self, instance: Grouped, measured: Measured, decision: Decision, bits: int) -> Check:
         note = "; ".join(filter(None, (measured.note, "decided in exact arithmetic")))
         if decision.lhs is None:
-            return self._silent(instance, decision.verdict or Verdict.UNDECIDED, decision.assumptions, note, Evidence.CERTIFIED)
+            return self._silent(
+                instance, decision.verdict or Verdict.UNDECIDED, decision.assumptions, note, Evidence.CERTIFIED
+            )
         with balls.precision(bits):
             left, right, gap = (balls.ball(v) for v in (decision.lhs, decision.rhs, decision.rhs - decision.lhs))
             slack = float(gap.mid()) * (-1 if isinstance(self.statement, (sp.Ge, sp.Gt)) else 1)
             slack = -abs(slack) if isinstance(self.statement, sp.Eq) else slack
         return Check(
-            self.id, instance.name, float(left.mid()), float(right.mid()), slack, decision.verdict or Verdict.UNDECIDED, Evidence.CERTIFIED,
-            decision.assumptions, float(gap.rad()), note,
-        )  # fmt: skip
+            self.id,
+            instance.name,
+            float(left.mid()),
+            float(right.mid()),
+            slack,
+            decision.verdict or Verdict.UNDECIDED,
+            Evidence.CERTIFIED,
+            decision.assumptions,
+            float(gap.rad()),
+            note,
+        )
 
 
 def _without_guarantee(verdict: Verdict, note: str, level: float) -> tuple[Verdict, str]:
-    """What may be said on an interval that is not valid at its sample size: nothing is decided, what it suggests is noted."""
+    """What may be said on an interval that is not valid at its sample size: nothing is decided, what it suggests is
+    noted.
+    """
     if verdict not in (Verdict.HOLDS, Verdict.VIOLATED):
         return verdict, note
     suggested = f"an asymptotic interval at {level:g} says {verdict}; no guarantee at this sample size"
@@ -319,5 +391,9 @@ def _unobservable(observation: Observation) -> Measured:
 
 
 def unmet(instance: Grouped, conditions: Mapping[str, bool]) -> Measured | None:
-    """``Measured`` without numbers if a condition fails that was not dropped: lets a measure stop before costly work."""
-    return None if all(met or name in instance.without for name, met in conditions.items()) else Measured({}, conditions)
+    """``Measured`` without numbers if a condition fails that was not dropped: lets a measure stop before
+    costly work.
+    """
+    return (
+        None if all(met or name in instance.without for name, met in conditions.items()) else Measured({}, conditions)
+    )

@@ -1,7 +1,9 @@
-"""Whether an update's one-form is closed (L8), decided by the exchange condition of T4.potential: a finite test in exact arithmetic.
+"""Whether an update's one-form is closed (L8), decided by the exchange condition of T4.potential: a finite test in
+exact arithmetic.
 
-For classes l, m, r and every group of G - 2 others S, with gap_S(x -> y) = A_y - A_x in S with x and y, the form is closed on the whole
-simplex iff gap_S(l -> m) + gap_S(m -> r) + gap_S(r -> l) = 0. Gaps then are differences, so triples with one fixed class are enough.
+For classes l, m, r and every group of G - 2 others S, with gap_S(x -> y) = A_y - A_x in S with x and y, the form is
+closed on the whole simplex iff gap_S(l -> m) + gap_S(m -> r) + gap_S(r -> l) = 0. Gaps then are differences, so triples
+with one fixed class are enough.
 """
 
 from collections.abc import Iterator
@@ -20,38 +22,55 @@ MAX_EXCHANGES = 200_000
 
 
 def closed_rows(env: TAMDP, scheme: Scheme) -> list[Row]:
-    """[curl = 0] and [two values] of each prompt on which a standardized reward varies. CapacityError where the test does not fit."""
+    """[curl = 0] and [two values] of each prompt on which a standardized reward varies. CapacityError where the test
+    does not fit.
+    """
     rows: list[Row] = []
     split = scheme.normalization == "normalize_then_sum"
     weights = tuple(w for w in env.exact_weights if w) if split else (Fraction(1),)
     for classes in env.prompt_classes:
         # classes with equal standardized rewards have equal advantages: one of each stands for all
         if split:
-            distinct = sorted({tuple(r for r, w in zip(env.exact_class_rewards[c], env.exact_weights, strict=True) if w) for c in classes})
+            distinct = sorted(
+                {
+                    tuple(r for r, w in zip(env.exact_class_rewards[c], env.exact_weights, strict=True) if w)
+                    for c in classes
+                }
+            )
         else:
             distinct = sorted({(env.exact_class_composite[c],) for c in classes})
         if len(distinct) > 1:
             columns = tuple(zip(weights, zip(*distinct, strict=True), strict=True))
-            group = BallGroup(columns, scheme.group_size, exact(float(scheme.eps), "eps"), scheme.ddof, scheme.normalization == "center")
+            group = BallGroup(
+                columns,
+                scheme.group_size,
+                exact(float(scheme.eps), "eps"),
+                scheme.ddof,
+                scheme.normalization == "center",
+            )
             two = len({env.exact_class_composite[c] for c in classes}) <= 2
             rows.append({s.closed: int(is_closed(group, list(range(len(distinct))))), s.two_valued: int(two)})
     return rows
 
 
 def is_closed(group: BallGroup, classes: list[int]) -> bool:
-    """Whether the exchange condition holds for every group and triple of these classes; CapacityError beyond MAX_EXCHANGES or at a ball
-    around zero."""
+    """Whether the exchange condition holds for every group and triple of these classes; CapacityError beyond
+    MAX_EXCHANGES or at a ball around zero."""
     for others, low, m, high in _witnesses(group.size, classes):
         if not _vanishes(_exchange(group, others, low, m, high)):
             return False
     total = comb(len(classes) + group.size - 3, group.size - 2) * comb(len(classes) - 1, 2)
     if total > MAX_EXCHANGES:
-        raise CapacityError(f"closedness: {total:,} exchanges exceed the limit of {MAX_EXCHANGES:,}; use a smaller group or fewer reward vectors")
+        raise CapacityError(
+            f"closedness: {total:,} exchanges exceed the limit of {MAX_EXCHANGES:,}; use a smaller group or fewer "
+            f"reward vectors"
+        )
     low = classes[0]
     return all(
         _vanishes(_exchange(group, others, low, m, r))
-        for m, r in combinations(classes[1:], 2) for others in combinations_with_replacement(classes, group.size - 2)
-    )  # fmt: skip
+        for m, r in combinations(classes[1:], 2)
+        for others in combinations_with_replacement(classes, group.size - 2)
+    )
 
 
 def _witnesses(size: int, classes: list[int]) -> Iterator[tuple[tuple[int, ...], int, int, int]]:

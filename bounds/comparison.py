@@ -1,4 +1,6 @@
-"""Comparing the two sides of a statement row by row: what floats propose, what intervals allow, and what says nothing at all."""
+"""Comparing the two sides of a statement row by row: what floats propose, what intervals allow, and what says nothing
+at all.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,13 +37,14 @@ class Finding(IntEnum):
 class Measured:
     """Numbers for a statement's symbols on one instance.
 
-    numbers: floats, or equal-length arrays to be judged jointly (the row that decides is reported); for an indexed quantity the index
-    comes first. assumptions: what only the numbers show, name -> met, None where floats cannot tell. errors: absolute error of a quantity
-    by name, where it is more than ``rounding.QUANTITY`` of it. error: of slack besides, one number or one a row. half_width: of a
-    confidence interval of the left side. trivial: the right side says nothing if it is at least this, one number or one a row. scale:
-    magnitude below which numbers are rounding. attained: the bound is known to be an equality here (or on these rows) by structure alone.
-    empty: why nothing here could fail, if so. statement: what is compared, where one run can show an instance of the claim and not the
-    claim itself (a bound, not how often it fails).
+    numbers: floats, or equal-length arrays to be judged jointly (the row that decides is reported); for an indexed
+    quantity the index comes first. assumptions: what only the numbers show, name -> met, None where floats cannot tell.
+    errors: absolute error of a quantity by name, where it is more than ``rounding.QUANTITY`` of it. error: of slack
+    besides, one number or one a row. half_width: of a confidence interval of the left side. trivial: the right side
+    says nothing if it is at least this, one number or one a row. scale: magnitude below which numbers are rounding.
+    attained: the bound is known to be an equality here (or on these rows) by structure alone. empty: why nothing here
+    could fail, if so. statement: what is compared, where one run can show an instance of the claim and not the claim
+    itself (a bound, not how often it fails).
     """
 
     numbers: Mapping[Quantity, Any]
@@ -60,7 +63,9 @@ class Measured:
 
 @dataclass(frozen=True)
 class Compared:
-    """The row that decides: both sides, slack = rhs - lhs (-|rhs - lhs| of an equation), a bound on its error, and what it shows."""
+    """The row that decides: both sides, slack = rhs - lhs (-|rhs - lhs| of an equation), a bound on its error, and what
+    it shows.
+    """
 
     lhs: float
     rhs: float
@@ -80,11 +85,16 @@ def compare(statement: sp.Rel, sides: tuple[Any, Any], measured: Measured, zero_
         raise TypeError(f"cannot judge a statement of type {type(statement).__name__}")
     if np.isnan(left).any() or np.isnan(right).any() or not np.isfinite(error).all():
         place = int(np.argmax(np.isnan(left) | np.isnan(right) | ~np.isfinite(error)))
-        return Compared(float(left[place]), float(right[place]), float(right[place] - left[place]), float("inf"), Finding.TIE)
+        return Compared(
+            float(left[place]), float(right[place]), float(right[place] - left[place]), float("inf"), Finding.TIE
+        )
     gap = right - left
     slack = -np.abs(gap) if equation else -gap if flip else gap
     low, high = (right, left) if flip else (left, right)
-    size, zero = np.maximum(np.abs(left), np.abs(right)), np.zeros(left.shape, dtype=bool) if zero_tells else (low == 0) & (high >= 0)
+    size, zero = (
+        np.maximum(np.abs(left), np.abs(right)),
+        np.zeros(left.shape, dtype=bool) if zero_tells else (low == 0) & (high >= 0),
+    )
     trivial, attained = (np.broadcast_to(given, slack.shape) for given in (measured.trivial, measured.attained))
     exact = measured.evidence is Evidence.CERTIFIED
     estimated = measured.half_width is not None
@@ -112,7 +122,9 @@ def compare(statement: sp.Rel, sides: tuple[Any, Any], measured: Measured, zero_
     excess = slack + error if equation else slack - error
     first = finding.min()
     worst = int(np.argmin(np.where(finding == first, np.where(np.isnan(excess), np.inf, excess), np.inf)))
-    return Compared(float(left[worst]), float(right[worst]), float(slack[worst]), float(error[worst]), Finding(int(first)))
+    return Compared(
+        float(left[worst]), float(right[worst]), float(slack[worst]), float(error[worst]), Finding(int(first))
+    )
 
 
 def _errors(statement: sp.Rel, measured: Measured, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
@@ -121,8 +133,9 @@ def _errors(statement: sp.Rel, measured: Measured, shape: tuple[int, ...]) -> tu
     if measured.evidence is Evidence.CERTIFIED:
         return np.broadcast_to(given, shape), np.zeros(shape)
     with np.errstate(invalid="ignore", over="ignore"):
-        one, other = (approximate(side, measured.numbers, measured.errors).error for side in (statement.lhs, statement.rhs))
+        one, other = (
+            approximate(side, measured.numbers, measured.errors).error for side in (statement.lhs, statement.rhs)
+        )
     floor = FLOOR * measured.scale
     low = other if isinstance(statement, (sp.Ge, sp.Gt)) else one
     return np.broadcast_to(one + other + given + floor, shape), np.broadcast_to(low + floor, shape)
-

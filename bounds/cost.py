@@ -1,4 +1,5 @@
-"""What a check may be expected to take, in seconds and before any work: rough, from operation counts and rates that were measured.
+"""What a check may be expected to take, in seconds and before any work: rough, from operation counts and rates that
+were measured.
 
 A claim says which of these it costs; ``Claim.judge`` refuses what exceeds the instance's budget.
 """
@@ -47,7 +48,8 @@ def moments(i: Instance, columns: int = 1) -> float:
                 values, states = bound_states([one, other] if one is not other else [one], scheme.group_size - 1)
                 if 16 * values**2 * states > MEMORY:
                     raise CapacityError(
-                        f"{env.name}: group statistics of {states:,} states and {values} values need {16 * values**2 * states / 1e9:.0f} GB, "
+                        f"{env.name}: group statistics of {states:,} states and {values} values need "
+                        f"{16 * values**2 * states / 1e9:.0f} GB, "
                         f"{MEMORY / 1e9:.0f} would fit; use a smaller group or rewards on a coarser grid"
                     )
                 total += values**2 * states * (1 + columns / 10) * _STATE
@@ -62,7 +64,10 @@ def potential_training(i: Instance) -> float:
 def training(i: Instance) -> float:
     """Sampled training with exact records: every step draws groups and sums the law of every run."""
     env, runs = i.env, i.runs
-    draw = min(env.horizon * 8 * _ROLLOUT, _ROLLOUT + count_trajectories(env) * _ROLLOUT / max(i.scheme.group_size * env.n_prompts, 1))
+    draw = min(
+        env.horizon * 8 * _ROLLOUT,
+        _ROLLOUT + count_trajectories(env) * _ROLLOUT / max(i.scheme.group_size * env.n_prompts, 1),
+    )
     step = passes(i, runs) + moments(i, runs) + i.scheme.group_size * env.n_prompts * runs * draw
     return 2 * (i.steps + 1) * step  # what is recorded costs as much again
 
@@ -73,11 +78,16 @@ def exact_training(i: Instance) -> float:
 
 
 def single_groups(i: Instance) -> float:
-    """Listing the groups of reward classes of each prompt, up to the number that a check looks at, and some in exact arithmetic."""
+    """Listing the groups of reward classes of each prompt, up to the number that a check looks at, and some in exact
+    arithmetic.
+    """
     size, total = i.scheme.group_size, 0.0
     for classes in i.env.prompt_classes:
         listed = min(count_multisets(len(classes), size), 2000)
-        total += listed * size * (len(i.env.exact_weights) + 1) * _MEMBER + min(listed, 200) * min(len(classes), size) * i.env.n_components * _SURD
+        total += (
+            listed * size * (len(i.env.exact_weights) + 1) * _MEMBER
+            + min(listed, 200) * min(len(classes), size) * i.env.n_components * _SURD
+        )
     return total
 
 

@@ -1,7 +1,9 @@
-"""How often a PAC-Bayes bound fails, over the draw of the n training prompts: exactly, or by resampling (theory.md section 7).
+"""How often a PAC-Bayes bound fails, over the draw of the n training prompts: exactly, or by resampling (theory.md
+section 7).
 
-A training example is an ``Atoms`` entry: a prompt, or a prompt with what one rollout of every policy came to. The n examples enter a
-bound only by how often each entry was drawn, so the exact sum runs over the multinomial counts; entries with equal losses are one.
+A training example is an ``Atoms`` entry: a prompt, or a prompt with what one rollout of every policy came to. The n
+examples enter a bound only by how often each entry was drawn, so the exact sum runs over the multinomial counts;
+entries with equal losses are one.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +39,9 @@ Further: TypeAlias = Callable[[Floats, Floats], dict[Any, Floats]]
 
 @dataclass(frozen=True, eq=False)
 class Atoms:
-    """What one training example can be: probability (Z,), loss (m, Z) in [0, 1] of each policy, and the class's true risk (m,)."""
+    """What one training example can be: probability (Z,), loss (m, Z) in [0, 1] of each policy, and the class's true
+    risk (m,).
+    """
 
     probability: Floats
     loss: Floats
@@ -63,11 +67,16 @@ def exact_atoms(env: TAMDP, policies: tuple[Policy, ...]) -> Atoms:
 
 
 def rollout_atoms(env: TAMDP, policies: tuple[Policy, ...]) -> Atoms:
-    """A prompt of the source with the outcome of one independent rollout of every policy. CapacityError beyond MAX_ATOMS joint outcomes."""
+    """A prompt of the source with the outcome of one independent rollout of every policy. CapacityError beyond
+    MAX_ATOMS joint outcomes.
+    """
     law, loss = outcome_laws(env, policies)
     sizes = [len({*loss[classes]}) for classes in env.prompt_classes]
     if sum(size ** len(policies) for size in sizes) > MAX_ATOMS:
-        raise CapacityError(f"joint outcomes of {len(policies)} rollouts exceed {MAX_ATOMS}; use fewer policies, or exact values, or resampling")
+        raise CapacityError(
+            f"joint outcomes of {len(policies)} rollouts exceed {MAX_ATOMS}; use fewer policies, or exact values, or "
+            f"resampling"
+        )
     chances, rows = [], []
     for q, classes in enumerate(env.prompt_classes):
         values, place = np.unique(loss[classes], return_inverse=True)
@@ -90,10 +99,10 @@ def outcome_laws(env: TAMDP, policies: tuple[Policy, ...]) -> tuple[Floats, Floa
 class Coverage:
     """How a bound fares over training sets.
 
-    failure: probability that its event occurs, for some posterior or for the Gibbs one (exact, or the share of the sets drawn);
-    naive: probability that what it bounds exceeds the empirical risk, so that there is something to pay for;
-    doubtful: probability of sets where rounding, or a search over posteriors that ends early, hides which;
-    informative: probability that the bound is below 1; bound, empirical, risk, kl: means; sets: training sets summed over or drawn;
+    failure: probability that its event occurs, for some posterior or for the Gibbs one (exact, or the share of the sets
+    drawn); naive: probability that what it bounds exceeds the empirical risk, so that there is something to pay for;
+    doubtful: probability of sets where rounding, or a search over posteriors that ends early, hides which; informative:
+    probability that the bound is below 1; bound, empirical, risk, kl: means; sets: training sets summed over or drawn;
     low, high: Clopper-Pearson limits of the failure probability, equal to it if exact.
     """
 
@@ -128,7 +137,10 @@ def list_sets(kinds: int, n: int) -> Ints:
     many = min(n, kinds - 1) > 60  # at least 2^60 sets: not even counted
     if many or (total := count_sets(kinds, n)) * kinds > 4 * MAX_STATES:
         shown = "more than 10^15" if many or total > 10**15 else f"{total:,}"
-        raise CapacityError(f"{shown} training sets of {n} examples of {kinds} kinds are too many to sum over; resample, or use fewer prompts or a smaller n")
+        raise CapacityError(
+            f"{shown} training sets of {n} examples of {kinds} kinds are too many to sum over; resample, or use fewer "
+            f"prompts or a smaller n"
+        )
     left = np.array([n])
     columns: list[Ints] = []
     for _ in range(kinds - 1):
@@ -154,11 +166,13 @@ def set_probability(counts: Ints, probability: Floats) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class Learner:
-    """A bound at work: prior (m,), Gibbs inverse temperature, the event that the bound fails, and the bound as an expression.
+    """A bound at work: prior (m,), Gibbs inverse temperature, the event that the bound fails, and the bound as an
+    expression.
 
-    numbers: values of the remaining symbols (n, delta, C, ...). excess: a set fails if the event occurs for any posterior at all
-    (worst_posterior.py); None: if it occurs for the Gibbs posterior. What else is told of a set is told of the Gibbs posterior. adverse: the
-    posterior is not Gibbs but the one that ``climb`` finds for this excess, which knows the true risks.
+    numbers: values of the remaining symbols (n, delta, C, ...). excess: a set fails if the event occurs for any
+    posterior at all (worst_posterior.py); None: if it occurs for the Gibbs posterior. What else is told of a set is
+    told of the Gibbs posterior. adverse: the posterior is not Gibbs but the one that ``climb`` finds for this excess,
+    which knows the true risks.
     """
 
     prior: Floats
@@ -173,7 +187,9 @@ class Learner:
         check_distribution(self.prior, "prior")
 
     def judge(self, empirical: Floats, truth: Floats, more: Further | None = None) -> dict[str, Floats]:
-        """For training sets with empirical risks (B, m) of the policies, whose true risks are (m,): what the bound says and whether it fails."""
+        """For training sets with empirical risks (B, m) of the policies, whose true risks are (m,): what the bound says
+        and whether it fails.
+        """
         posterior = gibbs(self.prior, empirical, self.inverse_temperature)
         if self.adverse is not None:
             posterior = climb(self.adverse, self.prior, empirical, truth, float(self.numbers[s.n]), posterior)
@@ -183,17 +199,25 @@ class Learner:
         if self.excess is not None:
             fails, doubtful = self._for_any(self.excess, posterior, empirical, truth, fails, more)
         return {
-            "fails": fails, "doubtful": doubtful, "informative": bound < 1, "naive": self._truth(numbers) > self._estimate(numbers) + _SURE,
-            "bound": bound, "empirical": numbers[s.R_hat],
-            "risk": numbers[s.R_S], "kl": numbers[s.kl_posterior],
-        }  # fmt: skip
+            "fails": fails,
+            "doubtful": doubtful,
+            "informative": bound < 1,
+            "naive": self._truth(numbers) > self._estimate(numbers) + _SURE,
+            "bound": bound,
+            "empirical": numbers[s.R_hat],
+            "risk": numbers[s.R_S],
+            "kl": numbers[s.kl_posterior],
+        }
 
-    def _sides(self, posterior: Floats, empirical: Floats, truth: Floats, more: Further | None) -> tuple[dict[Any, Any], Floats, Floats, Floats]:
+    def _sides(
+        self, posterior: Floats, empirical: Floats, truth: Floats, more: Further | None
+    ) -> tuple[dict[Any, Any], Floats, Floats, Floats]:
         """Numbers of the event at these posteriors (B, m), its two sides and the bound."""
         numbers = dict(self.numbers) | {
-            s.R_hat: np.clip((posterior * empirical).sum(-1), 0.0, 1.0), s.R_S: np.clip((posterior * truth).sum(-1), 0.0, 1.0),
+            s.R_hat: np.clip((posterior * empirical).sum(-1), 0.0, 1.0),
+            s.R_S: np.clip((posterior * truth).sum(-1), 0.0, 1.0),
             s.kl_posterior: np.maximum(rel_entr(posterior, self.prior).sum(-1), 0.0),
-        }  # fmt: skip
+        }
         if more is not None:
             numbers |= more(posterior, empirical)
         names = tuple(sorted(self.event.free_symbols | self.bound.free_symbols, key=str))
@@ -204,7 +228,9 @@ class Learner:
     def _for_any(
         self, excess: Excess, posterior: Floats, empirical: Floats, truth: Floats, fails: Bools, more: Further | None
     ) -> tuple[Bools, Bools]:
-        """Whether the event occurs for some posterior, and whether that is in doubt: none was found, and none is ruled out."""
+        """Whether the event occurs for some posterior, and whether that is in doubt: none was found, and none is ruled
+        out.
+        """
         n = float(self.numbers[s.n])
         limit = float(excess.limit.subs(self.numbers))
         open_ = ceiling(excess, self.prior, empirical, truth, n) > limit - _SURE * (max(1.0, limit) + n * 1e-2)
@@ -285,13 +311,17 @@ def draw_prompts(atoms: Atoms, n: int, sets: int, generator: np.random.Generator
         yield empirical_risks(counts, atoms.loss, n)
 
 
-def draw_rollouts(env: TAMDP, policies: tuple[Policy, ...], n: int, sets: int, generator: np.random.Generator) -> Iterator[Floats]:
+def draw_rollouts(
+    env: TAMDP, policies: tuple[Policy, ...], n: int, sets: int, generator: np.random.Generator
+) -> Iterator[Floats]:
     """The same where each training prompt shows one rollout of every policy, all independent."""
     law, loss = outcome_laws(env, policies)
     first = np.array([classes[0] for classes in env.prompt_classes])
     rho = np.cumsum(env.prompt_probability)[:-1]
     # one increasing sequence: the classes of prompt q end between q and q + 1
-    ends = np.concatenate([q + np.cumsum(law[:, classes], axis=1) for q, classes in enumerate(env.prompt_classes)], axis=1)
+    ends = np.concatenate(
+        [q + np.cumsum(law[:, classes], axis=1) for q, classes in enumerate(env.prompt_classes)], axis=1
+    )
     last = np.array([classes[-1] for classes in env.prompt_classes])
     step = max(1, _CHUNK // (8 * n))
     for start in range(0, sets, step):

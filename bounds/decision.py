@@ -44,9 +44,13 @@ def settle(claim: Claim, instance: ExactInstance) -> tuple[Decision, int]:
 
 
 def decide(claim: Claim, instance: ExactInstance) -> Decision:
-    """Evaluate a claim at the precision in force. InputError if it has no exact form, CapacityError if it does not fit or decide."""
+    """Evaluate a claim at the precision in force. InputError if it has no exact form, CapacityError if it does not fit
+    or decide.
+    """
     if claim.enclose is None:
-        raise InputError(f"{claim.id}: its check trains, samples or sums over training sets, so there is nothing to enclose")
+        raise InputError(
+            f"{claim.id}: its check trains, samples or sums over training sets, so there is nothing to enclose"
+        )
     assumptions = claim.conditions(instance)
     if any(not met and name not in instance.without for name, met in assumptions.items()):
         return Decision(Verdict.ASSUMPTION_UNMET, None, None, assumptions)
@@ -63,8 +67,12 @@ def decide(claim: Claim, instance: ExactInstance) -> Decision:
 
 
 _VERDICTS = {
-    Finding.VIOLATED: Verdict.VIOLATED, Finding.TIE: None, Finding.HOLDS: Verdict.HOLDS, Finding.TRIVIAL: Verdict.VACUOUS, Finding.EMPTY: Verdict.VACUOUS,
-}  # fmt: skip
+    Finding.VIOLATED: Verdict.VIOLATED,
+    Finding.TIE: None,
+    Finding.HOLDS: Verdict.HOLDS,
+    Finding.TRIVIAL: Verdict.VACUOUS,
+    Finding.EMPTY: Verdict.VACUOUS,
+}
 
 
 def _judge_row(claim: Claim, row: Row) -> tuple[Finding, float, Any, Any]:
@@ -83,10 +91,21 @@ def _finding(claim: Claim, row: Row, left: Any, right: Any) -> tuple[Finding, fl
     if truth is False:
         return Finding.VIOLATED, slack
     low, high = (right, left) if flipped else (left, right)
-    if not isinstance(statement, (sp.Lt, sp.Gt)) and not claim.zero_tells and balls.is_zero(low) and (not equation or balls.is_zero(high)) and truth:
+    if (
+        not isinstance(statement, (sp.Lt, sp.Gt))
+        and not claim.zero_tells
+        and balls.is_zero(low)
+        and (not equation or balls.is_zero(high))
+        and truth
+    ):
         return Finding.EMPTY, slack
     if TRIVIAL in row and at_least(high, row[TRIVIAL]):
         return Finding.TRIVIAL, slack
-    if not equation and not isinstance(statement, (sp.Lt, sp.Gt)) and not claim.zero_tells and balls.vanishes(low) is None:
+    if (
+        not equation
+        and not isinstance(statement, (sp.Lt, sp.Gt))
+        and not claim.zero_tells
+        and balls.vanishes(low) is None
+    ):
         return Finding.TIE, slack  # a left side that may be zero: nothing here need be able to fail
     return (Finding.TIE if truth is None else Finding.HOLDS), slack

@@ -1,4 +1,6 @@
-"""What Theorem 2 compares: joint and decomposed advantages in single groups, and their effective rewards on single prompts."""
+"""What Theorem 2 compares: joint and decomposed advantages in single groups, and their effective rewards on single
+prompts.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +22,9 @@ MAX_GROUPS = 2000  # of one prompt that a check of single groups looks at
 
 
 def groups(instance: Grouped, limit: int = MAX_GROUPS) -> Iterator[Groups]:
-    """The groups of each prompt: all of them, or ``limit`` drawn with the instance's seed where there are more; the first observed ones."""
+    """The groups of each prompt: all of them, or ``limit`` drawn with the instance's seed where there are more; the
+    first observed ones.
+    """
     if isinstance(instance, Observation):
         yield instance.table(limit)
         return
@@ -39,14 +43,20 @@ def are_listed(instance: Grouped, limit: int = MAX_GROUPS) -> bool:
     """Whether ``groups`` gives every group, not a sample of them."""
     if isinstance(instance, Observation):
         return len(instance.groups.prompt) <= limit
-    return all(exact.count_multisets(len(classes), instance.scheme.group_size) <= limit for classes in instance.env.prompt_classes)
+    return all(
+        exact.count_multisets(len(classes), instance.scheme.group_size) <= limit
+        for classes in instance.env.prompt_classes
+    )
 
 
 def is_zero(terms: list[tuple[Fraction, int]]) -> bool:
     """Whether sum a sqrt(n) = 0 (a rational, n > 0 integer), exactly."""
     found = balls.vanishes(sum((balls.number(a) * balls.root(balls.number(n)) for a, n in terms), balls.ZERO))
     if found is None:
-        raise CapacityError("a sum of roots of numbers with too many digits: no finite precision decides whether it vanishes; round the rewards")
+        raise CapacityError(
+            "a sum of roots of numbers with too many digits: no finite precision decides whether it vanishes; round "
+            "the rewards"
+        )
     return found
 
 
@@ -64,7 +74,8 @@ def in_kernel(table: Groups, row: int) -> bool:
     joint, total = int(table.composite.squares[row]), table.composite.denominator
     active = [k for k, column in enumerate(table.components) if column.squares[row]]
     for k in active:
-        # (C z)_k sigma_k = sum_l cov_kl w_l (1/sigma_c - 1/sigma_l), without the first term where the composite is silent
+        # (C z)_k sigma_k = sum_l cov_kl w_l (1/sigma_c - 1/sigma_l), without the first term where the composite is
+        # silent
         terms = []
         for m in active:
             column, product = table.components[m], int(table.covariance(k, m)[row]) * table.weights[m]
@@ -88,9 +99,9 @@ def both(scheme: Scheme) -> tuple[Scheme, Scheme]:
 
 @dataclass(frozen=True, eq=False)
 class Shortfall:
-    """One prompt of T2.suboptimality: composite and effective reward of its classes (M,), component rewards (M, K), their own
-    effective rewards (M, K), class laws under theta and under an optimal policy (M,), its constant C, ||m_q||, and how large the
-    update is before components cancel."""
+    """One prompt of T2.suboptimality: composite and effective reward of its classes (M,), component rewards (M, K),
+    their own effective rewards (M, K), class laws under theta and under an optimal policy (M,), its constant C,
+    ||m_q||, and how large the update is before components cancel."""
 
     composite: Floats
     effective: Floats
@@ -129,25 +140,42 @@ def shortfalls(env: TAMDP, policy: Policy, scheme: Scheme) -> list[Shortfall]:
         gradient = law.gradients(policy, q)
         norm = hypot(*(effective @ gradient).tolist())  # squares of tiny entries would vanish
         alone = component_rewards(rows, p, scheme)
-        size = float(env.weights @ np.linalg.norm(alone.T @ gradient, axis=1)) if scheme.normalization == "normalize_then_sum" else norm
+        size = (
+            float(env.weights @ np.linalg.norm(alone.T @ gradient, axis=1))
+            if scheme.normalization == "normalize_then_sum"
+            else norm
+        )
         found.append(
             Shortfall(
-                env.class_composite[classes], effective, env.class_rewards[classes], alone, p, best[classes],
-                float(domination.prompt_optimum[q]), float(domination.prompt_value[q]), float(domination.prompt_constant[q]), norm, size,
+                env.class_composite[classes],
+                effective,
+                env.class_rewards[classes],
+                alone,
+                p,
+                best[classes],
+                float(domination.prompt_optimum[q]),
+                float(domination.prompt_value[q]),
+                float(domination.prompt_constant[q]),
+                norm,
+                size,
             )
-        )  # fmt: skip
+        )
     return found
 
 
 def component_rewards(rows: tuple[tuple[Fraction, ...], ...], probability: Floats, scheme: Scheme) -> Floats:
     """Effective reward of each component standardized alone (M, K), before weights."""
     alone = Scheme(scheme.group_size, "sum_then_normalize", scheme.eps, scheme.ddof)
-    columns = [GroupPlan(tuple((row[k],) for row in rows), (Fraction(1),), alone).moments(probability).first for k in range(len(rows[0]))]
+    columns = [
+        GroupPlan(tuple((row[k],) for row in rows), (Fraction(1),), alone).moments(probability).first
+        for k in range(len(rows[0]))
+    ]
     return np.stack(columns, axis=1)
 
 
 def best_scale(rewards: Floats, effective: Floats, weights: Floats, total_variation: float, slope: float) -> float:
-    """mu >= 0 that minimizes TV sum_k w_k osc(R_k - mu h_k) + mu slope: convex and piecewise linear, so one of its kinks or 0.
+    """mu >= 0 that minimizes TV sum_k w_k osc(R_k - mu h_k) + mu slope: convex and piecewise linear, so one of its
+    kinks or 0.
 
     rewards, effective (M, K). A kink needs two classes at the top, or two at the bottom, of one component.
     """

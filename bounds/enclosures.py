@@ -1,8 +1,9 @@
 """The numbers of each claim in rationals and balls: what certificates rest on.
 
-Every function takes an ``ExactInstance`` and returns rows, each a number for every quantity of the claim's statement. They share no
-floating-point code with the measures in lemmas.py, theorem1.py and theorem2.py: trajectories are walked, groups are summed as
-multisets (``tamdp_theory.exact.balls``). Where a measure follows a random direction, here every coordinate is a row of its own.
+Every function takes an ``ExactInstance`` and returns rows, each a number for every quantity of the claim's statement.
+They share no floating-point code with the measures in lemmas.py, theorem1.py and theorem2.py: trajectories are walked,
+groups are summed as multisets (``tamdp_theory.exact.balls``). Where a measure follows a random direction, here every
+coordinate is a row of its own.
 """
 
 from collections.abc import Iterator, Mapping
@@ -40,12 +41,16 @@ from tamdp_theory.exact.balls import (
     order,
     prompt_update,
     root,
-)  # fmt: skip
+)
 from tamdp_theory.exact.surds import Total
 
 MAX_GROUPS = 20_000  # of trajectories, listed one by one
 MAX_MEMBERS = 200_000  # of all groups that are listed
-FIXED_LAWS = ((1, 1, 1, 1, 1, 1, 1, 1), (1, 2, 3, 5, 7, 11, 13, 17), (8, 1, 5, 2, 9, 3, 4, 7))  # weights of class laws to look at
+FIXED_LAWS = (
+    (1, 1, 1, 1, 1, 1, 1, 1),
+    (1, 2, 3, 5, 7, 11, 13, 17),
+    (8, 1, 5, 2, 9, 3, 4, 7),
+)  # weights of class laws to look at
 
 
 def rho(env: TAMDP, q: int) -> Number:
@@ -101,11 +106,15 @@ def divergence_rows(i: ExactInstance) -> list[Row]:
     ratio = [ball(a / b).log() for a, b in zip(i.policy.probability, i.reference.probability, strict=True)]
     direct = ZERO
     for q, own in enumerate(law.paths):
-        direct += rho(i.env, q) * sum((path.probability * sum((ratio[pair] for pair in path.taken), ZERO) for path in own), ZERO)
+        direct += rho(i.env, q) * sum(
+            (path.probability * sum((ratio[pair] for pair in path.taken), ZERO) for path in own), ZERO
+        )
     per_node = [ZERO] * i.env.n_nodes
     for pair, x in enumerate(i.env.pair_node.tolist()):
         per_node[x] += i.policy.probability[pair] * ratio[pair]
-    chain = sum((rho(i.env, int(i.env.node_prompt[x])) * law.visits[x] * per_node[x] for x in range(i.env.n_nodes)), ZERO)
+    chain = sum(
+        (rho(i.env, int(i.env.node_prompt[x])) * law.visits[x] * per_node[x] for x in range(i.env.n_nodes)), ZERO
+    )
     return [{s.kl: direct, s.kl_chain: chain, s.kl_max: largest(per_node), s.H: i.env.horizon}]
 
 
@@ -122,7 +131,9 @@ def energy_rows(i: ExactInstance) -> list[Row]:
 def hessian_rows(i: ExactInstance) -> list[Row]:
     env, law, size = i.env, i.law, i.policy.size
     if size > 40:
-        raise CapacityError(f"{env.name}: the Hessian of {size} parameters is too large to enclose; use a smaller instance")
+        raise CapacityError(
+            f"{env.name}: the Hessian of {size} parameters is too large to enclose; use a smaller instance"
+        )
     total = [[ZERO] * size for _ in range(size)]
     curvature: dict[int, list[list[Number]]] = {}
     for pair, x in enumerate(env.pair_node.tolist()):
@@ -144,7 +155,9 @@ def hessian_rows(i: ExactInstance) -> list[Row]:
 
 
 def spectral_norm(matrix: list[list[Number]]) -> Number:
-    """Norm of a symmetric matrix: of each block that is connected by entries not known to be zero, exactly where it has rank one."""
+    """Norm of a symmetric matrix: of each block that is connected by entries not known to be zero, exactly where it has
+    rank one.
+    """
     left, norms = set(range(len(matrix))), [ZERO]
     while left:
         block, queue = [], [min(left)]
@@ -159,13 +172,16 @@ def spectral_norm(matrix: list[list[Number]]) -> Number:
 
 
 def _block_norm(block: list[list[Number]]) -> Number:
-    """Norm of one block. Of rank one it is the trace; else between a Rayleigh quotient and a bound by what is left off the diagonal.
+    """Norm of one block. Of rank one it is the trace; else between a Rayleigh quotient and a bound by what is left off
+    the diagonal.
 
-    Approximate eigenvectors V are a hint only: for any V with E = V'V - I small, max |D_ii| / (V'V)_ii <= norm <= (max |D_ii| + ||off D||_F)
-    / (1 - ||E||_F), D = V'HV. The width is about 1e-15 of the norm, whatever the precision.
+    Approximate eigenvectors V are a hint only: for any V with E = V'V - I small, max |D_ii| / (V'V)_ii <= norm <= (max
+    |D_ii| + ||off D||_F) / (1 - ||E||_F), D = V'HV. The width is about 1e-15 of the norm, whatever the precision.
     """
     size = len(block)
-    if all(is_zero(block[a][b] * block[0][0] - block[a][0] * block[0][b]) for a in range(size) for b in range(size)) and not is_zero(block[0][0]):
+    if all(
+        is_zero(block[a][b] * block[0][0] - block[a][0] * block[0][b]) for a in range(size) for b in range(size)
+    ) and not is_zero(block[0][0]):
         return absolute(sum((block[a][a] for a in range(size)), ZERO))
     middle = np.array([[float(ball(v).mid()) for v in row] for row in block])
     hint = arb_mat(np.linalg.eigh((middle + middle.T) / 2)[1].tolist())
@@ -183,7 +199,9 @@ def _largest_range(env: TAMDP) -> Number:
 
 
 def comparator(law: BallLaw) -> tuple[list[int], list[Number], list[Number]]:
-    """The optimal deterministic policy with the smallest C (ties of value decided exactly): the pair at each node, J*_q, and C_q."""
+    """The optimal deterministic policy with the smallest C (ties of value decided exactly): the pair at each node,
+    J*_q, and C_q.
+    """
     env = law.env
     value: list[Number] = [ZERO] * env.n_nodes + [number(c) for c in env.exact_class_composite]
     cost: list[Number] = [ZERO] * (env.n_nodes + env.n_classes)
@@ -198,7 +216,9 @@ def comparator(law: BallLaw) -> tuple[list[int], list[Number], list[Number]]:
         for pair in worth:
             reach = law.visits[x] * law.policy.probability[pair]
             price[pair] = price[pair] + ONE / (reach * reach)
-        chosen[x] = min((pair for pair in worth if worth[pair] == best), key=lambda pair: float(ball(price[pair]).mid()))
+        chosen[x] = min(
+            (pair for pair in worth if worth[pair] == best), key=lambda pair: float(ball(price[pair]).mid())
+        )
         value[x], cost[x] = best, price[chosen[x]]
     visits = _visits_of(env, chosen)
     squares = [ZERO] * env.n_prompts
@@ -226,15 +246,26 @@ def domination_rows(i: ExactInstance) -> list[Row]:
     best = sum((rho(i.env, q) * v for q, v in enumerate(optimum)), ZERO)
     current = sum((rho(i.env, q) * objective(law, q) for q in range(i.env.n_prompts)), ZERO)
     ceiling = sum((rho(i.env, q) * spread(i.env, q) for q in range(i.env.n_prompts)), ZERO)
-    return [{s.J_star: best, s.J: current, s.C_theta: norm(constants), s.grad_J: norm(total_gradient(law)), TRIVIAL: ceiling}]
+    return [
+        {
+            s.J_star: best,
+            s.J: current,
+            s.C_theta: norm(constants),
+            s.grad_J: norm(total_gradient(law)),
+            TRIVIAL: ceiling,
+        }
+    ]
 
 
 def check_groups(name: str, kinds: int, size: int, limit: int) -> None:
-    """CapacityError where groups of ``size`` out of ``kinds`` are more than ``limit``, or too long to be looked at one by one."""
+    """CapacityError where groups of ``size`` out of ``kinds`` are more than ``limit``, or too long to be looked at one
+    by one.
+    """
     count = comb(kinds + size - 1, kinds - 1) if kinds < 10**4 else limit + 1
     if count > limit or count * size > MAX_MEMBERS:
         raise CapacityError(
-            f"{name}: groups of {size} out of {kinds} are more than {limit:,} groups or {MAX_MEMBERS:,} members to look at; use a smaller instance or group"
+            f"{name}: groups of {size} out of {kinds} are more than {limit:,} groups or {MAX_MEMBERS:,} members to "
+            f"look at; use a smaller instance or group"
         )
 
 
@@ -247,7 +278,9 @@ def trajectory_groups(law: BallLaw, q: int, size: int) -> Iterator[tuple[tuple[P
         yield tuple(own[j] for j in group), prod((own[j].probability for j in group), start=number(ways))
 
 
-def group_estimate(law: BallLaw, q: int, group: BallGroup, members: tuple[Path, ...], scores: Mapping[tuple[int, ...], list[Number]]) -> list[Number]:
+def group_estimate(
+    law: BallLaw, q: int, group: BallGroup, members: tuple[Path, ...], scores: Mapping[tuple[int, ...], list[Number]]
+) -> list[Number]:
     """g of one group of trajectories (d,)."""
     first = int(law.env.prompt_classes[q][0])
     classes = [path.reward_class - first for path in members]
@@ -299,25 +332,41 @@ def second_moment_rows(i: ExactInstance) -> list[Row]:
 
 
 def two_valued_terms(i: ExactInstance, q: int) -> list[tuple[Number, list[int], Number]] | None:
-    """(weight, 1 where a class has the larger value, spread) of each standardized reward that varies; None if one has three values."""
+    """(weight, 1 where a class has the larger value, spread) of each standardized reward that varies; None if one has
+    three values.
+    """
     if i.scheme.normalization == "normalize_then_sum":
         columns = [(number(w), reward(i.env, q, k)) for k, w in enumerate(i.env.exact_weights) if w]
     else:
         columns = [(ONE, composite(i.env, q))]
     if any(len(set(values)) > 2 for _, values in columns):
         return None
-    return [(w, [int(v == max(values)) for v in values], number(max(values) - min(values))) for w, values in columns if len(set(values)) == 2]
+    return [
+        (w, [int(v == max(values)) for v in values], number(max(values) - min(values)))
+        for w, values in columns
+        if len(set(values)) == 2
+    ]
 
 
 def _all_terms(i: ExactInstance) -> list[tuple[int, list[int]]]:
-    """(prompt, 1 where a class has the larger value) of each standardized reward; none if one of them has three values."""
+    """(prompt, 1 where a class has the larger value) of each standardized reward; none if one of them has
+    three values.
+    """
     found = [] if i.scheme.normalization == "center" else [two_valued_terms(i, q) for q in range(i.env.n_prompts)]
-    return [] if any(one is None for one in found) else [(q, high) for q, one in enumerate(found) for _, high, _ in one or []]
+    return (
+        []
+        if any(one is None for one in found)
+        else [(q, high) for q, one in enumerate(found) for _, high, _ in one or []]
+    )
 
 
 def slope_of_potential(p: Number, size: int, eps: Fraction, ddof: int, spread: Number) -> Number:
     """Psi_G'(p), term by term: d/dp I_p(s, G - s) = (G-1)!/((s-1)! (G-s-1)!) p^(s-1) (1-p)^(G-s-1)."""
-    check_effort(effort(4 * size, size * bits_of([p])), f"the potential of groups of {size}", "use a smaller group or probabilities of fewer digits")
+    check_effort(
+        effort(4 * size, size * bits_of([p])),
+        f"the potential of groups of {size}",
+        "use a smaller group or probabilities of fewer digits",
+    )
     total, ways = Total(), size - 1
     for successes in range(1, size):
         scale = root(number(Fraction(successes * (size - successes), size * (size - ddof)))) + number(eps) / spread
@@ -369,7 +418,9 @@ def curl_pair_rows(i: ExactInstance) -> list[Row]:
     if values is None:
         return []
     chosen = (values[0], values[len(values) // 2], values[-1])
-    group = BallGroup(((Fraction(1), chosen),), i.scheme.group_size, i.eps, i.scheme.ddof, i.scheme.normalization == "center")
+    group = BallGroup(
+        ((Fraction(1), chosen),), i.scheme.group_size, i.eps, i.scheme.ddof, i.scheme.normalization == "center"
+    )
     rows: list[Row] = []
     for law in _fixed_laws(3):
         given = group.given_pair(law)
@@ -383,10 +434,17 @@ def variance_rows(i: ExactInstance) -> list[Row]:
     law = i.law
     energy = sum((rho(i.env, q) ** 2 * one.energy for q in range(i.env.n_prompts) for one in law.classes[q]), ZERO)
     squares = sum((w * w for w in i.env.exact_weights), Fraction(0))
-    return [{
-        s.variance: update_of(i, law)[1], s.kappa: i.kappa, s.W: i.total_weight, s.G: i.scheme.group_size, s.K: i.env.n_components, s.w_squares: squares,
-        s.energy_squared_rho: energy,
-    }]  # fmt: skip
+    return [
+        {
+            s.variance: update_of(i, law)[1],
+            s.kappa: i.kappa,
+            s.W: i.total_weight,
+            s.G: i.scheme.group_size,
+            s.K: i.env.n_components,
+            s.w_squares: squares,
+            s.energy_squared_rho: energy,
+        }
+    ]
 
 
 def variance_component_rows(i: ExactInstance) -> list[Row]:
@@ -412,7 +470,10 @@ def variance_decomposed_rows(i: ExactInstance) -> list[Row]:
         return []
     law = i.law
     total = i.total_weight if i.scheme.normalization == "normalize_then_sum" else ONE
-    return [{s.variance: prompt_update(law, q, i.scheme)[1], s.H: i.env.horizon, s.W: total, s.G: i.scheme.group_size} for q in range(i.env.n_prompts)]
+    return [
+        {s.variance: prompt_update(law, q, i.scheme)[1], s.H: i.env.horizon, s.W: total, s.G: i.scheme.group_size}
+        for q in range(i.env.n_prompts)
+    ]
 
 
 def leave_one_out_rows(i: ExactInstance) -> list[Row]:
@@ -421,16 +482,28 @@ def leave_one_out_rows(i: ExactInstance) -> list[Row]:
     for q, terms in enumerate(law.classes):
         c = [number(v) for v in composite(i.env, q)]
         bits = 2 * bits_of(c) + 2 * bits_of(one.probability for one in terms)
-        check_effort(effort(len(terms) ** 2 * i.policy.size, bits), f"pairs of {len(terms)} rewards", "use fewer rewards, or of fewer digits")
+        check_effort(
+            effort(len(terms) ** 2 * i.policy.size, bits),
+            f"pairs of {len(terms)} rewards",
+            "use fewer rewards, or of fewer digits",
+        )
         mean, gradient = objective(law, q), gradient_of(law, q)
-        projection = sum(((v - mean) * (v - mean) * one.energy for v, one in zip(c, terms, strict=True)), ZERO) - dot(gradient, gradient)
+        projection = sum(((v - mean) * (v - mean) * one.energy for v, one in zip(c, terms, strict=True)), ZERO) - dot(
+            gradient, gradient
+        )
         kernel = -dot(gradient, gradient)
         for a, left in zip(c, terms, strict=True):
             for b, right in zip(c, terms, strict=True):
-                cross = left.energy * right.probability + right.energy * left.probability - 2 * dot(left.gradient, right.gradient)
+                cross = (
+                    left.energy * right.probability
+                    + right.energy * left.probability
+                    - 2 * dot(left.gradient, right.gradient)
+                )
                 kernel += (a - b) ** 2 * cross / 4
         noise = prompt_update(law, q, i.scheme)[1] / i.kappa**2
-        rows.append({s.variance: noise, s.trace_projection: projection, s.trace_kernel: kernel, s.G: i.scheme.group_size})
+        rows.append(
+            {s.variance: noise, s.trace_projection: projection, s.trace_kernel: kernel, s.G: i.scheme.group_size}
+        )
     return rows
 
 
@@ -451,7 +524,11 @@ def scaling_rows(i: ExactInstance) -> list[Row]:
     for c, one in zip(composite(i.env, 0), law.classes[0], strict=True):
         by_value[c] = by_value.get(c, ZERO) + one.probability
     size = i.scheme.group_size
-    check_effort(effort(size.bit_length(), size * bits_of(by_value.values())), f"powers {size} of probabilities", "use a smaller group")
+    check_effort(
+        effort(size.bit_length(), size * bits_of(by_value.values())),
+        f"powers {size} of probabilities",
+        "use a smaller group",
+    )
     silent = sum((_pow(p, size) for p in by_value.values()), ZERO)
     energy = sum((one.energy for one in law.classes[0]), ZERO)
     noise = prompt_update(law, 0, i.scheme)[1]

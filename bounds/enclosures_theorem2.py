@@ -25,7 +25,7 @@ from bounds.enclosures import (
     total_gradient,
     trajectory_groups,
     update_of,
-)  # fmt: skip
+)
 from bounds.exact_instance import ExactInstance
 from bounds.structure import weighted_columns
 from tamdp_theory import CapacityError, InputError
@@ -50,7 +50,7 @@ from tamdp_theory.exact.balls import (
     order,
     root,
     softmax,
-)  # fmt: skip
+)
 
 _FAR = 10**12  # factors beyond this help no bound
 MAX_SINGLE = 2000  # groups of classes looked at one by one
@@ -63,7 +63,11 @@ def _groups(i: ExactInstance, q: int) -> Iterator[tuple[int, ...]]:
     kinds, size, components = len(composite(i.env, q)), i.scheme.group_size, i.env.n_components
     check_groups(i.env.name, kinds, size, MAX_SINGLE)
     work = comb(kinds + size - 1, size) * components * (size + 10 * components)
-    check_effort(effort(work, 50), f"{i.env.name}: groups of {components} components", "use a smaller instance, or fewer components")
+    check_effort(
+        effort(work, 50),
+        f"{i.env.name}: groups of {components} components",
+        "use a smaller instance, or fewer components",
+    )
     yield from combinations_with_replacement(range(kinds), size)
 
 
@@ -76,10 +80,15 @@ class Single:
 
     def __init__(self, i: ExactInstance, q: int, group: tuple[int, ...]) -> None:
         env, size = i.env, i.scheme.group_size
-        columns = [[values[m] for m in group] for values in (*(reward(env, q, k) for k in range(env.n_components)), composite(env, q))]
+        columns = [
+            [values[m] for m in group]
+            for values in (*(reward(env, q, k) for k in range(env.n_components)), composite(env, q))
+        ]
         centred = [[v - sum(column, Fraction(0)) / size for v in column] for column in columns]
         free = size - i.scheme.ddof
-        self.covariance = [[sum((x * y for x, y in zip(a, b, strict=True)), Fraction(0)) / free for b in centred] for a in centred]
+        self.covariance = [
+            [sum((x * y for x, y in zip(a, b, strict=True)), Fraction(0)) / free for b in centred] for a in centred
+        ]
         *parts, self.joint_deviation = centred
         self.deviations = parts
         self.sigma = [root(number(self.covariance[k][k])) for k in range(env.n_components)]
@@ -106,23 +115,41 @@ class Single:
 def identity_rows(i: ExactInstance) -> list[Row]:
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
-        alone = [BallGroup(((Fraction(1), tuple(reward(i.env, q, k))),), i.scheme.group_size, i.eps, i.scheme.ddof) for k in range(i.env.n_components)]
+        alone = [
+            BallGroup(((Fraction(1), tuple(reward(i.env, q, k))),), i.scheme.group_size, i.eps, i.scheme.ddof)
+            for k in range(i.env.n_components)
+        ]
         for group in _groups(i, q):
             one = Single(i, q, group)
             if one.covariance[-1][-1]:
                 joint, parts = _pair(i, q)[0].advantages(group), [part.advantages(group) for part in alone]
                 rows += [
-                    {s.A_joint: joint[m], s.A_part: [part[m] for part in parts], s.sigma: one.sigma, s.sigma_c: one.sigma_c, s.w: i.env.exact_weights,
-                     s.K: i.env.n_components} for m in set(group)
-                ]  # fmt: skip
+                    {
+                        s.A_joint: joint[m],
+                        s.A_part: [part[m] for part in parts],
+                        s.sigma: one.sigma,
+                        s.sigma_c: one.sigma_c,
+                        s.w: i.env.exact_weights,
+                        s.K: i.env.n_components,
+                    }
+                    for m in set(group)
+                ]
     return rows
 
 
 def spread_rows(i: ExactInstance) -> list[Row]:
     return [
-        {s.sigma_c: one.sigma_c, s.sigma: one.sigma, s.corr: one.correlation(), s.w: i.env.exact_weights, s.K: i.env.n_components}
-        for q in range(i.env.n_prompts) for group in _groups(i, q) for one in (Single(i, q, group),)
-    ]  # fmt: skip
+        {
+            s.sigma_c: one.sigma_c,
+            s.sigma: one.sigma,
+            s.corr: one.correlation(),
+            s.w: i.env.exact_weights,
+            s.K: i.env.n_components,
+        }
+        for q in range(i.env.n_prompts)
+        for group in _groups(i, q)
+        for one in (Single(i, q, group),)
+    ]
 
 
 def advantage_gap_rows(i: ExactInstance) -> list[Row]:
@@ -131,10 +158,17 @@ def advantage_gap_rows(i: ExactInstance) -> list[Row]:
         joint, split = _pair(i, q)
         for group in _groups(i, q):
             one, a, b = Single(i, q, group), joint.advantages(group), split.advantages(group)
-            rows.append({
-                s.A_joint_of: [a[m] for m in group], s.A_sum_of: [b[m] for m in group], s.z: one.gap(), s.corr: one.correlation(),
-                s.K: i.env.n_components, s.G: i.scheme.group_size, s.kappa_ddof: i.kappa if i.scheme.ddof else 1,
-            })  # fmt: skip
+            rows.append(
+                {
+                    s.A_joint_of: [a[m] for m in group],
+                    s.A_sum_of: [b[m] for m in group],
+                    s.z: one.gap(),
+                    s.corr: one.correlation(),
+                    s.K: i.env.n_components,
+                    s.G: i.scheme.group_size,
+                    s.kappa_ddof: i.kappa if i.scheme.ddof else 1,
+                }
+            )
     return rows
 
 
@@ -147,7 +181,12 @@ def lossless_rows(i: ExactInstance) -> list[Row]:
             if not any(one.covariance[k][k] for k in range(len(one.sigma))):
                 continue  # nothing varies
             correlation, gap = one.correlation(), one.gap()
-            rows.append({s.gap_zero: _vanish(list(contrast.advantages(group).values())), s.kernel_zero: _vanish([dot(row, gap) for row in correlation])})
+            rows.append(
+                {
+                    s.gap_zero: _vanish(list(contrast.advantages(group).values())),
+                    s.kernel_zero: _vanish([dot(row, gap) for row in correlation]),
+                }
+            )
     return rows
 
 
@@ -158,7 +197,12 @@ def lossless_exactly_rows(i: ExactInstance) -> list[Row]:
         for group in _groups(i, q):
             one = Single(i, q, group)
             if one.covariance[-1][-1]:
-                rows.append({s.gap_zero: _vanish(list(contrast.advantages(group).values())), s.together: int(moves_together(one))})
+                rows.append(
+                    {
+                        s.gap_zero: _vanish(list(contrast.advantages(group).values())),
+                        s.together: int(moves_together(one)),
+                    }
+                )
     return rows
 
 
@@ -177,7 +221,9 @@ def chosen_rows(i: ExactInstance, name: str, fits: Callable[[Single], bool]) -> 
         for group in _groups(i, q):
             if name in i.without or fits(Single(i, q, group)):
                 a, b = joint.advantages(group), split.advantages(group)
-                rows += [{s.A_joint: a[m], s.A_sum: b[m], s.K: i.env.n_components, s.W: i.total_weight} for m in set(group)]
+                rows += [
+                    {s.A_joint: a[m], s.A_sum: b[m], s.K: i.env.n_components, s.W: i.total_weight} for m in set(group)
+                ]
     return rows
 
 
@@ -209,8 +255,12 @@ def gradient_gap_rows(i: ExactInstance) -> list[Row]:
         for share in shares:
             gap = _mean_square(group_of(i.env, q, i.scheme, share=share), p)
             if gap > 0:
-                distance = combine([x - number(share) * y for x, y in zip(joint[0], split[0], strict=True)], terms, i.policy.size)
-                rows.append({s.gap_norm: norm(distance), s.kappa: i.kappa, s.Q_gap: gap, s.lambda_max: top, s.energy: energy})
+                distance = combine(
+                    [x - number(share) * y for x, y in zip(joint[0], split[0], strict=True)], terms, i.policy.size
+                )
+                rows.append(
+                    {s.gap_norm: norm(distance), s.kappa: i.kappa, s.Q_gap: gap, s.lambda_max: top, s.energy: energy}
+                )
     return rows
 
 
@@ -219,16 +269,22 @@ def _mean_square(group: BallGroup, p: list[Number]) -> Number:
 
 
 def _top(law: BallLaw, q: int) -> Number:
-    """Largest eigenvalue of E[s s^T | q]; increments at distinct nodes are orthogonal in the mean, so tabular scores have a block for each node."""
+    """Largest eigenvalue of E[s s^T | q]; increments at distinct nodes are orthogonal in the mean, so tabular scores
+    have a block for each node.
+    """
     size, env, pi = law.policy.size, law.env, law.policy.probability
     if law.policy.is_tabular and law.think_weight == 1:
         norms = []
         for x in np.flatnonzero(env.node_prompt == q).tolist():
             own = range(int(env.pair_start[x]), int(env.pair_start[x] + env.pair_count[x]))
-            norms.append(law.visits[x] * spectral_norm([[(pi[a] if a == b else ZERO) - pi[a] * pi[b] for b in own] for a in own]))
+            norms.append(
+                law.visits[x] * spectral_norm([[(pi[a] if a == b else ZERO) - pi[a] * pi[b] for b in own] for a in own])
+            )
         return largest(norms)
     if size > 40:
-        raise CapacityError(f"{law.env.name}: a matrix of {size} parameters is too large to enclose; use a smaller instance")
+        raise CapacityError(
+            f"{law.env.name}: a matrix of {size} parameters is too large to enclose; use a smaller instance"
+        )
     total = [[ZERO] * size for _ in range(size)]
     for path in law.paths[q]:
         score = law.score(path)
@@ -249,7 +305,10 @@ def center_is_linear_rows(i: ExactInstance) -> list[Row]:
             step = combine([v - mean for v in values], terms, i.policy.size)
             parts[k] = [x + rho(i.env, q) * i.kappa * g for x, g in zip(parts[k], step, strict=True)]
     whole = update_of(i, law)[0]
-    return [{s.mean_center: x, s.mean_center_of: [part[j] for part in parts], s.w: i.env.exact_weights, s.K: count} for j, x in enumerate(whole)]
+    return [
+        {s.mean_center: x, s.mean_center_of: [part[j] for part in parts], s.w: i.env.exact_weights, s.K: count}
+        for j, x in enumerate(whole)
+    ]
 
 
 def _star(i: ExactInstance, law: BallLaw) -> tuple[list[list[Number]], list[Number], list[Number]]:
@@ -271,7 +330,9 @@ def best_laws(i: ExactInstance, chosen: list[int]) -> list[list[Number]]:
     return [[reach[env.n_nodes + c] for c in classes.tolist()] for classes in env.prompt_classes]
 
 
-def _scale(columns: list[tuple[Number, list[Number], list[Number]]], tv: Number, slope: Number) -> tuple[Fraction, list[Number]]:
+def _scale(
+    columns: list[tuple[Number, list[Number], list[Number]]], tv: Number, slope: Number
+) -> tuple[Fraction, list[Number]]:
     """A rational mu near the best one, and the range of R - mu h of each column (weight, R, h): any mu is allowed."""
     kinks = {Fraction(0)}
     for _, values, effective in columns:
@@ -284,11 +345,17 @@ def _scale(columns: list[tuple[Number, list[Number], list[Number]]], tv: Number,
                         kinks.add(Fraction(kink).limit_denominator(10**12) if kink > 1e-3 else Fraction(kink))
 
     def ranges(mu: Fraction) -> list[Number]:
-        residual = [[v - number(mu) * h for v, h in zip(values, effective, strict=True)] for _, values, effective in columns]
+        residual = [
+            [v - number(mu) * h for v, h in zip(values, effective, strict=True)] for _, values, effective in columns
+        ]
         return [largest(one) + largest([-v for v in one]) for one in residual]
 
     def value(mu: Fraction) -> float:
-        return float(ball(tv * sum((w * r for (w, _, _), r in zip(columns, ranges(mu), strict=True)), ZERO) + number(mu) * slope).mid())
+        return float(
+            ball(
+                tv * sum((w * r for (w, _, _), r in zip(columns, ranges(mu), strict=True)), ZERO) + number(mu) * slope
+            ).mid()
+        )
 
     best = min(kinks, key=value)
     return best, ranges(best)
@@ -306,15 +373,30 @@ def suboptimality_rows(i: ExactInstance, split: bool = False) -> list[Row]:
         columns = [(ONE, [number(c) for c in composite(i.env, q)], h)]
         if split:
             columns = [
-                (number(w), [number(v) for v in reward(i.env, q, k)], _alone(i, q, k).first(p)[0]) for k, w in enumerate(i.env.exact_weights)
-            ]  # fmt: skip
+                (number(w), [number(v) for v in reward(i.env, q, k)], _alone(i, q, k).first(p)[0])
+                for k, w in enumerate(i.env.exact_weights)
+            ]
         mu, ranges = _scale(columns, tv, constants[q] * step)
-        row = {s.J_star: optimum[q], s.J: objective(law, q), s.tv: tv, s.mu: mu, s.C_star: constants[q], s.m_norm: step, s.K: i.env.n_components}
-        # at mu = 0, or without an update, the row is osc(c) TV, or the sum of it over components: no better, it is true whatever the update
+        row = {
+            s.J_star: optimum[q],
+            s.J: objective(law, q),
+            s.tv: tv,
+            s.mu: mu,
+            s.C_star: constants[q],
+            s.m_norm: step,
+            s.K: i.env.n_components,
+        }
+        # at mu = 0, or without an update, the row is osc(c) TV, or the sum of it over components: no better, it is true
+        # whatever the update
         free = tv * sum((w * (largest(values) + largest([-v for v in values])) for w, values, _ in columns), ZERO)
-        bound = tv * sum((w * r for (w, _, _), r in zip(columns, ranges, strict=True)), ZERO) + number(mu) * constants[q] * step
+        bound = (
+            tv * sum((w * r for (w, _, _), r in zip(columns, ranges, strict=True)), ZERO)
+            + number(mu) * constants[q] * step
+        )
         useless = spread(i.env, q) if mu != 0 and not is_zero(step) and bound < free else ZERO
-        rows.append({**row, s.osc_residual: ranges[0], s.osc_residual_of: ranges, s.w: i.env.exact_weights, TRIVIAL: useless})
+        rows.append(
+            {**row, s.osc_residual: ranges[0], s.osc_residual_of: ranges, s.w: i.env.exact_weights, TRIVIAL: useless}
+        )
     return [row for row in rows if row[TRIVIAL] != 0] or rows
 
 
@@ -331,25 +413,47 @@ def signed_rows(i: ExactInstance, solvable: bool) -> list[Row]:
         varies = [k for k, w in enumerate(env.exact_weights) if w and len(set(reward(env, q, k))) > 1]
         if not varies:
             continue
-        now, best = ([dot([number(v) for v in reward(env, q, k)], one) for k in range(env.n_components)] for one in (p, stars[q]))
+        now, best = (
+            [dot([number(v) for v in reward(env, q, k)], one) for k in range(env.n_components)] for one in (p, stars[q])
+        )
         if solvable and "solvable" not in i.without and not all(best[k] >= now[k] for k in varies):
             return []
-        psi = [slope_of_potential(now[k], i.scheme.group_size, i.eps, i.scheme.ddof, ONE) if k in varies else ZERO for k in range(env.n_components)]
+        psi = [
+            slope_of_potential(now[k], i.scheme.group_size, i.eps, i.scheme.ddof, ONE) if k in varies else ZERO
+            for k in range(env.n_components)
+        ]
         step = norm(combine(group_of(env, q, i.scheme).first(p)[0], terms, i.policy.size))
         active = [psi[k] for k in varies]
         least = -largest([-v for v in active])
         for extreme in (largest(active),) if solvable else (largest(active), least):
-            rows.append({
-                s.J_star: optimum[q], s.J: objective(law, q), s.C_star: constants[q], s.m_norm: step, s.psi_min: least, s.psi_of: psi, s.p_of: now,
-                s.p_star_of: best, s.w: env.exact_weights, s.K: env.n_components, s.mu: ONE / extreme, TRIVIAL: spread(env, q),
-            })  # fmt: skip
+            rows.append(
+                {
+                    s.J_star: optimum[q],
+                    s.J: objective(law, q),
+                    s.C_star: constants[q],
+                    s.m_norm: step,
+                    s.psi_min: least,
+                    s.psi_of: psi,
+                    s.p_of: now,
+                    s.p_star_of: best,
+                    s.w: env.exact_weights,
+                    s.K: env.n_components,
+                    s.mu: ONE / extreme,
+                    TRIVIAL: spread(env, q),
+                }
+            )
     return rows
 
 
 def benefit_rows(i: ExactInstance) -> list[Row]:
-    """E J(theta + eta g) - J(theta) over every group; tabular logits move by eta rho_q g_q, so pi is multiplied by exponentials."""
+    """E J(theta + eta g) - J(theta) over every group; tabular logits move by eta rho_q g_q, so pi is multiplied by
+    exponentials.
+    """
     law, env = i.law, i.env
-    smooth = largest([rho(env, q) * number(max(composite(env, q)) - min(composite(env, q))) for q in range(env.n_prompts)]) / 2
+    smooth = (
+        largest([rho(env, q) * number(max(composite(env, q)) - min(composite(env, q))) for q in range(env.n_prompts)])
+        / 2
+    )
     gradient = total_gradient(law)
     names: tuple[Normalization, Normalization] = ("sum_then_normalize", "normalize_then_sum")
     rows: list[Row] = []
@@ -365,7 +469,11 @@ def benefit_rows(i: ExactInstance) -> list[Row]:
             after = ZERO
             for members, p in trajectory_groups(law, q, scheme.group_size):
                 g = group_estimate(law, q, group, members, scores)
-                after += p * (_moved(i, q, [eta * rho(env, q) * v for v in g]) if any(not is_zero(v) for v in g) else objective(law, q))
+                after += p * (
+                    _moved(i, q, [eta * rho(env, q) * v for v in g])
+                    if any(not is_zero(v) for v in g)
+                    else objective(law, q)
+                )
             gain += rho(env, q) * (after - objective(law, q))
         rows.append({s.one_step: gain, s.drift: drift, s.L_J: smooth, s.second_law: second})
     return rows
@@ -402,13 +510,17 @@ def cancel_rows(i: ExactInstance) -> list[Row]:
         return rows
     for q in range(i.env.n_prompts):
         split = group_of(i.env, q, i.scheme, "normalize_then_sum")
-        rows += [{s.A_largest: largest([absolute(a) for a in split.advantages(group).values()])} for group in _groups(i, q)]
+        rows += [
+            {s.A_largest: largest([absolute(a) for a in split.advantages(group).values()])} for group in _groups(i, q)
+        ]
     return rows
 
 
 def printed_rows(i: ExactInstance) -> list[Row]:
     if i.reference is None:
-        raise CapacityError("this claim compares with the policy that drew the group; the instance names none as reference")
+        raise CapacityError(
+            "this claim compares with the policy that drew the group; the instance names none as reference"
+        )
     law, env = i.law, i.env
     rows: list[Row] = []
     for q in range(env.n_prompts):
@@ -423,17 +535,28 @@ def printed_rows(i: ExactInstance) -> list[Row]:
         for members, _ in trajectory_groups(law, q, i.scheme.group_size):
             group = tuple(sorted(path.reward_class - first for path in members))
             sides = [
-                sum((ratios[path.taken] * found.advantages(group)[path.reward_class - first] for path in members), ZERO) / i.scheme.group_size
+                sum((ratios[path.taken] * found.advantages(group)[path.reward_class - first] for path in members), ZERO)
+                / i.scheme.group_size
                 for found in (joint, split)
             ]
             factor = sum((ratios[path.taken] for path in members), ZERO) / i.scheme.group_size
-            rows.append({s.S_joint: sides[0], s.S_dec: sides[1], s.Delta: printed_delta(Single(i, q, group)), s.printed_factor: factor})
+            rows.append(
+                {
+                    s.S_joint: sides[0],
+                    s.S_dec: sides[1],
+                    s.Delta: printed_delta(Single(i, q, group)),
+                    s.printed_factor: factor,
+                }
+            )
     return rows
 
 
 def printed_delta(one: Single) -> Number:
-    """The paper's Delta of a group: the largest |(c_i - mean c) - sum_k w_k (R_ki - mean R_k)| / sigma_c, 0 where nothing is left to divide."""
+    """The paper's Delta of a group: the largest |(c_i - mean c) - sum_k w_k (R_ki - mean R_k)| / sigma_c, 0 where
+    nothing is left to divide.
+    """
     rest = [
-        c - sum((w * part[j] for w, part in zip(one.weights, one.deviations, strict=True)), Fraction(0)) for j, c in enumerate(one.joint_deviation)
+        c - sum((w * part[j] for w, part in zip(one.weights, one.deviations, strict=True)), Fraction(0))
+        for j, c in enumerate(one.joint_deviation)
     ]
     return number(max(map(abs, rest))) / one.sigma_c if any(rest) else ZERO

@@ -29,13 +29,25 @@ def shift_rows(i: ExactInstance) -> list[Row]:
     exact = list(zip(env.exact_prompt_probability, i.target, strict=True))
     distance = sum((abs(t - p) for p, t in exact), Fraction(0)) / 2
     divergence = sum((number(t) * ball(number(t / p)).log() for p, t in exact if t), ZERO) if distance else ZERO
-    return [{
-        s.R_S: risk, s.R_T: dot(target, loss), s.W: i.total_weight, s.K: env.n_components, s.w: [number(w) for w in env.exact_weights],
-        s.osc_value: [_range(own) for own in values], s.osc_loss: _range(loss), s.tv_domains: distance, s.kl_domains: divergence,
-        s.chi2_domains: sum(((t - p) ** 2 / p for p, t in exact), Fraction(0)),
-        s.var_S: dot(source, [(one - risk) * (one - risk) for one in loss]), s.n: i.samples,
-        TRIVIAL: int(moves_something(env, i.target)),  # where the risk could not change, no right side says anything
-    }]  # fmt: skip
+    return [
+        {
+            s.R_S: risk,
+            s.R_T: dot(target, loss),
+            s.W: i.total_weight,
+            s.K: env.n_components,
+            s.w: [number(w) for w in env.exact_weights],
+            s.osc_value: [_range(own) for own in values],
+            s.osc_loss: _range(loss),
+            s.tv_domains: distance,
+            s.kl_domains: divergence,
+            s.chi2_domains: sum(((t - p) ** 2 / p for p, t in exact), Fraction(0)),
+            s.var_S: dot(source, [(one - risk) * (one - risk) for one in loss]),
+            s.n: i.samples,
+            TRIVIAL: int(
+                moves_something(env, i.target)
+            ),  # where the risk could not change, no right side says anything
+        }
+    ]
 
 
 def class_laws(i: ExactInstance) -> list[list[Number]]:

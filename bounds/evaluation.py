@@ -1,4 +1,6 @@
-"""Both sides of a statement at rationals, surds and balls: the same sympy expression that ``lambdify`` turns into floats, walked exactly."""
+"""Both sides of a statement at rationals, surds and balls: the same sympy expression that ``lambdify`` turns into
+floats, walked exactly.
+"""
 
 from collections.abc import Mapping
 from fractions import Fraction
@@ -11,8 +13,12 @@ from bounds.comparison import Quantity
 from tamdp_theory.exact.balls import ONE, ZERO, Number, ball, is_zero, largest, number, root
 
 
-def evaluate(expression: sp.Expr, numbers: Mapping[Quantity, Any], bound: Mapping[sp.Symbol, int] | None = None) -> Number:
-    """An expression of bounds.symbols at numbers: int, Fraction, fmpq or arb; nested sequences for indexed quantities, from 0."""
+def evaluate(
+    expression: sp.Expr, numbers: Mapping[Quantity, Any], bound: Mapping[sp.Symbol, int] | None = None
+) -> Number:
+    """An expression of bounds.symbols at numbers: int, Fraction, fmpq or arb; nested sequences for indexed quantities,
+    from 0.
+    """
     bound = bound or {}
 
     def at(part: sp.Expr) -> Number:

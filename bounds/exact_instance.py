@@ -19,9 +19,10 @@ NEAR = Fraction(1, 10**12)  # largest relative distance of a probability from th
 class ExactInstance:
     """What a claim is evaluated on: all numbers rational, or balls at the precision in force.
 
-    target: prompt distribution of another domain, and samples: number of training prompts, where Theorem 3 speaks of them; policies and
-    posterior: the class and a distribution over it, for the same claims (empty: all mass on ``policy``). groups: those that a claim about
-    single groups looks at, each the classes of its members (None: every group).
+    target: prompt distribution of another domain, and samples: number of training prompts, where Theorem 3 speaks of
+    them; policies and posterior: the class and a distribution over it, for the same claims (empty: all mass on
+    ``policy``). groups: those that a claim about single groups looks at, each the classes of its members (None: every
+    group).
     """
 
     env: TAMDP
@@ -63,16 +64,21 @@ class ExactInstance:
 
 
 def exactly(instance: Instance) -> ExactInstance:
-    """The instance in exact numbers: probabilities of tabular policies become rationals within 1e-12 that sum to one, or balls of the logits
-    as they are where one of them underflows.
+    """The instance in exact numbers: probabilities of tabular policies become rationals within 1e-12 that sum to one,
+    or balls of the logits as they are where one of them underflows.
 
     InputError for a policy that has no exact form.
     """
     policy, reference = instance.policy, instance.reference
     return ExactInstance(
-        instance.env, _exact_policy(instance.env, policy), instance.scheme, None if reference is None else _exact_policy(instance.env, reference),
-        exact(float(instance.think_weight), "think_weight"), instance.without, *_domain(instance),
-    )  # fmt: skip
+        instance.env,
+        _exact_policy(instance.env, policy),
+        instance.scheme,
+        None if reference is None else _exact_policy(instance.env, reference),
+        exact(float(instance.think_weight), "think_weight"),
+        instance.without,
+        *_domain(instance),
+    )
 
 
 def _domain(instance: Instance) -> tuple[tuple[Fraction, ...], int, tuple[BallPolicy, ...], tuple[Fraction, ...]]:
@@ -83,7 +89,12 @@ def _domain(instance: Instance) -> tuple[tuple[Fraction, ...], int, tuple[BallPo
     if given.posterior is None:
         return given.target, given.n, (), ()
     shares = [(policy, exact(p, "posterior")) for policy, p in zip(given.policies, given.posterior, strict=True) if p]
-    return given.target, given.n, tuple(_exact_policy(instance.env, policy) for policy, _ in shares), tuple(p for _, p in shares)
+    return (
+        given.target,
+        given.n,
+        tuple(_exact_policy(instance.env, policy) for policy, _ in shares),
+        tuple(p for _, p in shares),
+    )
 
 
 def exact_groups(observation: Observation, limit: int) -> ExactInstance:
@@ -104,7 +115,9 @@ def _exact_policy(env: TAMDP, policy: Policy) -> BallPolicy:
 
 
 def rational_probabilities(policy: Policy) -> list[Fraction]:
-    """pi of each pair (P,) as rationals: small ones where they agree within 1e-12, else all digits; each node sums to one."""
+    """pi of each pair (P,) as rationals: small ones where they agree within 1e-12, else all digits; each node sums to
+    one.
+    """
     env, result = policy.env, []
     for x in range(env.n_nodes):
         own = policy.pair_probability[env.pair_start[x] : env.pair_start[x] + env.pair_count[x]].tolist()
@@ -114,7 +127,9 @@ def rational_probabilities(policy: Policy) -> list[Fraction]:
 
 def _rational_law(own: Sequence[float]) -> list[Fraction]:
     short = [Fraction(p).limit_denominator(1000) for p in own]
-    if sum(short) == 1 and all(s > 0 and abs(s - Fraction(p)) <= Fraction(p) * NEAR for s, p in zip(short, own, strict=True)):
+    if sum(short) == 1 and all(
+        s > 0 and abs(s - Fraction(p)) <= Fraction(p) * NEAR for s, p in zip(short, own, strict=True)
+    ):
         return short
     law = [Fraction(repr(p)) for p in own]
     top = own.index(max(own))

@@ -1,4 +1,6 @@
-"""What Theorem 3's claims are checked on besides a process and a policy: training prompts, a class of policies, a target domain."""
+"""What Theorem 3's claims are checked on besides a process and a policy: training prompts, a class of policies, a
+target domain.
+"""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,14 +15,16 @@ from tamdp_theory.posteriors import check_distribution
 
 @dataclass(frozen=True, eq=False)
 class Generalization:
-    """n training prompts drawn from the process's own prompt distribution, the source; Gibbs posteriors on a finite class of policies.
+    """n training prompts drawn from the process's own prompt distribution, the source; Gibbs posteriors on a finite
+    class of policies.
 
-    target: prompt distribution (N,) of the target domain; policies: the class, on the same process; prior (m,): None for equal;
-    inverse_temperature beta >= 0: the posterior is proportional to prior times exp(-beta empirical risk); delta in (0, 1); rollouts: the
-    empirical risk comes from one sampled rollout of each policy for each training prompt, not from exact values; draws: policies drawn
-    from the posterior where a claim speaks of a sampled posterior; resamples: training sets drawn if there are too many to sum over.
-    posterior (m,): where a claim compares two domains, a distribution over the policies, kept as rationals that sum to one (what is given
-    sums to one within 1e-9 and is divided by its sum); None: all mass on the instance's own policy.
+    target: prompt distribution (N,) of the target domain; policies: the class, on the same process; prior (m,): None
+    for equal; inverse_temperature beta >= 0: the posterior is proportional to prior times exp(-beta empirical risk);
+    delta in (0, 1); rollouts: the empirical risk comes from one sampled rollout of each policy for each training
+    prompt, not from exact values; draws: policies drawn from the posterior where a claim speaks of a sampled posterior;
+    resamples: training sets drawn if there are too many to sum over. posterior (m,): where a claim compares two
+    domains, a distribution over the policies, kept as rationals that sum to one (what is given sums to one within 1e-9
+    and is divided by its sum); None: all mass on the instance's own policy.
     """
 
     target: tuple[Fraction, ...]
@@ -42,7 +46,9 @@ class Generalization:
             raise InputError(f"target: {len(self.target)} probabilities given for {env.n_prompts} prompts")
         numbers = [exact(p, f"target[{q}]") for q, p in enumerate(self.target)]
         if any(p < 0 for p in numbers) or sum(numbers) != 1:
-            raise InputError(f"target: probabilities must not be negative and must sum to 1, got the sum {sum(numbers)}")
+            raise InputError(
+                f"target: probabilities must not be negative and must sum to 1, got the sum {sum(numbers)}"
+            )
         object.__setattr__(self, "target", tuple(numbers))
         if self.prior is not None:
             check_distribution(self.prior, "prior", len(self.policies))
@@ -66,7 +72,9 @@ class Generalization:
         return np.full(count, 1 / count) if self.prior is None else np.array(self.prior, dtype=np.float64)
 
     def voters(self, policy: Policy) -> tuple[tuple[Policy, ...], Floats]:
-        """Policies and their shares (m,) where two domains are compared: the class under the posterior, or ``policy`` alone."""
+        """Policies and their shares (m,) where two domains are compared: the class under the posterior, or ``policy``
+        alone.
+        """
         if self.posterior is None:
             return (policy,), np.ones(1)
         return self.policies, np.array([float(p) for p in self.posterior])
@@ -83,7 +91,10 @@ def default_target(env: TAMDP, seed: int) -> tuple[Fraction, ...]:
 def around(policy: Policy, count: int, seed: int) -> tuple[Policy, ...]:
     """The policy and ``count`` - 1 others with parameters moved at random from the seed."""
     generator = np.random.default_rng([seed, 4])
-    others = (policy.with_parameters(policy.parameters + generator.standard_normal(policy.n_parameters)) for _ in range(count - 1))
+    others = (
+        policy.with_parameters(policy.parameters + generator.standard_normal(policy.n_parameters))
+        for _ in range(count - 1)
+    )
     return (policy, *others)
 
 

@@ -15,11 +15,12 @@ BUDGET = 60.0  # seconds
 class Instance:
     """What a claim is checked on: a process, a policy, and the scheme of its groups.
 
-    seed drives everything random in a check (directions, training runs); steps, runs and learning_rate are for claims about
-    training (learning_rate None: the step size that the claim recommends); level is the confidence of statistical evidence.
-    without: names of assumptions to drop, for negative controls; the check still says that they are not met. think_weight: weight of
-    think actions in the score that the estimator uses (theory.md section 2). generalization: training prompts, policies and target
-    domain of Theorem 3 (None: drawn from the seed). budget: seconds that a check may be expected to take; CapacityError beyond.
+    seed drives everything random in a check (directions, training runs); steps, runs and learning_rate are for claims
+    about training (learning_rate None: the step size that the claim recommends); level is the confidence of statistical
+    evidence. without: names of assumptions to drop, for negative controls; the check still says that they are not met.
+    think_weight: weight of think actions in the score that the estimator uses (theory.md section 2). generalization:
+    training prompts, policies and target domain of Theorem 3 (None: drawn from the seed). budget: seconds that a check
+    may be expected to take; CapacityError beyond.
     """
 
     env: TAMDP

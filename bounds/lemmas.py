@@ -26,21 +26,52 @@ from tamdp_theory.model import Floats
 TABULAR = Assumption("tabular", "each logit is a parameter of its own", lambda i: bool(i.policy.is_tabular))
 LISTABLE = Assumption("listable", "trajectories (or groups of them) are few enough to be listed")
 MAX_LISTED = 100_000  # trajectories that a check lists
-ONE_DECISION = Assumption("one decision", "every trajectory is a single decision, H = 1", lambda i: bool(i.env.horizon == 1))
-CENTER = Assumption("center", "advantages are centred, not scaled", lambda i: bool(i.scheme.normalization == "center"), groups=True)
-PLAIN = Assumption("plain scaling", "eps = 0 and ddof = 0, unless centred", lambda i: is_plain(i.scheme) or i.scheme.normalization == "center")
-POTENTIAL = Assumption("potential", "center; or two-valued components with normalize_then_sum; or a two-valued composite with sum_then_normalize")
+ONE_DECISION = Assumption(
+    "one decision", "every trajectory is a single decision, H = 1", lambda i: bool(i.env.horizon == 1)
+)
+CENTER = Assumption(
+    "center", "advantages are centred, not scaled", lambda i: bool(i.scheme.normalization == "center"), groups=True
+)
+PLAIN = Assumption(
+    "plain scaling",
+    "eps = 0 and ddof = 0, unless centred",
+    lambda i: is_plain(i.scheme) or i.scheme.normalization == "center",
+)
+POTENTIAL = Assumption(
+    "potential",
+    "center; or two-valued components with normalize_then_sum; or a two-valued composite with sum_then_normalize",
+)
 TWO_VALUED = Assumption("two-valued", "the standardized rewards take at most two values on each prompt")
-DECOMPOSED = Assumption("decomposed", "normalization is normalize_then_sum", lambda i: bool(i.scheme.normalization == "normalize_then_sum"), groups=True)
-JOINT = Assumption("joint", "normalization is sum_then_normalize", lambda i: bool(i.scheme.normalization == "sum_then_normalize"), groups=True)
-PAIRS = Assumption("pairs", "G = 2, eps = 0, ddof = 0", lambda i: i.scheme.group_size == 2 and is_plain(i.scheme), groups=True)
+DECOMPOSED = Assumption(
+    "decomposed",
+    "normalization is normalize_then_sum",
+    lambda i: bool(i.scheme.normalization == "normalize_then_sum"),
+    groups=True,
+)
+JOINT = Assumption(
+    "joint",
+    "normalization is sum_then_normalize",
+    lambda i: bool(i.scheme.normalization == "sum_then_normalize"),
+    groups=True,
+)
+PAIRS = Assumption(
+    "pairs", "G = 2, eps = 0, ddof = 0", lambda i: i.scheme.group_size == 2 and is_plain(i.scheme), groups=True
+)
 THREE_VALUES = Assumption("three values", "some prompt's composite takes at least three values")
 
 _ALL_SCHEMES = (
-    Scheme(2, "center"), Scheme(3, "sum_then_normalize"), Scheme(3, "normalize_then_sum"),
-    Scheme(3, "sum_then_normalize", 1e-4, 1), Scheme(3, "normalize_then_sum", 1e-4, 1),
-)  # fmt: skip
-_SCALED = (Scheme(4, "sum_then_normalize"), Scheme(4, "normalize_then_sum"), Scheme(16, "normalize_then_sum"), Scheme(5, "sum_then_normalize", 1e-2, 1))
+    Scheme(2, "center"),
+    Scheme(3, "sum_then_normalize"),
+    Scheme(3, "normalize_then_sum"),
+    Scheme(3, "sum_then_normalize", 1e-4, 1),
+    Scheme(3, "normalize_then_sum", 1e-4, 1),
+)
+_SCALED = (
+    Scheme(4, "sum_then_normalize"),
+    Scheme(4, "normalize_then_sum"),
+    Scheme(16, "normalize_then_sum"),
+    Scheme(5, "sum_then_normalize", 1e-2, 1),
+)
 
 
 def direction_of(instance: Instance) -> Floats:
@@ -82,7 +113,9 @@ def _chain_rule(instance: Instance) -> Measured:
 
 
 def chain_bound(instance: Instance) -> Measured:
-    """Trajectory divergence by listing trajectories, the largest per-node one from the tables, and H: nothing that L1 says is used."""
+    """Trajectory divergence by listing trajectories, the largest per-node one from the tables, and H: nothing that L1
+    says is used.
+    """
     env, policy = instance.env, instance.policy
     if failed := unmet(instance, {"listable": _few_trajectories(instance)}):
         return failed
@@ -99,7 +132,10 @@ def _score_energy(instance: Instance) -> Measured:
     env, policy = instance.env, instance.policy
     visits = exact.occupancy(env, policy)
     spread = 1 - env.node_sum(policy.pair_probability[:, None] ** 2)[:, 0]
-    law = sum(rho * one.score_energy.sum() for rho, one in zip(env.prompt_probability, exact.reward_law(env, policy), strict=True))
+    law = sum(
+        rho * one.score_energy.sum()
+        for rho, one in zip(env.prompt_probability, exact.reward_law(env, policy), strict=True)
+    )
     numbers = {s.energy: float(law), s.energy_nodes: float(visits @ spread), s.H: env.horizon, s.A_max: env.n_actions}
     return Measured(numbers, scale=env.horizon)
 
@@ -120,9 +156,11 @@ def _domination(instance: Instance) -> Measured:
     result = exact.gradient_domination(env, policy if policy.is_tabular else TabularSoftmax.like(policy))
     gradient = exact.policy_gradient(env, policy)
     numbers = {
-        s.J_star: exact.optimal_values(env).total, s.J: exact.values(env, policy).total, s.C_theta: result.constant,
+        s.J_star: exact.optimal_values(env).total,
+        s.J: exact.values(env, policy).total,
+        s.C_theta: result.constant,
         s.grad_J: float(np.sqrt((gradient**2).sum())),
-    }  # fmt: skip
+    }
     ceiling = float((env.prompt_probability * exact.reward_range(env)).sum())
     return Measured(numbers, trivial=ceiling * (1 - 1e-12), scale=env.total_weight)
 
@@ -165,9 +203,13 @@ def _potential(instance: Instance) -> Measured:
     if potential is None:
         return Measured({}, {"potential": False})
     direction = direction_of(instance)
-    coarse, slope = (_slope(lambda t: potential.value(policy.with_parameters(policy.parameters + t * direction)), step) for step in (0.04, 0.02))
+    coarse, slope = (
+        _slope(lambda t: potential.value(policy.with_parameters(policy.parameters + t * direction)), step)
+        for step in (0.04, 0.02)
+    )
     along = float(UpdatePlan(env, scheme, instance.think_weight).moments(policy).mean @ direction)
-    # the two steps differ by 63 times the error of the finer one; 1e-13 F is what rounding leaves after division by the step
+    # the two steps differ by 63 times the error of the finer one; 1e-13 F is what rounding leaves after division by the
+    # step
     error = abs(slope - coarse) / 16 + 1e-13 * abs(potential.upper)
     return Measured({s.slope_potential: slope, s.mean_law: along}, {"potential": True}, error=error, scale=0.0)
 
@@ -191,11 +233,15 @@ def _slope_range(instance: Instance) -> Measured:
     slopes = exact.potential_slope(np.clip(p, 0, 1), scheme.group_size)
     half = float(exact.potential_slope(0.5, scheme.group_size))
     # psi is constant for G = 2 and 3
-    return Measured({s.psi: slopes, s.psi_half: half, s.G: scheme.group_size}, conditions, attained=scheme.group_size <= 3)
+    return Measured(
+        {s.psi: slopes, s.psi_half: half, s.G: scheme.group_size}, conditions, attained=scheme.group_size <= 3
+    )
 
 
 def _closed(instance: Instance) -> Measured:
-    """Whether the one-form of L8 is closed, against the number of values, on each prompt whose composite varies; both decided exactly."""
+    """Whether the one-form of L8 is closed, against the number of values, on each prompt whose composite varies; both
+    decided exactly.
+    """
     rows = closed_rows(instance.env, instance.scheme)
     if not rows:
         return Measured({}, empty="no composite reward varies")
@@ -222,9 +268,14 @@ def _variance(instance: Instance) -> Measured:
     energies = [float(law.score_energy.sum()) for law in exact.reward_law(env, policy, instance.think_weight)]
     energy = float((env.prompt_probability**2 * energies).sum())
     numbers = {
-        s.variance: moments.variance, s.kappa: scheme.kappa, s.W: env.total_weight, s.G: scheme.group_size, s.K: env.n_components,
-        s.w_squares: float((env.weights**2).sum()), s.energy_squared_rho: energy,
-    }  # fmt: skip
+        s.variance: moments.variance,
+        s.kappa: scheme.kappa,
+        s.W: env.total_weight,
+        s.G: scheme.group_size,
+        s.K: env.n_components,
+        s.w_squares: float((env.weights**2).sum()),
+        s.energy_squared_rho: energy,
+    }
     return Measured(numbers, scale=env.total_weight**2)
 
 
@@ -249,10 +300,14 @@ def _variance_component(instance: Instance) -> Measured:
     for q, j in zip(*np.nonzero(potential.coefficient), strict=True):
         classes = env.prompt_classes[q]
         probability, high = law.probability[classes, 0], potential.high[classes, j]
-        plan = GroupPlan(tuple((Fraction(int(x)),) for x in high), (Fraction(1),), Scheme(scheme.group_size, "sum_then_normalize"))
+        plan = GroupPlan(
+            tuple((Fraction(int(x)),) for x in high), (Fraction(1),), Scheme(scheme.group_size, "sum_then_normalize")
+        )
         moments = plan.moments(probability)
         h, energy, gram = moments.first, law.energy(policy)[classes, 0], _gram(law, policy, int(q))
-        v = float(moments.second @ energy / scheme.group_size + ((scheme.kappa * moments.cross - np.outer(h, h)) * gram).sum())
+        v = float(
+            moments.second @ energy / scheme.group_size + ((scheme.kappa * moments.cross - np.outer(h, h)) * gram).sum()
+        )
         p = float(probability @ high)
         if 0 < p < 1:
             rows.append((v, p, float(energy @ high) / p, float(energy @ (1 - high)) / (1 - p)))
@@ -284,7 +339,12 @@ def _leave_one_out(instance: Instance) -> Measured:
         projection.append(float(((c - p @ c) ** 2) @ e - gradient @ gradient))
         cross = e[:, None] * p + p[:, None] * e - 2 * g @ g.T
         kernel.append(float(((c[:, None] - c) ** 2 * cross).sum() / 4 - gradient @ gradient))
-    numbers = {s.variance: per_prompt, s.trace_projection: np.array(projection), s.trace_kernel: np.array(kernel), s.G: scheme.group_size}
+    numbers = {
+        s.variance: per_prompt,
+        s.trace_projection: np.array(projection),
+        s.trace_kernel: np.array(kernel),
+        s.G: scheme.group_size,
+    }
     return Measured(numbers, scale=env.total_weight**2)
 
 
@@ -298,115 +358,299 @@ _CENTER = (Scheme(2, "center"), Scheme(8, "center"), Scheme(32, "center"))
 
 CLAIMS = (
     Claim(
-        "L1", "Chain rule of the divergence", PROVED, "identity", sp.Eq(s.kl, s.kl_chain), _chain_rule, "docs/theory.md", (LISTABLE,),
-        "The tool kernel cancels in the ratio of trajectory laws; sum the log ratio over decisions and condition on the node.",
-        enclose=e.divergence_rows, cost=cost.passes,
+        "L1",
+        "Chain rule of the divergence",
+        PROVED,
+        "identity",
+        sp.Eq(s.kl, s.kl_chain),
+        _chain_rule,
+        "docs/theory.md",
+        (LISTABLE,),
+        "The tool kernel cancels in the ratio of trajectory laws; sum the log ratio over decisions and condition on "
+        "the node.",
+        enclose=e.divergence_rows,
+        cost=cost.passes,
     ),
     Claim(
-        "L1.bound", "Divergence at most H times the largest per node", PROVED, "inequality", sp.Le(s.kl, s.H * s.kl_max), chain_bound,
-        "docs/theory.md", (LISTABLE,), "A trajectory has at most H decisions, so the occupancies sum to at most H.", ("L1",),
-        enclose=e.divergence_rows, cost=cost.passes,
+        "L1.bound",
+        "Divergence at most H times the largest per node",
+        PROVED,
+        "inequality",
+        sp.Le(s.kl, s.H * s.kl_max),
+        chain_bound,
+        "docs/theory.md",
+        (LISTABLE,),
+        "A trajectory has at most H decisions, so the occupancies sum to at most H.",
+        ("L1",),
+        enclose=e.divergence_rows,
+        cost=cost.passes,
     ),
     Claim(
-        "L2", "Score energy, node by node", PROVED, "identity", sp.Eq(s.energy, s.energy_nodes), _score_energy, "docs/theory.md", (TABULAR,),
+        "L2",
+        "Score energy, node by node",
+        PROVED,
+        "identity",
+        sp.Eq(s.energy, s.energy_nodes),
+        _score_energy,
+        "docs/theory.md",
+        (TABULAR,),
         "Scores at distinct nodes are orthogonal; at one node E||e_a - pi||^2 = 1 - sum pi^2.",
-        enclose=e.energy_rows, cost=cost.passes,
+        enclose=e.energy_rows,
+        cost=cost.passes,
     ),
     Claim(
-        "L2.bound", "Score energy bound", PROVED, "inequality", sp.Le(s.energy, s.H * (1 - 1 / s.A_max)), _score_energy, "docs/theory.md",
-        (TABULAR,), "sum pi^2 >= 1/A at every node, and occupancies sum to at most H.", ("L2",),
-        enclose=e.energy_rows, cost=cost.passes,
+        "L2.bound",
+        "Score energy bound",
+        PROVED,
+        "inequality",
+        sp.Le(s.energy, s.H * (1 - 1 / s.A_max)),
+        _score_energy,
+        "docs/theory.md",
+        (TABULAR,),
+        "sum pi^2 >= 1/A at every node, and occupancies sum to at most H.",
+        ("L2",),
+        enclose=e.energy_rows,
+        cost=cost.passes,
     ),
     Claim(
-        "L3", "Smoothness of the objective", PROVED, "inequality", sp.Le(s.hessian, s.osc / 2), _hessian, "docs/theory.md", (TABULAR,),
-        "Centre c; the Hessian is E[(c - W/2)(s s^T + grad s)]; both terms are block diagonal with blocks of norm at most d(x)/2.",
-        enclose=e.hessian_rows, cost=cost.hessian,
+        "L3",
+        "Smoothness of the objective",
+        PROVED,
+        "inequality",
+        sp.Le(s.hessian, s.osc / 2),
+        _hessian,
+        "docs/theory.md",
+        (TABULAR,),
+        "Centre c; the Hessian is E[(c - W/2)(s s^T + grad s)]; both terms are block diagonal with blocks of norm at "
+        "most d(x)/2.",
+        enclose=e.hessian_rows,
+        cost=cost.hessian,
     ),
     Claim(
-        "L3.bandit", "Smoothness with one decision", PROVED, "inequality", sp.Le(s.hessian, s.osc / (3 * sp.sqrt(3))),
-        _hessian, "docs/theory.md", (TABULAR, ONE_DECISION),
-        "The quadratic form is Cov(c, (v - mean v)^2), linear in c; reduce to two values of c and two actions; maximize the cubic.", ("L3",),
-        enclose=e.hessian_rows, cost=cost.hessian,
+        "L3.bandit",
+        "Smoothness with one decision",
+        PROVED,
+        "inequality",
+        sp.Le(s.hessian, s.osc / (3 * sp.sqrt(3))),
+        _hessian,
+        "docs/theory.md",
+        (TABULAR, ONE_DECISION),
+        "The quadratic form is Cov(c, (v - mean v)^2), linear in c; reduce to two values of c and two actions; "
+        "maximize the cubic.",
+        ("L3",),
+        enclose=e.hessian_rows,
+        cost=cost.hessian,
     ),
     Claim(
-        "L3.tree", "Smoothness of trees and DAGs, sharp constant", CONJECTURED, "inequality", sp.Le(s.hessian, sp.Rational(27, 128) * s.osc), _hessian,
-        "docs/theory.md", (TABULAR,), "No proof; 27/128 = max 2 p^3 (1 - p) is attained by a chain of two nodes with p = 3/4.", ("L3",),
-        enclose=e.hessian_rows, cost=cost.hessian,
+        "L3.tree",
+        "Smoothness of trees and DAGs, sharp constant",
+        CONJECTURED,
+        "inequality",
+        sp.Le(s.hessian, sp.Rational(27, 128) * s.osc),
+        _hessian,
+        "docs/theory.md",
+        (TABULAR,),
+        "No proof; 27/128 = max 2 p^3 (1 - p) is attained by a chain of two nodes with p = 3/4.",
+        ("L3",),
+        enclose=e.hessian_rows,
+        cost=cost.hessian,
     ),
     Claim(
-        "L4", "Gradient domination", PROVED, "inequality", sp.Le(s.J_star - s.J, s.C_theta * s.grad_J), _domination, "docs/theory.md", (TABULAR,),
+        "L4",
+        "Gradient domination",
+        PROVED,
+        "inequality",
+        sp.Le(s.J_star - s.J, s.C_theta * s.grad_J),
+        _domination,
+        "docs/theory.md",
+        (TABULAR,),
         "Performance difference lemma for the comparator, then Cauchy-Schwarz with grad_xa = d pi A.",
-        enclose=e.domination_rows, cost=cost.passes,
+        enclose=e.domination_rows,
+        cost=cost.passes,
     ),
     Claim(
-        "L5", "Effective reward", PROVED, "identity", sp.Eq(s.mean_direct, s.mean_law), _effective_reward, "docs/theory.md", (LISTABLE,),
-        "Members are exchangeable; condition on the class of member 1.", (), _ALL_SCHEMES, weighted=True,
-        enclose=e.effective_reward_rows, cost=cost.listed_updates,
-    ),
-    Claim(
-        "L6", "Second moment", PROVED, "identity", sp.Eq(s.second_direct, s.second_law), _second_moment, "docs/theory.md", (LISTABLE,),
-        "Split the double sum over members into equal and distinct ones; condition on their classes. Prompts add in variance.", ("L5",), _ALL_SCHEMES,
+        "L5",
+        "Effective reward",
+        PROVED,
+        "identity",
+        sp.Eq(s.mean_direct, s.mean_law),
+        _effective_reward,
+        "docs/theory.md",
+        (LISTABLE,),
+        "Members are exchangeable; condition on the class of member 1.",
+        (),
+        _ALL_SCHEMES,
         weighted=True,
-        enclose=e.second_moment_rows, cost=cost.listed_updates,
+        enclose=e.effective_reward_rows,
+        cost=cost.listed_updates,
     ),
     Claim(
-        "L7", "The expected update is a gradient", PROVED, "identity", sp.Eq(s.slope_potential, s.mean_law), _potential,
-        "docs/theory.md; compare Davis & Recht 2025, arXiv 2510.13651", (POTENTIAL, FULL_SCORE),
-        "With two values h takes two values, so m = (h_1 - h_0) grad p and the difference depends on p alone.", ("L5",), (Scheme(4, "center"), *_SCALED),
+        "L6",
+        "Second moment",
+        PROVED,
+        "identity",
+        sp.Eq(s.second_direct, s.second_law),
+        _second_moment,
+        "docs/theory.md",
+        (LISTABLE,),
+        "Split the double sum over members into equal and distinct ones; condition on their classes. Prompts add in "
+        "variance.",
+        ("L5",),
+        _ALL_SCHEMES,
+        weighted=True,
+        enclose=e.second_moment_rows,
+        cost=cost.listed_updates,
+    ),
+    Claim(
+        "L7",
+        "The expected update is a gradient",
+        PROVED,
+        "identity",
+        sp.Eq(s.slope_potential, s.mean_law),
+        _potential,
+        "docs/theory.md; compare Davis & Recht 2025, arXiv 2510.13651",
+        (POTENTIAL, FULL_SCORE),
+        "With two values h takes two values, so m = (h_1 - h_0) grad p and the difference depends on p alone.",
+        ("L5",),
+        (Scheme(4, "center"), *_SCALED),
         weighted=True,
         enclose=e.potential_rows,
     ),
     Claim(
-        "L7.upper", "Slope of the potential, upper end", PROVED, "inequality", sp.Le(s.psi, sp.sqrt(s.G - 1)), _slope_range,
-        "docs/theory.md", (TWO_VALUED, PLAIN), "psi is convex and symmetric, so largest at the ends, where one success stands alone.", ("L7",), _SCALED,
+        "L7.upper",
+        "Slope of the potential, upper end",
+        PROVED,
+        "inequality",
+        sp.Le(s.psi, sp.sqrt(s.G - 1)),
+        _slope_range,
+        "docs/theory.md",
+        (TWO_VALUED, PLAIN),
+        "psi is convex and symmetric, so largest at the ends, where one success stands alone.",
+        ("L7",),
+        _SCALED,
         enclose=e.slopes_rows,
     ),
     Claim(
-        "L7.lower", "Slope of the potential, lower end", PROVED, "inequality", sp.Le(s.psi_half, s.psi), _slope_range,
-        "docs/theory.md", (TWO_VALUED, PLAIN), "psi is convex and symmetric about one half.", ("L7",), _SCALED,
+        "L7.lower",
+        "Slope of the potential, lower end",
+        PROVED,
+        "inequality",
+        sp.Le(s.psi_half, s.psi),
+        _slope_range,
+        "docs/theory.md",
+        (TWO_VALUED, PLAIN),
+        "psi is convex and symmetric about one half.",
+        ("L7",),
+        _SCALED,
         enclose=e.slopes_rows,
     ),
     Claim(
-        "L8", "No potential beyond two values", PROVED, "equivalence", sp.Eq(s.closed, s.two_valued), _closed, "docs/theory.md", (JOINT,),
-        "The curl is a polynomial in P; at a vertex of the face of three values it is an explicit non-zero number.", ("L5",),
-        (Scheme(3, "sum_then_normalize"), Scheme(4, "sum_then_normalize", 1e-2, 1)), _single_three_arm,
-        enclose=lambda i: closed_rows(i.env, i.scheme), zero_tells=True, cost=cost.nothing,
+        "L8",
+        "No potential beyond two values",
+        PROVED,
+        "equivalence",
+        sp.Eq(s.closed, s.two_valued),
+        _closed,
+        "docs/theory.md",
+        (JOINT,),
+        "The curl is a polynomial in P; at a vertex of the face of three values it is an explicit non-zero number.",
+        ("L5",),
+        (Scheme(3, "sum_then_normalize"), Scheme(4, "sum_then_normalize", 1e-2, 1)),
+        _single_three_arm,
+        enclose=lambda i: closed_rows(i.env, i.scheme),
+        zero_tells=True,
+        cost=cost.nothing,
     ),
     Claim(
-        "L8.pair", "Curl of pairs", PROVED, "identity", sp.Eq(s.curl_pair, 2), _curl_pair, "docs/theory.md",
+        "L8.pair",
+        "Curl of pairs",
+        PROVED,
+        "identity",
+        sp.Eq(s.curl_pair, 2),
+        _curl_pair,
+        "docs/theory.md",
         (PAIRS, JOINT, THREE_VALUES),
-        "With G = 2 advantages are signs, h is linear in P, and the derivative is sign(c_m - c_l).", ("L8",),
-        (Scheme(2, "sum_then_normalize"),), _single_three_arm,
+        "With G = 2 advantages are signs, h is linear in P, and the derivative is sign(c_m - c_l).",
+        ("L8",),
+        (Scheme(2, "sum_then_normalize"),),
+        _single_three_arm,
         enclose=e.curl_pair_rows,
     ),
     Claim(
-        "L9", "Variance of centred advantages", PROVED, "inequality",
-        sp.Le(s.variance, s.kappa**2 * s.W**2 * s.energy_squared_rho / s.G), _variance, "docs/theory.md; Hoeffding 1948", (CENTER,),
-        "The estimator over kappa is a U-statistic with kernel (c_i - c_j)(s_i - s_j)/2; Var <= (2/G) E||kernel||^2 and |c_i - c_j| <= W.", (), _CENTER,
-        weighted=True, observe=observed.variance,
+        "L9",
+        "Variance of centred advantages",
+        PROVED,
+        "inequality",
+        sp.Le(s.variance, s.kappa**2 * s.W**2 * s.energy_squared_rho / s.G),
+        _variance,
+        "docs/theory.md; Hoeffding 1948",
+        (CENTER,),
+        "The estimator over kappa is a U-statistic with kernel (c_i - c_j)(s_i - s_j)/2; Var <= (2/G) E||kernel||^2 "
+        "and |c_i - c_j| <= W.",
+        (),
+        _CENTER,
+        weighted=True,
+        observe=observed.variance,
         enclose=e.variance_rows,
     ),
     Claim(
-        "L9.components", "Variance and the number of components", PROVED, "inequality",
-        sp.Le(s.variance, s.kappa**2 * s.K * s.w_squares * s.energy_squared_rho / s.G), _variance, "docs/theory.md", (CENTER,),
-        "W^2 <= K sum w_k^2 by Cauchy-Schwarz.", ("L9",), _CENTER, weighted=True, observe=observed.variance,
+        "L9.components",
+        "Variance and the number of components",
+        PROVED,
+        "inequality",
+        sp.Le(s.variance, s.kappa**2 * s.K * s.w_squares * s.energy_squared_rho / s.G),
+        _variance,
+        "docs/theory.md",
+        (CENTER,),
+        "W^2 <= K sum w_k^2 by Cauchy-Schwarz.",
+        ("L9",),
+        _CENTER,
+        weighted=True,
+        observe=observed.variance,
         enclose=e.variance_rows,
     ),
     Claim(
-        "L9.two-valued", "Variance of one standardized two-valued reward", PROVED, "inequality",
-        sp.Le(s.variance_k, (s.energy_high * (1 - (1 - s.p) ** (s.G - 1)) + s.energy_low * (1 - s.p ** (s.G - 1))) / s.G), _variance_component,
-        "docs/theory.md; Efron & Stein 1981", (TABULAR, TWO_VALUED, PLAIN), "Efron-Stein: replace one member at a time.", (), _SCALED,
+        "L9.two-valued",
+        "Variance of one standardized two-valued reward",
+        PROVED,
+        "inequality",
+        sp.Le(
+            s.variance_k, (s.energy_high * (1 - (1 - s.p) ** (s.G - 1)) + s.energy_low * (1 - s.p ** (s.G - 1))) / s.G
+        ),
+        _variance_component,
+        "docs/theory.md; Efron & Stein 1981",
+        (TABULAR, TWO_VALUED, PLAIN),
+        "Efron-Stein: replace one member at a time.",
+        (),
+        _SCALED,
         enclose=e.variance_component_rows,
     ),
     Claim(
-        "L9.decomposed", "Variance of decomposed advantages", PROVED, "inequality", sp.Le(s.variance, 4 * s.H * s.W**2 / s.G), _variance_decomposed,
-        "docs/theory.md", (TABULAR, TWO_VALUED, PLAIN), "Minkowski over components and E||s||^2 given a reward at most 2H.", ("L9.two-valued",), _SCALED,
+        "L9.decomposed",
+        "Variance of decomposed advantages",
+        PROVED,
+        "inequality",
+        sp.Le(s.variance, 4 * s.H * s.W**2 / s.G),
+        _variance_decomposed,
+        "docs/theory.md",
+        (TABULAR, TWO_VALUED, PLAIN),
+        "Minkowski over components and E||s||^2 given a reward at most 2H.",
+        ("L9.two-valued",),
+        _SCALED,
         enclose=e.variance_decomposed_rows,
     ),
     Claim(
-        "L9x", "Exact variance of the leave-one-out form", LITERATURE, "identity",
-        sp.Eq(s.variance, (s.G - 2) / (s.G - 1) * s.trace_projection / s.G + 2 * s.trace_kernel / (s.G * (s.G - 1))), _leave_one_out,
-        "Zhou et al. 2026, arXiv 2603.01162", (CENTER,), "Variance of a U-statistic of order two by its Hoeffding decomposition.", ("L9",), _CENTER,
+        "L9x",
+        "Exact variance of the leave-one-out form",
+        LITERATURE,
+        "identity",
+        sp.Eq(s.variance, (s.G - 2) / (s.G - 1) * s.trace_projection / s.G + 2 * s.trace_kernel / (s.G * (s.G - 1))),
+        _leave_one_out,
+        "Zhou et al. 2026, arXiv 2603.01162",
+        (CENTER,),
+        "Variance of a U-statistic of order two by its Hoeffding decomposition.",
+        ("L9",),
+        _CENTER,
         enclose=e.leave_one_out_rows,
     ),
-)  # fmt: skip
+)

@@ -1,4 +1,6 @@
-"""What a claim is checked on where there is no process to sum over: rollouts of some policy, as their source gave them."""
+"""What a claim is checked on where there is no process to sum over: rollouts of some policy, as their
+source gave them.
+"""
 
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -19,8 +21,9 @@ from tamdp_theory.sources import RolloutGroups
 class Evaluation:
     """Losses of a finite class of policies on held-out prompts that no policy was trained on.
 
-    losses (m, n): 1 - composite reward / W of each policy on each prompt, means over rollouts, in [0, 1]; the prompts are independent draws.
-    prior (m,): fixed before any of these losses was seen, None for equal. delta: probability with which a bound may fail.
+    losses (m, n): 1 - composite reward / W of each policy on each prompt, means over rollouts, in [0, 1]; the prompts
+    are independent draws. prior (m,): fixed before any of these losses was seen, None for equal. delta: probability
+    with which a bound may fail.
     """
 
     losses: Floats
@@ -29,7 +32,9 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         if self.losses.ndim != 2 or self.losses.shape[0] < 1 or self.losses.shape[1] < 2:
-            raise InputError(f"losses: expected (policies, prompts) with at least two prompts, got shape {self.losses.shape}")
+            raise InputError(
+                f"losses: expected (policies, prompts) with at least two prompts, got shape {self.losses.shape}"
+            )
         if not (np.isfinite(self.losses).all() and self.losses.min() >= 0 and self.losses.max() <= 1):
             raise InputError("losses: must be in [0, 1]")
         if not 0 < self.delta < 1:
@@ -48,8 +53,9 @@ class Evaluation:
 class Observation:
     """Rollouts of one policy, and what they are to be read as.
 
-    rollouts: groups of the scheme's size, or larger ones, which are cut (a variance needs groups of twice the size). level: confidence of each
-    verdict; seed: of the bootstrap. training: rollouts at successive steps of a run, for claims about training; evaluation: for Theorem 3.
+    rollouts: groups of the scheme's size, or larger ones, which are cut (a variance needs groups of twice the size).
+    level: confidence of each verdict; seed: of the bootstrap. training: rollouts at successive steps of a run, for
+    claims about training; evaluation: for Theorem 3.
     """
 
     rollouts: RolloutGroups
@@ -69,7 +75,10 @@ class Observation:
     def name(self) -> str:
         """For tables."""
         kind = "listed" if self.rollouts.is_exact else "drawn"
-        return self.label or f"{len(self.groups.prompt)} {kind} groups G={self.scheme.group_size} {self.scheme.normalization}"
+        return (
+            self.label
+            or f"{len(self.groups.prompt)} {kind} groups G={self.scheme.group_size} {self.scheme.normalization}"
+        )
 
     @property
     def exact_weights(self) -> tuple[Fraction, ...]:

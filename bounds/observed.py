@@ -1,7 +1,8 @@
 """How claims are measured on rollouts alone: estimates with confidence intervals in place of sums over a process.
 
-What a finite number of rollouts cannot show (smoothness, potentials, every policy) stays an unmet assumption, and the note says so. Where an
-interval is asymptotic (scores of a network have no known bound) the evidence is too, and the check decides nothing.
+What a finite number of rollouts cannot show (smoothness, potentials, every policy) stays an unmet assumption, and the
+note says so. Where an interval is asymptotic (scores of a network have no known bound) the evidence is too, and the
+check decides nothing.
 """
 
 import numpy as np
@@ -24,15 +25,28 @@ def gradient_gap(observation: Observation, bound: str) -> Measured:
     numbers = _statistics(observation, 3)
     if numbers is None:
         return _without_scores()
-    conditions = {"gap": numbers.differs and numbers.gap.value > 0, "scores vary": numbers.scores_vary, "on-policy": not numbers.off_policy}
+    conditions = {
+        "gap": numbers.differs and numbers.gap.value > 0,
+        "scores vary": numbers.scores_vary,
+        "on-policy": not numbers.off_policy,
+    }
     if failed := unmet(observation, conditions):
         return failed
     size = numbers.leading_energy if bound == "largest" else numbers.score_energy
     distance, kappa = numbers.update_gap.root(), observation.scheme.kappa
     ends = ((numbers.gap.low, size.low), (numbers.gap.value, size.value), (numbers.gap.high, size.high))
     low, value, high = (float(np.sqrt(kappa * max(q, 0.0) * max(e, 0.0))) for q, e in ends)
-    numbers_of = {s.gap_norm: distance.value, s.kappa: kappa, s.Q_gap: numbers.gap.value, s.lambda_max: size.value, s.energy: size.value}
-    note = f"Q {_shown(numbers.gap)}, {'lambda_max at least' if bound == 'largest' else 'E||s||^2'} {_shown(size)}, distance {_shown(distance)}"
+    numbers_of = {
+        s.gap_norm: distance.value,
+        s.kappa: kappa,
+        s.Q_gap: numbers.gap.value,
+        s.lambda_max: size.value,
+        s.energy: size.value,
+    }
+    note = (
+        f"Q {_shown(numbers.gap)}, {'lambda_max at least' if bound == 'largest' else 'E||s||^2'} {_shown(size)}, "
+        f"distance {_shown(distance)}"
+    )
     valid = numbers.gap.valid and size.valid
     return _measured(observation, numbers_of, conditions, distance, Estimate(value, low, high, valid), note)
 
@@ -47,16 +61,23 @@ def variance(observation: Observation) -> Measured:
         return _without_scores()
     conditions["active group"] = bool(numbers.advantages("center").any())
     conditions["scores vary"] = numbers.scores_vary
-    conditions["two groups"] = observation.rollouts.is_exact or observation.rollouts.group_size >= 2 * observation.scheme.group_size
+    conditions["two groups"] = (
+        observation.rollouts.is_exact or observation.rollouts.group_size >= 2 * observation.scheme.group_size
+    )
     conditions["on-policy"] = not numbers.off_policy
     if failed := unmet(observation, conditions):
         return failed
     total, size, kappa = float(numbers.weights.sum()), observation.scheme.group_size, observation.scheme.kappa
     found, bound = numbers.variance, numbers.score_energy.scale(kappa**2 * total**2 / size)
     numbers_of = {
-        s.variance: found.value, s.kappa: kappa, s.W: total, s.energy_squared_rho: numbers.score_energy.value, s.G: size, s.K: len(numbers.weights),
+        s.variance: found.value,
+        s.kappa: kappa,
+        s.W: total,
+        s.energy_squared_rho: numbers.score_energy.value,
+        s.G: size,
+        s.K: len(numbers.weights),
         s.w_squares: float((numbers.weights**2).sum()),
-    }  # fmt: skip
+    }
     note = f"one prompt in a step, averaged over prompts: V {_shown(found)}, E||s||^2 {_shown(numbers.score_energy)}"
     return _measured(observation, numbers_of, conditions, found, bound, note)
 
@@ -91,10 +112,14 @@ def convergence(observation: Observation) -> Measured:
 
 
 def mean_squared_update(observation: Observation) -> tuple[Estimate, int]:
-    """(1/T) sum_t ||E g_t||^2 over the recorded steps of a run, and their number: each step's estimate is unbiased given the past, its interval
-    asymptotic."""
+    """(1/T) sum_t ||E g_t||^2 over the recorded steps of a run, and their number: each step's estimate is unbiased
+    given the past, its interval asymptotic."""
     values = squared_updates(observation)
-    return (intervals.mean(values, observation.level) if len(values) else Estimate(float("nan"), -np.inf, np.inf, valid=False)), len(values)
+    return (
+        intervals.mean(values, observation.level)
+        if len(values)
+        else Estimate(float("nan"), -np.inf, np.inf, valid=False)
+    ), len(values)
 
 
 def squared_updates(observation: Observation) -> Floats:
@@ -105,10 +130,14 @@ def squared_updates(observation: Observation) -> Floats:
 
 
 def generalization(observation: Observation, method: pac_bayes.Method) -> Measured:
-    """The bound from a random half of the held-out prompts for the policy that is best on them, against its risk on the other half."""
+    """The bound from a random half of the held-out prompts for the policy that is best on them, against its risk on the
+    other half.
+    """
     found = observation.evaluation
     if found is None:
-        return Measured({}, {"held-out prompts": False}, note="needs losses of the run's checkpoints on held-out prompts")
+        return Measured(
+            {}, {"held-out prompts": False}, note="needs losses of the run's checkpoints on held-out prompts"
+        )
     # in random order: in that of a data set, every other prompt may be of another kind
     order = np.random.default_rng(observation.seed).permutation(found.losses.shape[1])
     seen, unseen = found.losses[:, order[::2]], found.losses[:, order[1::2]]
@@ -119,25 +148,42 @@ def generalization(observation: Observation, method: pac_bayes.Method) -> Measur
     posterior[chosen] = 1.0
     risk = intervals.chernoff(unseen[chosen], observation.level)
     numbers = {
-        s.R_S: risk.value, s.R_hat: float(empirical[chosen]), s.kl_posterior: float(divergence(posterior, prior)), s.n: seen.shape[1], s.delta: found.delta,
-    }  # fmt: skip
+        s.R_S: risk.value,
+        s.R_hat: float(empirical[chosen]),
+        s.kl_posterior: float(divergence(posterior, prior)),
+        s.n: seen.shape[1],
+        s.delta: found.delta,
+    }
     full = risk_bounds(found, found.losses, method)
     best = int(np.argmin(full))
     note = (
-        f"policy {chosen + 1} of {len(prior)}: bound from {seen.shape[1]} prompts, risk {_shown(risk)} on {unseen.shape[1]} others; fails with "
-        f"probability at most {found.delta:g}; from all prompts: policy {best + 1}, risk at most {float(full[best]):.4g}"
+        f"policy {chosen + 1} of {len(prior)}: bound from {seen.shape[1]} prompts, risk {_shown(risk)} on "
+        f"{unseen.shape[1]} others; fails with "
+        f"probability at most {found.delta:g}; from all prompts: policy {best + 1}, risk at most "
+        f"{float(full[best]):.4g}"
     )
     return Measured(
-        numbers, {"held-out prompts": True}, half_width=risk.half_width, trivial=1.0, scale=0.0, note=f"{note}; level {observation.level:g}",
+        numbers,
+        {"held-out prompts": True},
+        half_width=risk.half_width,
+        trivial=1.0,
+        scale=0.0,
+        note=f"{note}; level {observation.level:g}",
         statement=sp.Le(s.R_S, pac_bayes.RISK[method]),
-    )  # fmt: skip
+    )
 
 
 def risk_bounds(evaluation: Evaluation, losses: Floats, method: pac_bayes.Method = "kl") -> Floats:
-    """The bound of each policy of the class from losses (m, n), all at once; infinite where the prior excludes the policy."""
+    """The bound of each policy of the class from losses (m, n), all at once; infinite where the prior excludes the
+    policy.
+    """
     prior = evaluation.prior_probability
     complexity = -np.log(np.maximum(prior, 1e-300))
-    return np.where(prior > 0, pac_bayes.risk_bound(losses.mean(axis=1), losses.shape[1], complexity, evaluation.delta, method), np.inf)
+    return np.where(
+        prior > 0,
+        pac_bayes.risk_bound(losses.mean(axis=1), losses.shape[1], complexity, evaluation.delta, method),
+        np.inf,
+    )
 
 
 def _statistics(observation: Observation, intervals_used: int) -> Statistics | None:
@@ -153,7 +199,12 @@ def _without_scores() -> Measured:
 
 
 def _measured(
-    observation: Observation, numbers: dict[sp.Symbol, float], conditions: dict[str, bool], left: Estimate, right: Estimate, note: str
+    observation: Observation,
+    numbers: dict[sp.Symbol, float],
+    conditions: dict[str, bool],
+    left: Estimate,
+    right: Estimate,
+    note: str,
 ) -> Measured:
     """Both sides of left <= right with an interval for their difference; none if the groups were listed."""
     if observation.rollouts.is_exact:
@@ -161,9 +212,20 @@ def _measured(
     # only the ends that could turn the comparison around matter
     holds, fails = left.high - left.value + right.value - right.low, left.value - left.low + right.high - right.value
     half = holds if right.value >= left.value else fails
-    draws = len(np.unique(observation.groups.draw)) if observation.groups.draw is not None else len(observation.groups.prompt)
+    draws = (
+        len(np.unique(observation.groups.draw))
+        if observation.groups.draw is not None
+        else len(observation.groups.prompt)
+    )
     evidence = Evidence.STATISTICAL if left.valid and right.valid else Evidence.ASYMPTOTIC
-    return Measured(numbers, conditions, half_width=half, scale=0.0, evidence=evidence, note=f"{note}; {draws} draws, level {observation.level:g}")
+    return Measured(
+        numbers,
+        conditions,
+        half_width=half,
+        scale=0.0,
+        evidence=evidence,
+        note=f"{note}; {draws} draws, level {observation.level:g}",
+    )
 
 
 def _shown(estimate: Estimate) -> str:

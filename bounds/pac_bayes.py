@@ -49,7 +49,9 @@ def binary_kl(p: ArrayLike, q: ArrayLike) -> Floats:
 
 
 def _term(p: Floats, q: Floats, gap: Floats) -> Floats:
-    """p ln(p/q), gap = q - p: for nearby numbers the rounding is that of the gap, so that the two terms of kl keep their difference."""
+    """p ln(p/q), gap = q - p: for nearby numbers the rounding is that of the gap, so that the two terms of kl keep
+    their difference.
+    """
     near = np.abs(gap) < p / 2
     ratio = np.divide(gap, p, out=np.zeros(near.shape), where=near)
     return np.asarray(np.where(near, -p * np.log1p(ratio), rel_entr(p, q)))
@@ -65,9 +67,11 @@ def kl_inverse(p: ArrayLike, c: ArrayLike) -> Floats:
     result[np.isnan(p) | np.isnan(c)] = np.nan
     if inside.any():
         found = elementwise.find_root(
-            lambda q, p, c: binary_kl(p, q) - c, (p[inside], np.full(inside.sum(), top)), args=(p[inside], c[inside]),
+            lambda q, p, c: binary_kl(p, q) - c,
+            (p[inside], np.full(inside.sum(), top)),
+            args=(p[inside], c[inside]),
             tolerances={"xatol": 1e-15, "xrtol": 1e-15, "fatol": 0, "frtol": 0},
-        )  # fmt: skip
+        )
         result[inside] = found.x
     return result
 
@@ -79,7 +83,10 @@ NUMERIC = {"BinaryKL": binary_kl, "KLInverse": kl_inverse}
 def numeric(quantities: tuple[Any, ...], *expressions: sp.Expr) -> Callable[..., tuple[Any, ...]]:
     """Expressions of bounds.symbols as one function of arrays; a probability is a number of its own."""
     names = {q: sp.Dummy() for q in quantities if isinstance(q, s.Probability)}
-    arguments, results = [names.get(q, q) for q in quantities], tuple(expression.xreplace(names) for expression in expressions)
+    arguments, results = (
+        [names.get(q, q) for q in quantities],
+        tuple(expression.xreplace(names) for expression in expressions),
+    )
     function: Callable[..., tuple[Any, ...]] = sp.lambdify(arguments, results, [NUMERIC, "numpy"])
     return function
 
@@ -100,16 +107,23 @@ def _bound(expression: sp.Expr, *quantities: Any) -> Callable[..., Any]:
 def risk_bound(
     empirical_risk: ArrayLike, n: ArrayLike, kl: ArrayLike, delta: ArrayLike, method: Method = "kl", c: ArrayLike = 1.0
 ) -> Any:
-    """Upper bound of the risk that holds with probability 1 - delta for all posteriors at once (T3.kl, T3.mcallester, T3.catoni).
+    """Upper bound of the risk that holds with probability 1 - delta for all posteriors at once (T3.kl, T3.mcallester,
+    T3.catoni).
 
-    empirical_risk in [0, 1]: mean loss of the posterior on the training set; n >= 1 independent training examples; kl >= 0: divergence
-    of the posterior from a prior that was fixed before the data; delta in (0, 1); c >= 1e-6: Catoni's constant, fixed before the data too
-    (a smaller one would lose the bound to rounding).
-    Arrays broadcast; numbers give a number. 1 or more says nothing. Raises InputError.
+    empirical_risk in [0, 1]: mean loss of the posterior on the training set; n >= 1 independent training examples; kl
+    >= 0: divergence of the posterior from a prior that was fixed before the data; delta in (0, 1); c >= 1e-6: Catoni's
+    constant, fixed before the data too (a smaller one would lose the bound to rounding). Arrays broadcast; numbers give
+    a number. 1 or more says nothing. Raises InputError.
     """
     if not isinstance(method, str) or method not in RISK:
         raise InputError(f"method: must be one of {', '.join(RISK)}; got {method!r}")
-    values = (_unit(empirical_risk, "empirical_risk"), _count(n, "n"), _positive(kl, "kl", zero=True), _open(delta, "delta"), _positive(c, "c", finite=True))
+    values = (
+        _unit(empirical_risk, "empirical_risk"),
+        _count(n, "n"),
+        _positive(kl, "kl", zero=True),
+        _open(delta, "delta"),
+        _positive(c, "c", finite=True),
+    )
     _require(values[-1] >= 1e-6, values[-1], "c", "1e-6 or more")
     _broadcast(values, "empirical_risk, n, kl, delta, c")
     return _shaped(_bound(RISK[method], s.R_hat, s.n, s.kl_posterior, s.delta, s.C_catoni)(*values), *values)
@@ -120,35 +134,48 @@ def sampled_risk_bound(
 ) -> Any:
     """``risk_bound`` where the empirical risk is itself a mean over policies drawn from the posterior (T3.kl.sampled).
 
-    drawn_risk in [0, 1]: mean empirical risk of ``draws`` >= 1 independent draws; holds with probability 1 - delta - delta_drawn.
+    drawn_risk in [0, 1]: mean empirical risk of ``draws`` >= 1 independent draws; holds with probability 1 - delta -
+    delta_drawn.
     """
     values = (
-        _unit(drawn_risk, "drawn_risk"), _count(draws, "draws"), _count(n, "n"), _positive(kl, "kl", zero=True), _open(delta, "delta"),
+        _unit(drawn_risk, "drawn_risk"),
+        _count(draws, "draws"),
+        _count(n, "n"),
+        _positive(kl, "kl", zero=True),
+        _open(delta, "delta"),
         _open(delta_drawn, "delta_drawn"),
-    )  # fmt: skip
+    )
     _broadcast(values, "drawn_risk, draws, n, kl, delta, delta_drawn")
-    return _shaped(_bound(SAMPLED, s.R_hat_drawn, s.m_drawn, s.n, s.kl_posterior, s.delta, s.delta_drawn)(*values), *values)
+    return _shaped(
+        _bound(SAMPLED, s.R_hat_drawn, s.m_drawn, s.n, s.kl_posterior, s.delta, s.delta_drawn)(*values), *values
+    )
 
 
 def mean_error(count: ArrayLike, draws: ArrayLike, delta_drawn: ArrayLike) -> Any:
-    """How far ``count`` >= 1 means over ``draws`` independent numbers in [0, 1] are from their expectations, all of them, with probability
-    1 - delta_drawn (Hoeffding 1963). For a posterior that is sampled: the oscillations in T3.shift are means too."""
+    """How far ``count`` >= 1 means over ``draws`` independent numbers in [0, 1] are from their expectations, all of
+    them, with probability 1 - delta_drawn (Hoeffding 1963). For a posterior that is sampled: the oscillations in
+    T3.shift are means too."""
     values = (_count(count, "count"), _count(draws, "draws"), _open(delta_drawn, "delta_drawn"))
     _broadcast(values, "count, draws, delta_drawn")
     return _shaped(_bound(MEAN_ERROR, s.N_means, s.m_drawn, s.delta_drawn)(*values), *values)
 
 
-def shift_by_components(source_risk: ArrayLike, total_variation: ArrayLike, oscillation: ArrayLike, weights: ArrayLike) -> Any:
+def shift_by_components(
+    source_risk: ArrayLike, total_variation: ArrayLike, oscillation: ArrayLike, weights: ArrayLike
+) -> Any:
     """Upper bound of the risk under another prompt distribution, component by component (T3.shift).
 
-    source_risk, total_variation in [0, 1]; oscillation (K,) in [0, 1]: range over prompts of each component's expected reward;
-    weights (K,) >= 0, not all zero.
+    source_risk, total_variation in [0, 1]; oscillation (K,) in [0, 1]: range over prompts of each component's expected
+    reward; weights (K,) >= 0, not all zero.
     """
     spread, weight = _unit(oscillation, "oscillation"), _positive(weights, "weights", zero=True, finite=True)
     with np.errstate(over="ignore"):
         total = weight.sum()
     if spread.ndim != 1 or spread.shape != weight.shape or not 0 < total < np.inf:
-        raise InputError(f"oscillation, weights: need one number per component and some weight, got shapes {spread.shape} and {weight.shape}")
+        raise InputError(
+            f"oscillation, weights: need one number per component and some weight, got shapes {spread.shape} and "
+            f"{weight.shape}"
+        )
     first, second = values = _unit(source_risk, "source_risk"), _unit(total_variation, "total_variation")
     _broadcast(values, "source_risk, total_variation")
     function = _bound(BY_COMPONENTS, s.R_S, s.tv_domains, s.osc_value, s.w, s.W, s.K)
@@ -164,8 +191,14 @@ def shift_by_kl(source_risk: ArrayLike, kl: ArrayLike) -> Any:
 
 
 def shift_by_chi_squared(source_risk: ArrayLike, variance: ArrayLike, chi_squared: ArrayLike) -> Any:
-    """The same from the variance of the loss over source prompts, in [0, 1/4], and chi^2(target||source) >= 0 (T3.shift.chi)."""
-    values = (_unit(source_risk, "source_risk"), _unit(variance, "variance"), _positive(chi_squared, "chi_squared", zero=True))
+    """The same from the variance of the loss over source prompts, in [0, 1/4], and chi^2(target||source) >= 0
+    (T3.shift.chi).
+    """
+    values = (
+        _unit(source_risk, "source_risk"),
+        _unit(variance, "variance"),
+        _positive(chi_squared, "chi_squared", zero=True),
+    )
     _broadcast(values, "source_risk, variance, chi_squared")
     with np.errstate(invalid="ignore"):
         result = _bound(BY_CHI2, s.R_S, s.var_S, s.chi2_domains)(*values)
@@ -175,10 +208,16 @@ def shift_by_chi_squared(source_risk: ArrayLike, variance: ArrayLike, chi_square
 def trajectory_kl_bound(largest_kl: ArrayLike, tool_depth: ArrayLike, longest_run: ArrayLike) -> Any:
     """Upper bound of the trajectory divergence between two policies (T3.depth), not of KL(posterior||prior).
 
-    largest_kl >= 0 at any node; tool_depth >= 0 calls; longest_run >= 0 decisions in a row that call no tool (``tool_runs``).
+    largest_kl >= 0 at any node; tool_depth >= 0 calls; longest_run >= 0 decisions in a row that call no tool
+    (``tool_runs``).
     """
     depth = _array(tool_depth, "tool_depth")
-    _require((depth >= 0) & (depth == np.floor(depth)) & np.isfinite(depth), depth, "tool_depth", "a whole number of at least 0")
+    _require(
+        (depth >= 0) & (depth == np.floor(depth)) & np.isfinite(depth),
+        depth,
+        "tool_depth",
+        "a whole number of at least 0",
+    )
     run = _array(longest_run, "longest_run")
     _require((run >= 0) & (run == np.floor(run)) & np.isfinite(run), run, "longest_run", "a whole number of at least 0")
     values = (_positive(largest_kl, "largest_kl", zero=True), depth, run)
@@ -219,7 +258,9 @@ def _positive(value: ArrayLike, name: str, zero: bool = False, finite: bool = Fa
 
 def _count(value: ArrayLike, name: str) -> Floats:
     values = _array(value, name)
-    return _require((values >= 1) & (values == np.floor(values)) & np.isfinite(values), values, name, "a whole number of at least 1")
+    return _require(
+        (values >= 1) & (values == np.floor(values)) & np.isfinite(values), values, name, "a whole number of at least 1"
+    )
 
 
 def _broadcast(values: tuple[Floats, ...], names: str) -> None:

@@ -13,8 +13,8 @@ from tamdp_theory.model import Floats, Ints
 
 @dataclass(frozen=True, eq=False)
 class Potential:
-    """F of one process and scheme. high (C, J): indicator that a class has the larger of two values, for J terms; coefficient and
-    spread (N, J) of each term; for ``center`` F is kappa J and the terms are empty."""
+    """F of one process and scheme. high (C, J): indicator that a class has the larger of two values, for J terms;
+    coefficient and spread (N, J) of each term; for ``center`` F is kappa J and the terms are empty."""
 
     env: TAMDP
     scheme: Scheme
@@ -75,9 +75,13 @@ class Potential:
 def find_potential(env: TAMDP, scheme: Scheme) -> Potential | None:
     """The potential of L7 (a), (b) or (c); None where L7 gives none."""
     if scheme.normalization == "center":
-        return Potential(env, scheme, np.zeros((env.n_classes, 0)), np.zeros((env.n_prompts, 0)), np.zeros((env.n_prompts, 0)))
+        return Potential(
+            env, scheme, np.zeros((env.n_classes, 0)), np.zeros((env.n_prompts, 0)), np.zeros((env.n_prompts, 0))
+        )
     if scheme.normalization == "normalize_then_sum":
-        terms = [(float(w), [row[k] for row in env.exact_class_rewards]) for k, w in enumerate(env.exact_weights) if w > 0]
+        terms = [
+            (float(w), [row[k] for row in env.exact_class_rewards]) for k, w in enumerate(env.exact_weights) if w > 0
+        ]
     else:
         terms = [(1.0, list(env.exact_class_composite))]
     high = np.zeros((env.n_classes, len(terms)))

@@ -1,7 +1,8 @@
-"""How far the two sides of a statement may be off in float64: a bound carried through the expression, so that what cancels shows.
+"""How far the two sides of a statement may be off in float64: a bound carried through the expression, so that what
+cancels shows.
 
-Every quantity comes with an absolute error; sums add the errors of their terms and the rounding of their magnitude, so a difference of
-large numbers has the error of large numbers, however small it comes out.
+Every quantity comes with an absolute error; sums add the errors of their terms and the rounding of their magnitude, so
+a difference of large numbers has the error of large numbers, however small it comes out.
 """
 
 from collections.abc import Mapping
@@ -27,11 +28,16 @@ class Approximate(NamedTuple):
 
 
 def approximate(
-    expression: sp.Basic, numbers: Mapping[Any, Any], errors: Mapping[Any, Any], bound: Mapping[sp.Symbol, int] | None = None
+    expression: sp.Basic,
+    numbers: Mapping[Any, Any],
+    errors: Mapping[Any, Any],
+    bound: Mapping[sp.Symbol, int] | None = None,
 ) -> Approximate:
-    """An expression of bounds.symbols at numbers (floats or arrays; indexed ones with the index first, from 0) with absolute errors.
+    """An expression of bounds.symbols at numbers (floats or arrays; indexed ones with the index first, from 0) with
+    absolute errors.
 
-    A quantity without an error of its own is good to ``QUANTITY``, and so is taken a constant: that errs to the safe side.
+    A quantity without an error of its own is good to ``QUANTITY``, and so is taken a constant: that errs to the safe
+    side.
     """
     bound = bound or {}
 
@@ -44,7 +50,9 @@ def approximate(
         places = tuple(int(at(index).value) - 1 for index in expression.indices)
         base = expression.base
         value = np.asarray(numbers[base], dtype=np.float64)
-        error = np.broadcast_to(np.asarray(errors[base], dtype=np.float64), value.shape)[places] if base in errors else None
+        error = (
+            np.broadcast_to(np.asarray(errors[base], dtype=np.float64), value.shape)[places] if base in errors else None
+        )
         return _number(value[places], error)
     if expression.is_Symbol or isinstance(expression, s.Probability):
         if expression in bound:
@@ -63,13 +71,20 @@ def approximate(
         *rest, (index, low, high) = expression.limits  # the last sum is the outer one
         inner = sp.Sum(expression.function, *rest) if rest else expression.function
         first, last = int(at(low).value), int(at(high).value)
-        return _add([_number(0.0), *(approximate(inner, numbers, errors, {**bound, index: place}) for place in range(first, last + 1))])
+        return _add(
+            [
+                _number(0.0),
+                *(approximate(inner, numbers, errors, {**bound, index: place}) for place in range(first, last + 1)),
+            ]
+        )
     if isinstance(expression, sp.Abs):
         value, error = at(expression.args[0])
         return Approximate(np.abs(value), error)
     if isinstance(expression, sp.Max):
         parts = [at(part) for part in expression.args]
-        return Approximate(reduce(np.maximum, [one.value for one in parts]), reduce(np.maximum, [one.error for one in parts]))
+        return Approximate(
+            reduce(np.maximum, [one.value for one in parts]), reduce(np.maximum, [one.error for one in parts])
+        )
     return _function(expression, [at(part) for part in expression.args])
 
 
@@ -86,7 +101,12 @@ def _add(parts: list[Approximate]) -> Approximate:
 
 def _multiply(one: Approximate, other: Approximate) -> Approximate:
     value = one.value * other.value
-    error = np.abs(one.value) * other.error + np.abs(other.value) * one.error + one.error * other.error + UNIT * np.abs(value)
+    error = (
+        np.abs(one.value) * other.error
+        + np.abs(other.value) * one.error
+        + one.error * other.error
+        + UNIT * np.abs(value)
+    )
     return Approximate(value, error)
 
 
@@ -100,13 +120,21 @@ def _power(base: Approximate, exponent: Floats) -> Approximate:
 
 
 def _function(expression: sp.Basic, arguments: list[Approximate]) -> Approximate:
-    """Functions that are monotone in each argument, or nearly: moved by the errors of all arguments at once, both ways."""
+    """Functions that are monotone in each argument, or nearly: moved by the errors of all arguments at
+    once, both ways.
+    """
     name = type(expression).__name__
     function = NUMERIC[name] if name in NUMERIC else getattr(np, name)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         value = np.asarray(function(*(one.value for one in arguments)))
         moved = [
-            np.abs(function(*(one.value + sign * one.error if place == m else one.value for m, one in enumerate(arguments))) - value)
-            for place in range(len(arguments)) for sign in (-1, 1)
-        ]  # fmt: skip
+            np.abs(
+                function(
+                    *(one.value + sign * one.error if place == m else one.value for m, one in enumerate(arguments))
+                )
+                - value
+            )
+            for place in range(len(arguments))
+            for sign in (-1, 1)
+        ]
     return Approximate(value, np.asarray(2 * sum(moved) + 1e-14 * np.abs(value)))

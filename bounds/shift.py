@@ -1,4 +1,6 @@
-"""How Theorem 3's claims about another domain are measured, for any posterior over policies; equality is decided on rationals."""
+"""How Theorem 3's claims about another domain are measured, for any posterior over policies; equality is decided on
+rationals.
+"""
 
 from fractions import Fraction
 
@@ -14,7 +16,8 @@ from tamdp_theory.domains import Domains, prompt_values, risks
 from tamdp_theory.exact.balls import Number, moves, number, order
 from tamdp_theory.model import Floats
 
-_NEAR = 1e-9  # values of float64 policies are far nearer to the truth than this: an order by more than twice as much is certain
+# values of float64 policies are far nearer to the truth than this: an order by more than twice as much is certain
+_NEAR = 1e-9
 
 Bounds = list[tuple[Number, Number]]  # of one expected reward on each prompt
 
@@ -25,7 +28,8 @@ def setting_of(instance: Instance) -> Generalization:
 
 
 def measure_shift(instance: Instance, by: str) -> Measured:
-    """The posterior's risks under both domains and how far apart they are; without a posterior those of the instance's policy.
+    """The posterior's risks under both domains and how far apart they are; without a posterior those of the instance's
+    policy.
 
     A process gives every prompt of its own probability, so KL is finite.
     """
@@ -36,12 +40,25 @@ def measure_shift(instance: Instance, by: str) -> Measured:
     loss = found.per_prompt
     rho = env.prompt_probability
     numbers = {
-        s.R_S: found.source, s.R_T: found.target, s.w: env.weights, s.W: env.total_weight, s.K: env.n_components, s.osc_value: found.oscillation,
-        s.tv_domains: float(domains.total_variation), s.osc_loss: float(np.ptp(loss[domains.support])), s.kl_domains: domains.divergence,
-        s.chi2_domains: float(domains.chi_squared), s.var_S: float(rho @ (loss - rho @ loss) ** 2), s.n: setting.n,
-    }  # fmt: skip
+        s.R_S: found.source,
+        s.R_T: found.target,
+        s.w: env.weights,
+        s.W: env.total_weight,
+        s.K: env.n_components,
+        s.osc_value: found.oscillation,
+        s.tv_domains: float(domains.total_variation),
+        s.osc_loss: float(np.ptp(loss[domains.support])),
+        s.kl_domains: domains.divergence,
+        s.chi2_domains: float(domains.chi_squared),
+        s.var_S: float(rho @ (loss - rho @ loss) ** 2),
+        s.n: setting.n,
+    }
     values = np.einsum("s,snk->nk", posterior, prompt_values(env, policies))
-    empty = "" if moves_something(env, setting.target) else "the target is the source, or no reward varies: the risk could not change"
+    empty = (
+        ""
+        if moves_something(env, setting.target)
+        else "the target is the source, or no reward varies: the risk could not change"
+    )
     return Measured(numbers, trivial=1 - 1e-12, attained=_attained(domains, values, by), empty=empty)
 
 
@@ -57,7 +74,11 @@ def _attained(domains: Domains, values: Floats, by: str) -> bool:
     if by == "kl":
         return False
     composite = values @ env.weights
-    columns = [values[:, k] for k in np.flatnonzero(env.weights > 0)] if by == "components" else [composite / env.total_weight]
+    columns = (
+        [values[:, k] for k in np.flatnonzero(env.weights > 0)]
+        if by == "components"
+        else [composite / env.total_weight]
+    )
     if by != "chi":
         if not all(_seem_to_move_up(column, moved) for column in columns):
             return False
@@ -67,13 +88,20 @@ def _attained(domains: Domains, values: Floats, by: str) -> bool:
     bounds = _narrowed(value_ranges(env)[-1], columns[0])
     if len(bounds) == 2:  # centred functions on two prompts are multiples of each other
         return moves_up(bounds, moved)
-    return all(low == high for low, high in bounds) and proportional([-low for low, _ in bounds], domains.source, domains.target)
+    return all(low == high for low, high in bounds) and proportional(
+        [-low for low, _ in bounds], domains.source, domains.target
+    )
 
 
 def value_ranges(env: TAMDP) -> list[Bounds]:
-    """Least and largest expected reward of each prompt over policies, in rationals: of each component, last of the composite over W."""
+    """Least and largest expected reward of each prompt over policies, in rationals: of each component, last of the
+    composite over W.
+    """
     found = []
-    for column in [*zip(*env.exact_class_rewards, strict=True), [c / sum(env.exact_weights) for c in env.exact_class_composite]]:
+    for column in [
+        *zip(*env.exact_class_rewards, strict=True),
+        [c / sum(env.exact_weights) for c in env.exact_class_composite],
+    ]:
         ends = [number(v) for v in column]
         low, high = [[number(0)] * env.n_nodes + ends for _ in range(2)]
         for x in reversed(order(env)):
@@ -97,19 +125,26 @@ def _narrowed(known: Bounds, values: Floats) -> Bounds:
 
 def _seem_to_move_up(values: Floats, moved: list[Fraction]) -> bool:
     sign = np.array([(m > 0) - (m < 0) for m in moved])
-    return bool(values[sign > 0].max() <= values.min() + 2 * _NEAR and values[sign < 0].min() >= values.max() - 2 * _NEAR)
+    return bool(
+        values[sign > 0].max() <= values.min() + 2 * _NEAR and values[sign < 0].min() >= values.max() - 2 * _NEAR
+    )
 
 
 def moves_up(bounds: Bounds, moved: list[Fraction]) -> bool:
-    """Whether mass surely leaves only prompts of the largest reward for prompts of the least: then the range is attained."""
+    """Whether mass surely leaves only prompts of the largest reward for prompts of the least: then the range is
+    attained.
+    """
     pairs = [(q, r) for q in range(len(bounds)) for r in range(len(bounds)) if q != r]
     return all(
-        (moved[q] <= 0 or bounds[q][1] <= bounds[r][0]) and (moved[q] >= 0 or bounds[q][0] >= bounds[r][1]) for q, r in pairs
-    )  # fmt: skip
+        (moved[q] <= 0 or bounds[q][1] <= bounds[r][0]) and (moved[q] >= 0 or bounds[q][0] >= bounds[r][1])
+        for q, r in pairs
+    )
 
 
 def proportional(loss: list[Number], source: tuple[Fraction, ...], target: tuple[Fraction, ...]) -> bool:
-    """Whether loss and density ratio, both centred, point the same way, or the loss is constant: then Cauchy-Schwarz is an equality."""
+    """Whether loss and density ratio, both centred, point the same way, or the loss is constant: then Cauchy-Schwarz is
+    an equality.
+    """
     ratio = [number(t / p - 1) for p, t in zip(source, target, strict=True)]
     mean = sum((number(p) * v for p, v in zip(source, loss, strict=True)), number(0))
     place = next(q for q, r in enumerate(ratio) if r != 0)

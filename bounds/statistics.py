@@ -1,12 +1,14 @@
-"""What groups of rollouts say about GRPO's update: each number with its confidence interval, or exactly if the groups are all there are.
+"""What groups of rollouts say about GRPO's update: each number with its confidence interval, or exactly if the groups
+are all there are.
 
-Everything is a mean over independent draws: a prompt from the source's distribution, and groups of that prompt. So an update is that of a
-step with one prompt, averaged over prompts, and its variance is that within prompts: E_q ||m||, E_q V_q where the exact engine, with all
-prompts in the step, has sums with rho_q and rho_q^2. Scores may be a fixed linear image of the true ones (a random projection): every
-statement about updates then holds for the image, word for word.
+Everything is a mean over independent draws: a prompt from the source's distribution, and groups of that prompt. So an
+update is that of a step with one prompt, averaged over prompts, and its variance is that within prompts: E_q ||m||, E_q
+V_q where the exact engine, with all prompts in the step, has sums with rho_q and rho_q^2. Scores may be a fixed linear
+image of the true ones (a random projection): every statement about updates then holds for the image, word for word.
 
-Intervals are valid at every number of draws where the numbers have a known range: rewards and advantages always do, scores where their source
-knows a bound of them (``RolloutGroups.score_bound``). Else they are asymptotic, and ``Estimate.valid`` is False.
+Intervals are valid at every number of draws where the numbers have a known range: rewards and advantages always do,
+scores where their source knows a bound of them (``RolloutGroups.score_bound``). Else they are asymptotic, and
+``Estimate.valid`` is False.
 """
 
 from dataclasses import dataclass, replace
@@ -26,7 +28,9 @@ from tamdp_theory.sources import RolloutGroups
 
 @dataclass(frozen=True, eq=False)
 class Statistics:
-    """Estimates from groups of the scheme's size (larger ones are cut), each at confidence ``level``; ``seed`` drives the bootstrap."""
+    """Estimates from groups of the scheme's size (larger ones are cut), each at confidence ``level``; ``seed`` drives
+    the bootstrap.
+    """
 
     rollouts: RolloutGroups
     scheme: Scheme
@@ -54,11 +58,15 @@ class Statistics:
         return grpo.advantages(self.groups.rewards, self.weights, normalization, self.scheme.eps, self.scheme.ddof)
 
     def largest_advantages(self, normalization: Normalization) -> float:
-        """What the root mean square of a group's advantages cannot exceed: sqrt(1 - ddof/G) for each standardized reward, half the range if centred."""
+        """What the root mean square of a group's advantages cannot exceed: sqrt(1 - ddof/G) for each standardized
+        reward, half the range if centred.
+        """
         total = float(self.weights.sum())
         if normalization == "center":
             return total / 2
-        return (total if normalization == "normalize_then_sum" else 1.0) * float(np.sqrt(1 - self.scheme.ddof / self.scheme.group_size))
+        return (total if normalization == "normalize_then_sum" else 1.0) * float(
+            np.sqrt(1 - self.scheme.ddof / self.scheme.group_size)
+        )
 
     # -- from rewards alone -------------------------------------------------------------------------------------
 
@@ -89,12 +97,17 @@ class Statistics:
 
     @cached_property
     def differs(self) -> bool:
-        """Whether joint and decomposed advantages surely differ in some group: ties decided on the rewards' decimals, and by more than the last
-        digits of the few operations from there."""
+        """Whether joint and decomposed advantages surely differ in some group: ties decided on the rewards' decimals,
+        and by more than the last digits of the few operations from there."""
         table = decimals(self.groups.rewards, self.rollouts.weights)
-        joint, split = (table.advantages(replace(self.scheme, normalization=one)) for one in ("sum_then_normalize", "normalize_then_sum"))
-        size = np.abs(joint) + sum(abs(float(w)) * np.abs(column.advantages(self.scheme.eps, self.scheme.ddof)) for w, column in
-                                   zip(table.weights, table.components, strict=True))  # fmt: skip
+        joint, split = (
+            table.advantages(replace(self.scheme, normalization=one))
+            for one in ("sum_then_normalize", "normalize_then_sum")
+        )
+        size = np.abs(joint) + sum(
+            abs(float(w)) * np.abs(column.advantages(self.scheme.eps, self.scheme.ddof))
+            for w, column in zip(table.weights, table.components, strict=True)
+        )
         return bool((np.abs(joint - split) > 16 * (1 + len(self.weights)) * np.finfo(np.float64).eps * size).any())
 
     @property
@@ -121,7 +134,9 @@ class Statistics:
         return self.groups.score_bound
 
     def largest_update(self, advantages: float) -> float | None:
-        """What the norm of a group's estimator cannot exceed, its advantages being at most this in root mean square (Cauchy and Schwarz)."""
+        """What the norm of a group's estimator cannot exceed, its advantages being at most this in root mean square
+        (Cauchy and Schwarz).
+        """
         return None if self.score_bound is None else advantages * self.score_bound
 
     def estimator(self, advantages: Floats) -> Floats:
@@ -140,14 +155,16 @@ class Statistics:
 
     @cached_property
     def scores_vary(self) -> bool:
-        """Whether rollouts have different scores, beyond the last digits of single precision, in which a model gives them: those of a policy do,
-        since their mean is zero, unless nothing was drawn but one."""
+        """Whether rollouts have different scores, beyond the last digits of single precision, in which a model gives
+        them: those of a policy do, since their mean is zero, unless nothing was drawn but one."""
         flat = self.scores.reshape(-1, self.scores.shape[-1])
         return float(np.ptp(flat, axis=0).max()) > 16 * float(np.finfo(np.float32).eps) * float(np.abs(flat).max())
 
     @cached_property
     def off_policy(self) -> bool:
-        """Whether the mean score is shown not to be zero, as that of the policy which wrote the rollouts is; of listed groups beyond rounding."""
+        """Whether the mean score is shown not to be zero, as that of the policy which wrote the rollouts is; of listed
+        groups beyond rounding.
+        """
         found = self.score_mean
         rounding = len(self.scores) * self.scheme.group_size * float(np.finfo(np.float64).eps)
         return found.low > (rounding**2 * self.score_energy.value if self.rollouts.is_exact else 0.0)
@@ -188,7 +205,9 @@ class Statistics:
             return Estimate.exact(float((self.groups.weight @ self._unbiased_gradient) @ (self.groups.weight @ update)))
         ends = self._largest_gradient, self._largest_own
         largest = None if ends[0] is None or ends[1] is None else (ends[0], ends[1])
-        return intervals.inner_product(self._by_draw(self._unbiased_gradient), self._by_draw(update), self.level, self._generator, largest)
+        return intervals.inner_product(
+            self._by_draw(self._unbiased_gradient), self._by_draw(update), self.level, self._generator, largest
+        )
 
     @cached_property
     def _unbiased_gradient(self) -> Floats:
@@ -196,7 +215,9 @@ class Statistics:
 
     @cached_property
     def variance(self) -> Estimate:
-        """E_q V_q of the scheme's estimator. Drawn groups: needs two of each draw, so rollouts in groups of at least 2 G."""
+        """E_q V_q of the scheme's estimator. Drawn groups: needs two of each draw, so rollouts in groups of at least 2
+        G.
+        """
         estimate = self.estimator(self.advantages(self.scheme.normalization))
         if (chance := self.groups.weight) is not None:
             prompt = self.groups.prompt
@@ -208,7 +229,10 @@ class Statistics:
             return Estimate.exact(total)
         rows = self._draws
         if rows is None or rows.shape[1] < 2:
-            raise InputError(f"variance: needs at least two groups of each draw, of every draw as many; draw groups of {2 * self.scheme.group_size}")
+            raise InputError(
+                f"variance: needs at least two groups of each draw, of every draw as many; draw groups of "
+                f"{2 * self.scheme.group_size}"
+            )
         count, largest = rows.shape[1], self._largest_own
         # sum_i ||g_i - mean||^2 <= sum_i ||g_i||^2
         ceiling = None if largest is None else count / (count - 1) * largest**2
@@ -216,7 +240,8 @@ class Statistics:
 
     @cached_property
     def leading_energy(self) -> Estimate:
-        """lambda_max(E[s s']), from below: the mean of <v, s>^2 on half of the draws, v the leading direction on the other half.
+        """lambda_max(E[s s']), from below: the mean of <v, s>^2 on half of the draws, v the leading direction on the
+        other half.
 
         So the value and the lower end err to the safe side of a bound; the upper end is that of E||s||^2.
         """
@@ -229,8 +254,12 @@ class Statistics:
         if first.all():
             return Estimate(0.0, 0.0, self.score_energy.high, self.score_energy.valid)
         direction = np.linalg.svd(self.scores[first].reshape(-1, flat.shape[1]), full_matrices=False)[2][0]
-        found = self._interval(self._average(((self.scores[~first] @ direction) ** 2).mean(axis=1), draw[~first]), self._largest_energy)
-        return Estimate(found.value, max(found.low, 0.0), self.score_energy.high, found.valid and self.score_energy.valid)
+        found = self._interval(
+            self._average(((self.scores[~first] @ direction) ** 2).mean(axis=1), draw[~first]), self._largest_energy
+        )
+        return Estimate(
+            found.value, max(found.low, 0.0), self.score_energy.high, found.valid and self.score_energy.valid
+        )
 
     # -- estimating ---------------------------------------------------------------------------------------------
 

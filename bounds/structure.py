@@ -1,4 +1,6 @@
-"""Facts about processes and schemes that claims assume, decided on rationals: nothing here is a float or a tolerance."""
+"""Facts about processes and schemes that claims assume, decided on rationals: nothing here is a float or a
+tolerance.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -61,7 +63,9 @@ def composite_varies(env: TAMDP) -> bool:
 
 
 def moves_something(env: TAMDP, target: Sequence[Fraction]) -> bool:
-    """Whether another prompt distribution is another one, and there are two composite rewards, so that the risk could change."""
+    """Whether another prompt distribution is another one, and there are two composite rewards, so that the risk could
+    change.
+    """
     return tuple(target) != tuple(env.exact_prompt_probability) and len(set(env.exact_class_composite)) > 1
 
 
@@ -84,10 +88,11 @@ def is_opposite(env: TAMDP) -> bool:
 
 
 def uninformed_law(env: TAMDP) -> dict[int, Fraction] | None:
-    """The law of the reward classes of a one-prompt process in which no action says anything about them, whatever the policy; else None.
+    """The law of the reward classes of a one-prompt process in which no action says anything about them, whatever the
+    policy; else None.
 
-    At every node all actions have one law of what follows; and an action either ends the trajectory or leads to nodes with one law, so
-    that a trajectory's length and scores are independent of its reward.
+    At every node all actions have one law of what follows; and an action either ends the trajectory or leads to nodes
+    with one law, so that a trajectory's length and scores are independent of its reward.
     """
     if env.n_prompts != 1:
         return None
@@ -112,10 +117,17 @@ def uninformed_law(env: TAMDP) -> dict[int, Fraction] | None:
 
 
 def fair_law(subject: OfProcess) -> dict[tuple[Fraction, ...], Fraction] | None:
-    """The law of the reward vectors where components are fair, 0 or 1 and of weight one, under the decomposed scheme without eps or ddof."""
+    """The law of the reward vectors where components are fair, 0 or 1 and of weight one, under the decomposed scheme
+    without eps or ddof.
+    """
     env, scheme = subject.env, subject.scheme
     law = uninformed_law(env)
-    if law is None or not is_plain(scheme) or scheme.normalization != "normalize_then_sum" or any(w != 1 for w in env.exact_weights):
+    if (
+        law is None
+        or not is_plain(scheme)
+        or scheme.normalization != "normalize_then_sum"
+        or any(w != 1 for w in env.exact_weights)
+    ):
         return None
     rows = {env.exact_class_rewards[c]: p for c, p in law.items()}
     bits = all(v in (0, 1) for row in rows for v in row)

@@ -1,4 +1,6 @@
-"""How T2.suboptimality and its relatives are measured: the shortfall of a policy against the norm of its expected update."""
+"""How T2.suboptimality and its relatives are measured: the shortfall of a policy against the norm of its expected
+update.
+"""
 
 from dataclasses import dataclass
 from math import frexp, ldexp
@@ -12,7 +14,10 @@ from bounds.instance import Instance
 from tamdp_theory import exact
 from tamdp_theory.model import Floats
 
-SILENT = "h does not enter: on every prompt the least right side is at mu = 0, osc(c) TV, or the update is zero; true whatever the update"
+SILENT = (
+    "h does not enter: on every prompt the least right side is at mu = 0, osc(c) TV, or the update is zero; true "
+    "whatever the update"
+)
 BEYOND = "C or the norm of the update leaves the range of floats"
 _LARGE = 2.0**300
 _STANDS_STILL = 1e-12  # an update that small, relative to the components' own, is nothing but rounding
@@ -22,7 +27,9 @@ _SMALLEST = 1e-290  # below, numbers near the end of the floats have lost digits
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """One row a prompt: numbers of the statement, whether h enters the row (N,), and the value that says nothing (N,)."""
+    """One row a prompt: numbers of the statement, whether h enters the row (N,), and the value that says
+    nothing (N,).
+    """
 
     numbers: dict[Quantity, Floats]
     telling: Bools
@@ -31,11 +38,15 @@ class Rows:
 
 def in_range(one: Shortfall) -> bool:
     """Whether C and the norm of the update are floats with all their digits."""
-    return bool(np.isfinite(one.constant)) and (one.update_norm >= _SMALLEST or (one.update_norm == 0 and one.constant < 1 / _SMALLEST))
+    return bool(np.isfinite(one.constant)) and (
+        one.update_norm >= _SMALLEST or (one.update_norm == 0 and one.constant < 1 / _SMALLEST)
+    )
 
 
 def balanced(constant: float, norm: float) -> tuple[float, float]:
-    """Factors of the same product: powers of two move from a huge constant to the norm, so that no third factor overflows on the way."""
+    """Factors of the same product: powers of two move from a huge constant to the norm, so that no third factor
+    overflows on the way.
+    """
     if constant < _LARGE:
         return constant, norm
     power = frexp(constant)[1]
@@ -52,7 +63,11 @@ def suboptimality_rows(instance: Instance, found: list[Shortfall], split: bool) 
         rewards, effective, weights = one.composite[:, None], one.effective[:, None], np.ones(1)
         if split:
             rewards, effective, weights = one.rewards, one.effective_of, env.weights
-        mu, constant, norm = 0.0, 0.0, 0.0  # any mu is allowed: 0 where C or the norm is beyond floats, and then their product plays no part
+        mu, constant, norm = (
+            0.0,
+            0.0,
+            0.0,
+        )  # any mu is allowed: 0 where C or the norm is beyond floats, and then their product plays no part
         if in_range(one):
             mu = best_scale(rewards, effective, weights, one.total_variation, one.constant * one.update_norm)
             constant, norm = balanced(one.constant, one.update_norm)
@@ -62,9 +77,16 @@ def suboptimality_rows(instance: Instance, found: list[Shortfall], split: bool) 
     numbers = {s.J_star: optimum, s.J: value, s.tv: tv, s.mu: scale, s.C_star: constants, s.m_norm: norms}
     residual = np.array(parts).T
     numbers |= {s.osc_residual_of: residual} if split else {s.osc_residual: residual[0]}
-    # at mu = 0 the right side is osc(c) TV, or the components' sum of it: a row no better than that is true whatever the update
-    weight, ranges = (env.weights, np.array([np.ptp(one.rewards, axis=0) for one in found])) if split else (np.ones(1), spread[:, None])
-    better = np.array([part @ weight for part in parts]) * tv + scale * constants * norms < ranges @ weight * tv * (1 - 1e-9)
+    # at mu = 0 the right side is osc(c) TV, or the components' sum of it: a row no better than that is true whatever
+    # the update
+    weight, ranges = (
+        (env.weights, np.array([np.ptp(one.rewards, axis=0) for one in found]))
+        if split
+        else (np.ones(1), spread[:, None])
+    )
+    better = np.array([part @ weight for part in parts]) * tv + scale * constants * norms < ranges @ weight * tv * (
+        1 - 1e-9
+    )
     moves = np.array([one.update_norm > _STANDS_STILL * one.update_size for one in found])
     return Rows(numbers, (scale > 0) & moves & better, spread * (1 - 1e-12))
 
@@ -109,9 +131,17 @@ def measure_signed(instance: Instance, solvable: bool) -> Measured:
         return Measured({}, conditions)
     optimum, value, scale, constant, norm, least_of = np.array(rows).T
     numbers = {s.J_star: optimum, s.J: value, s.C_star: constant, s.m_norm: norm}
-    numbers |= {s.psi_min: least_of} if solvable else {
-        s.mu: scale, s.psi_of: np.array(slopes).T, s.p_of: np.array(before).T, s.p_star_of: np.array(after).T, s.w: env.weights, s.K: env.n_components,
-    }  # fmt: skip
+    numbers |= (
+        {s.psi_min: least_of}
+        if solvable
+        else {
+            s.mu: scale,
+            s.psi_of: np.array(slopes).T,
+            s.p_of: np.array(before).T,
+            s.p_star_of: np.array(after).T,
+            s.w: env.weights,
+            s.K: env.n_components,
+        }
+    )
     note = BEYOND if np.isnan(constant).any() else ""
     return Measured(numbers, conditions, trivial=np.array(trivial), scale=env.total_weight, note=note)
-

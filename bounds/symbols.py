@@ -34,7 +34,9 @@ def _define_indexed(latex: str, text: str, indices: int = 1, **domain: bool) -> 
 
 
 class Probability(sp.Function):  # type: ignore[misc]
-    """P[event] over the draw of the training set; the event is a relation of symbols, and its frequency a number of its own."""
+    """P[event] over the draw of the training set; the event is a relation of symbols, and its frequency a number of its
+    own.
+    """
 
     nargs = 1
 
@@ -69,7 +71,9 @@ class KLInverse(sp.Function):  # type: ignore[misc]
     nargs = 2
 
     def _latex(self, printer: Any) -> str:
-        return rf"\mathrm{{kl}}^{{-1}}\left({printer.doprint(self.args[0])}\middle|{printer.doprint(self.args[1])}\right)"
+        return (
+            rf"\mathrm{{kl}}^{{-1}}\left({printer.doprint(self.args[0])}\middle|{printer.doprint(self.args[1])}\right)"
+        )
 
     def _sympystr(self, printer: Any) -> str:
         return f"kl⁻¹({printer.doprint(self.args[0])} | {printer.doprint(self.args[1])})"
@@ -98,41 +102,73 @@ J_0 = _define(r"J(\theta_0)", "objective at the start", nonnegative=True)
 J_star = _define(r"J^{\star}", "largest objective over policies", nonnegative=True)
 grad_J = _define(r"\|\nabla J(\theta)\|", "norm of the policy gradient", nonnegative=True)
 hessian = _define(r"\|\nabla^2 J(\theta)\|", "spectral norm of the Hessian of J", nonnegative=True)
-osc = _define(r"\max_q \rho_q \operatorname{osc}_q(c)", "largest prompt probability times the range of its composite reward", nonnegative=True)
-L = _define("L", "smoothness constant of the potential F: kappa L_J for center, W max_q rho_q sqrt(G-1)/2 for two-valued rewards", positive=True)
+osc = _define(
+    r"\max_q \rho_q \operatorname{osc}_q(c)",
+    "largest prompt probability times the range of its composite reward",
+    nonnegative=True,
+)
+L = _define(
+    "L",
+    "smoothness constant of the potential F: kappa L_J for center, W max_q rho_q sqrt(G-1)/2 for two-valued rewards",
+    positive=True,
+)
 L_J = _define("L_J", "smoothness constant of J: max_q rho_q osc_q(c) / 2, by L3", positive=True)
 C_theta = _define(
-    r"C(\theta)", "square root of the sum of (d*(x) / (d(x) pi(a*(x)|x)))^2 over the nodes that an optimal deterministic policy visits",
+    r"C(\theta)",
+    "square root of the sum of (d*(x) / (d(x) pi(a*(x)|x)))^2 over the nodes that an optimal deterministic policy "
+    "visits",
     positive=True,
 )
 
 # trajectories
-kl = _define(r"\mathrm{KL}(P_\theta\|P_{\mathrm{ref}})", "trajectory divergence, by listing trajectories", nonnegative=True)
-kl_chain = _define(r"\textstyle\sum_x d_\theta(x)\,\mathrm{KL}_x", "per-node divergences weighted by occupancy", nonnegative=True)
+kl = _define(
+    r"\mathrm{KL}(P_\theta\|P_{\mathrm{ref}})", "trajectory divergence, by listing trajectories", nonnegative=True
+)
+kl_chain = _define(
+    r"\textstyle\sum_x d_\theta(x)\,\mathrm{KL}_x", "per-node divergences weighted by occupancy", nonnegative=True
+)
 kl_max = _define(r"\max_x \mathrm{KL}_x", "largest per-node divergence", nonnegative=True)
 energy = _define(r"\mathbb{E}\|s\|^2", "mean squared norm of the score", nonnegative=True)
 energy_nodes = _define(r"\textstyle\sum_x d_\theta(x)(1-\sum_a \pi(a|x)^2)", "the same, node by node", nonnegative=True)
-energy_squared_rho = _define(r"\textstyle\sum_q \rho_q^2\,\mathbb{E}[\|s\|^2|q]", "score energies of prompts weighted by squared probability", nonnegative=True)
+energy_squared_rho = _define(
+    r"\textstyle\sum_q \rho_q^2\,\mathbb{E}[\|s\|^2|q]",
+    "score energies of prompts weighted by squared probability",
+    nonnegative=True,
+)
 energy_high = _define(r"E_+", "mean squared score norm given the larger reward", nonnegative=True)
 energy_low = _define(r"E_-", "mean squared score norm given the smaller reward", nonnegative=True)
 
 # the estimator
-mean_direct = _define(r"\langle u, m\rangle", "expected update along a direction, by summing over all groups", real=True)
-mean_law = _define(r"\textstyle\langle u, \sum_m h_m\nabla P_m\rangle", "expected update along a direction, from the effective reward", real=True)
-second_direct = _define(r"\mathbb{E}\|\hat g\|^2", "second moment of the estimator, by summing over all groups", nonnegative=True)
+mean_direct = _define(
+    r"\langle u, m\rangle", "expected update along a direction, by summing over all groups", real=True
+)
+mean_law = _define(
+    r"\textstyle\langle u, \sum_m h_m\nabla P_m\rangle",
+    "expected update along a direction, from the effective reward",
+    real=True,
+)
+second_direct = _define(
+    r"\mathbb{E}\|\hat g\|^2", "second moment of the estimator, by summing over all groups", nonnegative=True
+)
 second_law = _define(
-    r"\textstyle\frac{1}{G}\sum_m a_m e_m + \kappa\sum_{ml} b_{ml}\langle\nabla P_m,\nabla P_l\rangle", "second moment from group moments", nonnegative=True
+    r"\textstyle\frac{1}{G}\sum_m a_m e_m + \kappa\sum_{ml} b_{ml}\langle\nabla P_m,\nabla P_l\rangle",
+    "second moment from group moments",
+    nonnegative=True,
 )
 variance = _define("V", "variance of the estimator, exact", nonnegative=True)
 variance_k = _define("V_k", "variance of one component's own estimator on one prompt, exact", nonnegative=True)
 variance_bound = _define(
-    r"\bar V", "upper bound of the variance: L9 with L2.bound for center, L9.decomposed otherwise, prompts added with rho_q^2",
+    r"\bar V",
+    "upper bound of the variance: L9 with L2.bound for center, L9.decomposed otherwise, prompts added with rho_q^2",
     nonnegative=True,
 )
-variance_path = _define(r"\textstyle\frac{1}{T}\sum_{t<T}\mathbb{E}V(\theta_t)", "mean exact variance along the path", nonnegative=True)
+variance_path = _define(
+    r"\textstyle\frac{1}{T}\sum_{t<T}\mathbb{E}V(\theta_t)", "mean exact variance along the path", nonnegative=True
+)
 trace_projection = _define(r"\operatorname{tr}\Sigma_1", "trace of Cov[s (c - J)]", nonnegative=True)
 trace_kernel = _define(
-    r"\operatorname{tr}\operatorname{Cov}(\text{kernel})", "trace of the covariance of the kernel (c_i - c_j)(s_i - s_j)/2 of two members",
+    r"\operatorname{tr}\operatorname{Cov}(\text{kernel})",
+    "trace of the covariance of the kernel (c_i - c_j)(s_i - s_j)/2 of two members",
     nonnegative=True,
 )
 drift = _define(r"\langle\nabla J, m\rangle", "first-order change of J by the expected update", real=True)
@@ -144,7 +180,9 @@ psi_half = _define(r"\psi_G(\tfrac12)", "slope of the potential at one half", po
 closed = _define(r"[\operatorname{curl}\equiv 0]", "1 if the update's one-form is closed, else 0", integer=True)
 two_valued = _define(r"[\#\{c\}\le 2]", "1 if the composite takes at most two values, else 0", integer=True)
 curl_pair = _define(
-    r"\operatorname{curl}(e_{\mathrm{mid}}-e_{\mathrm{low}},\,e_{\mathrm{top}}-e_{\mathrm{low}})", "curl in the plane of three values", real=True
+    r"\operatorname{curl}(e_{\mathrm{mid}}-e_{\mathrm{low}},\,e_{\mathrm{top}}-e_{\mathrm{low}})",
+    "curl in the plane of three values",
+    real=True,
 )
 F_0 = _define(r"F(\theta_0)", "potential at the start", real=True)
 F_T = _define(r"F(\theta_T)", "potential at the end", real=True)
@@ -152,13 +190,25 @@ F_star = _define(r"F^{\star}", "upper bound of the potential over policies", rea
 
 # training
 mean_grad_F = _define(
-    r"\textstyle\frac{1}{T}\sum_{t<T}\mathbb{E}\|\nabla F(\theta_t)\|^2", "running mean of the squared gradient of the potential", nonnegative=True
+    r"\textstyle\frac{1}{T}\sum_{t<T}\mathbb{E}\|\nabla F(\theta_t)\|^2",
+    "running mean of the squared gradient of the potential",
+    nonnegative=True,
 )
-min_grad_F = _define(r"\min_{0\le t\le T}\|\nabla F(\theta_t)\|^2", "smallest squared gradient of the potential on the path, end included", nonnegative=True)
-mean_grad_J = _define(r"\textstyle\frac{1}{T}\sum_{t<T}\mathbb{E}\|\nabla J(\theta_t)\|^2", "running mean of the squared policy gradient", nonnegative=True)
+min_grad_F = _define(
+    r"\min_{0\le t\le T}\|\nabla F(\theta_t)\|^2",
+    "smallest squared gradient of the potential on the path, end included",
+    nonnegative=True,
+)
+mean_grad_J = _define(
+    r"\textstyle\frac{1}{T}\sum_{t<T}\mathbb{E}\|\nabla J(\theta_t)\|^2",
+    "running mean of the squared policy gradient",
+    nonnegative=True,
+)
 alpha = _define(r"\alpha", "drift constant: sum of <grad J, m> over sum of ||grad J||^2 along the path", real=True)
 M_2 = _define("M_2", "largest second moment of the estimator on the path", nonnegative=True)
-silent = _define(r"P_{\mathrm{silent}}", "probability that all members of a group have the same composite reward", nonnegative=True)
+silent = _define(
+    r"P_{\mathrm{silent}}", "probability that all members of a group have the same composite reward", nonnegative=True
+)
 exponent_K = _define(r"\partial\ln V/\partial\ln K", "measured exponent of the variance in K", real=True)
 
 # decomposition: one group, members i, components k and l
@@ -174,65 +224,124 @@ A_sum = _define(r"A^{\mathrm{dec}}", "advantage of a member: weighted sum of sta
 A_part = _define_indexed(r"A", "advantage of a member from one standardized component", real=True)
 A_joint_of = _define_indexed(r"A^{\mathrm{joint}}_{\cdot}", "joint advantages of the members", real=True)
 A_sum_of = _define_indexed(r"A^{\mathrm{dec}}_{\cdot}", "decomposed advantages of the members", real=True)
-gap_zero = _define(r"[z^\top C z=0]", "1 if joint and decomposed advantages agree in the group, decided exactly, else 0", integer=True)
+gap_zero = _define(
+    r"[z^\top C z=0]", "1 if joint and decomposed advantages agree in the group, decided exactly, else 0", integer=True
+)
 together = _define(
-    r"[\text{together}]", "1 if every component with weight varies in the group and all of them are perfectly positively correlated, else 0", integer=True
+    r"[\text{together}]",
+    "1 if every component with weight varies in the group and all of them are perfectly positively correlated, else 0",
+    integer=True,
 )
 kernel_zero = _define(r"[Cz=0]", "1 if z is in the kernel of C, decided exactly, else 0", integer=True)
 
 # decomposition: the update
 gap_norm = _define(
-    r"\|m^{\mathrm{joint}}-\lambda m^{\mathrm{dec}}\|", "distance of the joint update from lambda times the decomposed one, one prompt",
+    r"\|m^{\mathrm{joint}}-\lambda m^{\mathrm{dec}}\|",
+    "distance of the joint update from lambda times the decomposed one, one prompt",
     nonnegative=True,
 )
 Q_gap = _define(
-    "Q", "mean squared difference of joint and lambda times decomposed advantages; E[z'Cz] for lambda = 1, eps = 0, ddof = 0", nonnegative=True
+    "Q",
+    "mean squared difference of joint and lambda times decomposed advantages; E[z'Cz] for lambda = 1, eps = 0, ddof = "
+    "0",
+    nonnegative=True,
 )
-lambda_max = _define(r"\lambda_{\max}(\mathbb{E}ss^\top)", "largest eigenvalue of the second moment of the score, one prompt", nonnegative=True)
-mean_center = _define(r"\langle u, m\rangle_{\mathrm{joint}}", "centred update of the composite along a direction", real=True)
+lambda_max = _define(
+    r"\lambda_{\max}(\mathbb{E}ss^\top)",
+    "largest eigenvalue of the second moment of the score, one prompt",
+    nonnegative=True,
+)
+mean_center = _define(
+    r"\langle u, m\rangle_{\mathrm{joint}}", "centred update of the composite along a direction", real=True
+)
 mean_center_of = _define_indexed(r"u\cdot m", "centred update of one component along a direction", real=True)
-osc_residual = _define(r"\operatorname{osc}_m(c_m-\mu h_m)", "range over reward classes of composite less mu times effective reward", nonnegative=True)
-osc_residual_of = _define_indexed(
-    r"\operatorname{osc}(R-\mu h)", "range over reward classes of R_k less mu times the effective reward of component k alone", nonnegative=True
+osc_residual = _define(
+    r"\operatorname{osc}_m(c_m-\mu h_m)",
+    "range over reward classes of composite less mu times effective reward",
+    nonnegative=True,
 )
-tv = _define(r"\mathrm{TV}(P^{\star},P_\theta)", "total variation between class laws under an optimal policy and under theta", nonnegative=True)
-mu = _define(r"\mu", "1/lambda >= 0: any choice is allowed; the one that minimizes the right side is taken", nonnegative=True)
+osc_residual_of = _define_indexed(
+    r"\operatorname{osc}(R-\mu h)",
+    "range over reward classes of R_k less mu times the effective reward of component k alone",
+    nonnegative=True,
+)
+tv = _define(
+    r"\mathrm{TV}(P^{\star},P_\theta)",
+    "total variation between class laws under an optimal policy and under theta",
+    nonnegative=True,
+)
+mu = _define(
+    r"\mu", "1/lambda >= 0: any choice is allowed; the one that minimizes the right side is taken", nonnegative=True
+)
 C_star = _define(
-    r"C_{\pi^{\star}}(\theta)", "square root of the sum of (d*(x) / (d(x) pi(a*(x)|x)))^2 over one prompt's nodes, comparator optimal for c", positive=True
+    r"C_{\pi^{\star}}(\theta)",
+    "square root of the sum of (d*(x) / (d(x) pi(a*(x)|x)))^2 over one prompt's nodes, comparator optimal for c",
+    positive=True,
 )
 m_norm = _define(r"\|m(\theta)\|", "norm of the expected update of one prompt", nonnegative=True)
-psi_of = _define_indexed(r"\psi", "psi_G at the probability that component k is 1; 0 if it never varies", nonnegative=True)
+psi_of = _define_indexed(
+    r"\psi", "psi_G at the probability that component k is 1; 0 if it never varies", nonnegative=True
+)
 psi_min = _define(r"\min_k\psi_G(p_k)", "smallest psi_G over the components that vary and have weight", positive=True)
 p_of = _define_indexed(r"p^{\theta}", "probability that component k is 1", nonnegative=True)
 p_star_of = _define_indexed(r"p^{\star}", "the same under the optimal policy", nonnegative=True)
-one_step = _define(r"\mathbb{E}J(\theta+\eta\hat g)-J(\theta)", "expected gain of one sampled step of the criterion's size, over every group", real=True)
+one_step = _define(
+    r"\mathbb{E}J(\theta+\eta\hat g)-J(\theta)",
+    "expected gain of one sampled step of the criterion's size, over every group",
+    real=True,
+)
 curl_norm = _define(r"\|\operatorname{curl}\|", "Frobenius norm of the curl", nonnegative=True)
-A_largest = _define(r"\max_i|A^{\mathrm{dec}}_i|", "largest decomposed advantage of a group in magnitude", nonnegative=True)
+A_largest = _define(
+    r"\max_i|A^{\mathrm{dec}}_i|", "largest decomposed advantage of a group in magnitude", nonnegative=True
+)
 S_joint = _define(r"S^{\mathrm{joint}}", "surrogate of a group with joint advantages, unclipped", real=True)
 S_dec = _define(r"S^{\mathrm{dec}}", "surrogate of a group with decomposed advantages, unclipped", real=True)
-Delta = _define(r"\Delta", "largest |Delta_i| of the group, sigma_c Delta_i = (c_i - mean c) - sum_k w_k (R_ki - mean R_k)", nonnegative=True)
+Delta = _define(
+    r"\Delta",
+    "largest |Delta_i| of the group, sigma_c Delta_i = (c_i - mean c) - sum_k w_k (R_ki - mean R_k)",
+    nonnegative=True,
+)
 printed_factor = _define(
-    "B", "a factor of Delta: the mean of the members' ratios, (1/G) sum r_i; any finite one gives the same verdict at Delta = 0", positive=True
+    "B",
+    "a factor of Delta: the mean of the members' ratios, (1/G) sum r_i; any finite one gives the same verdict at Delta "
+    "= 0",
+    positive=True,
 )
 
 # generalization
-R_hat = _define(r"\hat R", "empirical risk: mean loss 1 - V_c/W of the posterior on the training prompts", nonnegative=True)
+R_hat = _define(
+    r"\hat R", "empirical risk: mean loss 1 - V_c/W of the posterior on the training prompts", nonnegative=True
+)
 R_hat_drawn = _define(r"\hat R_m", "mean empirical risk of m policies drawn from the posterior", nonnegative=True)
 R_S = _define("R_S", "risk: expected loss of the posterior under the source distribution", nonnegative=True)
 R_T = _define("R_T", "risk under the target distribution", nonnegative=True)
-kl_posterior = _define(r"\mathrm{KL}(Q\|\Pi)", "divergence of the posterior from the prior, both over policies", nonnegative=True)
+kl_posterior = _define(
+    r"\mathrm{KL}(Q\|\Pi)", "divergence of the posterior from the prior, both over policies", nonnegative=True
+)
 n = _define("n", "number of training prompts", integer=True, positive=True)
-delta = _define(r"\delta", "probability with which the bound may fail, over the draw of training set and policies", positive=True)
+delta = _define(
+    r"\delta", "probability with which the bound may fail, over the draw of training set and policies", positive=True
+)
 m_drawn = _define("m", "number of policies drawn from the posterior", integer=True, positive=True)
 N_means = _define(r"N_{\mathrm{means}}", "number of means estimated from the same draws", integer=True, positive=True)
 delta_drawn = _define(r"\delta'", "share of the failure probability kept for the draw of policies", positive=True)
 C_catoni = _define("C", "Catoni's constant, fixed before the data", positive=True)
 tv_domains = _define(r"\mathrm{TV}(D_S,D_T)", "total variation between the prompt distributions", nonnegative=True)
-kl_domains = _define(r"\mathrm{KL}(D_T\|D_S)", "divergence of the target from the source distribution", nonnegative=True)
-chi2_domains = _define(r"\chi^2(D_T\|D_S)", "chi-squared divergence of the target from the source distribution", nonnegative=True)
+kl_domains = _define(
+    r"\mathrm{KL}(D_T\|D_S)", "divergence of the target from the source distribution", nonnegative=True
+)
+chi2_domains = _define(
+    r"\chi^2(D_T\|D_S)", "chi-squared divergence of the target from the source distribution", nonnegative=True
+)
 var_S = _define(r"\operatorname{Var}_S", "variance of the loss over source prompts", nonnegative=True)
 osc_loss = _define(r"\operatorname{osc}_q\ell", "range of the loss over the prompts of both domains", nonnegative=True)
-osc_value = _define_indexed(r"\operatorname{osc}V", "range over the prompts of both domains of the expected reward of component k", nonnegative=True)
-shift_term = _define(r"\textstyle\sum_k\frac{w_k}{W}\operatorname{osc}_k\mathrm{TV}", "the shift term of T3.shift", nonnegative=True)
+osc_value = _define_indexed(
+    r"\operatorname{osc}V",
+    "range over the prompts of both domains of the expected reward of component k",
+    nonnegative=True,
+)
+shift_term = _define(
+    r"\textstyle\sum_k\frac{w_k}{W}\operatorname{osc}_k\mathrm{TV}", "the shift term of T3.shift", nonnegative=True
+)
 D_tools = _define("D", "most tool calls in a trajectory", integer=True, nonnegative=True)
 B_run = _define(r"B_{\mathrm{run}}", "most decisions in a row that call no tool", integer=True, nonnegative=True)

@@ -15,16 +15,21 @@ from tamdp_theory import CapacityError, LogLinear, TabularSoftmax, files
 from tamdp_theory.strategies import policies, schemes, tamdps
 
 # no explanation of a failure by lines of code: the instance is the explanation
-_DEFAULTS = {"derandomize": True, "database": None, "deadline": None, "phases": tuple(phase for phase in Phase if phase is not Phase.explain)}
+_DEFAULTS = {
+    "derandomize": True,
+    "database": None,
+    "deadline": None,
+    "phases": tuple(phase for phase in Phase if phase is not Phase.explain),
+}
 
 
 @st.composite
 def instances(draw: st.DrawFn, claim: Claim | None = None) -> Instance:
     """Instances to check ``claim`` on (None: any): a small process, a policy, a scheme, and a seed from 0 to 3.
 
-    The scheme is one of ``claim.schemes``, or any up to groups of four if there are none; think actions sometimes weigh 1/2 if the
-    claim is weighted; training, if any, takes 20 steps and 64 runs. Shrinks to two answers with rewards 0 or 1, the uniform policy and
-    the first scheme.
+    The scheme is one of ``claim.schemes``, or any up to groups of four if there are none; think actions sometimes weigh
+    1/2 if the claim is weighted; training, if any, takes 20 steps and 64 runs. Shrinks to two answers with rewards 0 or
+    1, the uniform policy and the first scheme.
     """
     env = draw(tamdps())
     scheme = draw(st.sampled_from(claim.schemes) if claim and claim.schemes else schemes())
@@ -40,10 +45,11 @@ def claim_test(
 
         test_my_claim = claim_test(my_claim)
 
-    is collected by pytest; calling it works too. It fails with AssertionError if an instance violates the claim, after shrinking it to
-    a small one that the message shows; and if the claim holds on no instance, as a check that never speaks is no pass. Instances that
-    are too large for a check (CapacityError) count as silent. strategy: instances of one's own in place of ``instances(claim)``, for a
-    claim that speaks of special ones. options: of ``hypothesis.settings``; without any, two runs draw the same instances.
+    is collected by pytest; calling it works too. It fails with AssertionError if an instance violates the claim, after
+    shrinking it to a small one that the message shows; and if the claim holds on no instance, as a check that never
+    speaks is no pass. Instances that are too large for a check (CapacityError) count as silent. strategy: instances of
+    one's own in place of ``instances(claim)``, for a claim that speaks of special ones. options: of
+    ``hypothesis.settings``; without any, two runs draw the same instances.
     """
     drawn = instances(claim) if strategy is None else strategy
 
@@ -65,7 +71,10 @@ def claim_test(
         check_one()
         if not seen[str(Verdict.HOLDS)]:
             found = ", ".join(f"{count} {verdict}" for verdict, count in sorted(seen.items())) or "nothing"
-            raise AssertionError(f"{claim.id} holds on no drawn instance ({found}), so it was not tested; give a strategy of instances that it speaks of")
+            raise AssertionError(
+                f"{claim.id} holds on no drawn instance ({found}), so it was not tested; give a strategy of instances "
+                f"that it speaks of"
+            )
 
     test.__name__ = test.__qualname__ = f"test {claim.id}"
     test.__doc__ = f"{claim.id}, {claim.title}: violated on no drawn instance and holds on some."
@@ -73,15 +82,25 @@ def claim_test(
 
 
 def describe(check: Check, instance: Instance) -> str:
-    """A check and all that is needed to make its instance again: the process as a tamdp/1 file, the policy's parameters, the scheme."""
+    """A check and all that is needed to make its instance again: the process as a tamdp/1 file, the policy's
+    parameters, the scheme.
+    """
     policy = instance.policy
-    shown = {"logits": policy.logits.tolist()} if isinstance(policy, TabularSoftmax) else {"parameters": policy.parameters.tolist()}
+    shown = (
+        {"logits": policy.logits.tolist()}
+        if isinstance(policy, TabularSoftmax)
+        else {"parameters": policy.parameters.tolist()}
+    )
     if isinstance(policy, LogLinear):
         shown["features"] = policy.features.tolist()
-    return "\n".join([
-        f"{check.claim_id} {check.verdict}: lhs {check.lhs!r}, rhs {check.rhs!r}, slack {check.slack!r}, error {check.error!r}",
-        f"check: {json.dumps(check.to_dict(), ensure_ascii=False)}",
-        f"scheme: {instance.scheme}, seed {instance.seed}, think_weight {instance.think_weight}, steps {instance.steps}, runs {instance.runs}",
-        f"policy: {type(policy).__name__} {json.dumps(shown)}",
-        f"process: {files.to_text(instance.env)}",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            f"{check.claim_id} {check.verdict}: lhs {check.lhs!r}, rhs {check.rhs!r}, slack {check.slack!r}, error "
+            f"{check.error!r}",
+            f"check: {json.dumps(check.to_dict(), ensure_ascii=False)}",
+            f"scheme: {instance.scheme}, seed {instance.seed}, think_weight {instance.think_weight}, steps "
+            f"{instance.steps}, runs {instance.runs}",
+            f"policy: {type(policy).__name__} {json.dumps(shown)}",
+            f"process: {files.to_text(instance.env)}",
+        ]
+    )

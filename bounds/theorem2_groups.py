@@ -38,16 +38,22 @@ def measure_identity(instance: Grouped) -> Measured:
         active = table.composite.squares != 0
         size = table.size
         joint.append(table.composite.advantages(scheme.eps, scheme.ddof)[active].ravel())
-        parts.append(np.stack([column.advantages(scheme.eps, scheme.ddof)[active].ravel() for column in table.components]))
+        parts.append(
+            np.stack([column.advantages(scheme.eps, scheme.ddof)[active].ravel() for column in table.components])
+        )
         spreads.append(np.stack([np.repeat(column.spread(scheme.ddof)[active], size) for column in table.components]))
         totals.append(np.repeat(table.composite.spread(scheme.ddof)[active], size))
     conditions = {"active group": any(len(part) for part in joint)}
     if not conditions["active group"]:
         return Measured({}, conditions)
     numbers = {
-        s.A_joint: np.concatenate(joint), s.A_part: np.concatenate(parts, axis=1), s.sigma: np.concatenate(spreads, axis=1),
-        s.sigma_c: np.concatenate(totals), s.w: _weights(instance), s.K: len(instance.exact_weights),
-    }  # fmt: skip
+        s.A_joint: np.concatenate(joint),
+        s.A_part: np.concatenate(parts, axis=1),
+        s.sigma: np.concatenate(spreads, axis=1),
+        s.sigma_c: np.concatenate(totals),
+        s.w: _weights(instance),
+        s.K: len(instance.exact_weights),
+    }
     return Measured(numbers, conditions)
 
 
@@ -58,9 +64,13 @@ def measure_spread(instance: Grouped) -> Measured:
     conditions = _vary(instance, tables)
     numbers = {
         s.sigma_c: np.concatenate([table.composite.spread(ddof) for table in tables]),
-        s.sigma: np.concatenate([np.stack([column.spread(ddof) for column in table.components]) for table in tables], axis=1),
-        s.corr: np.moveaxis(np.concatenate([table.correlation for table in tables]), 0, -1), s.w: weights, s.K: len(weights),
-    }  # fmt: skip
+        s.sigma: np.concatenate(
+            [np.stack([column.spread(ddof) for column in table.components]) for table in tables], axis=1
+        ),
+        s.corr: np.moveaxis(np.concatenate([table.correlation for table in tables]), 0, -1),
+        s.w: weights,
+        s.K: len(weights),
+    }
     return Measured(numbers, conditions, scale=weights.sum() ** 2)
 
 
@@ -70,10 +80,14 @@ def measure_advantage_gap(instance: Grouped) -> Measured:
     conditions = _vary(instance, tables)
     joint, split = (np.concatenate([table.advantages(one) for table in tables]) for one in both(scheme))
     numbers = {
-        s.A_joint_of: joint.T, s.A_sum_of: split.T, s.z: np.concatenate([table.gap() for table in tables]).T,
-        s.corr: np.moveaxis(np.concatenate([table.correlation for table in tables]), 0, -1), s.K: len(instance.exact_weights), s.G: scheme.group_size,
+        s.A_joint_of: joint.T,
+        s.A_sum_of: split.T,
+        s.z: np.concatenate([table.gap() for table in tables]).T,
+        s.corr: np.moveaxis(np.concatenate([table.correlation for table in tables]), 0, -1),
+        s.K: len(instance.exact_weights),
+        s.G: scheme.group_size,
         s.kappa_ddof: scheme.kappa if scheme.ddof else 1.0,
-    }  # fmt: skip
+    }
     return Measured(numbers, conditions, scale=max(_weights(instance).sum(), 1.0) ** 2)
 
 
@@ -134,7 +148,11 @@ def _comonotone_groups(table: Groups) -> Bools:
         one = table.components[k]
         for m in weighted:
             other = table.components[m]
-            chosen &= (one.squares != 0) & (table.covariance(k, m) > 0) & (table.covariance(k, m) ** 2 == one.squares * other.squares)
+            chosen &= (
+                (one.squares != 0)
+                & (table.covariance(k, m) > 0)
+                & (table.covariance(k, m) ** 2 == one.squares * other.squares)
+            )
     return chosen
 
 
@@ -164,7 +182,10 @@ def measure_scaled_if_uncorrelated(instance: Grouped) -> Measured:
     conditions, joint, split = _chosen_groups(instance, "uncorrelated groups")
     if failed := unmet(instance, conditions):
         return failed
-    return Measured({s.A_joint: joint, s.A_sum: split, s.K: len(instance.exact_weights), s.W: float(sum(instance.exact_weights))}, conditions)
+    return Measured(
+        {s.A_joint: joint, s.A_sum: split, s.K: len(instance.exact_weights), s.W: float(sum(instance.exact_weights))},
+        conditions,
+    )
 
 
 def measure_cancel(instance: Instance) -> Measured:
@@ -173,7 +194,10 @@ def measure_cancel(instance: Instance) -> Measured:
     largest = balls.ZERO
     for table in groups(instance, MAX_CANCELLING):
         if len(table.members) == MAX_CANCELLING and not are_listed(instance, MAX_CANCELLING):
-            raise CapacityError(f"{instance.env.name}: more than {MAX_CANCELLING:,} groups on a prompt, each to be looked at; use a smaller group or process")
+            raise CapacityError(
+                f"{instance.env.name}: more than {MAX_CANCELLING:,} groups on a prompt, each to be looked at; use a "
+                f"smaller group or process"
+            )
         # floats propose where an advantage is left; only if none is, every group must be looked at
         order = np.argsort(-np.abs(table.advantages(one)).max(axis=1), kind="stable").tolist()
         found = balls.group_advantages(table, one, order[0])
@@ -192,11 +216,13 @@ MAX_CANCELLING = 100_000  # groups of a prompt
 def measure_printed(instance: Instance) -> Measured:
     """Surrogates of groups of trajectories, ratios r from ``instance.reference`` (None: parameters zero) to the policy.
 
-    Printed is a function of Delta that vanishes with it; at Delta = 0 any finite factor gives one verdict. Taken is (1/G) sum_i r_i, with
-    which (1/G) sum_i r_i Delta_i would stay below factor times Delta.
+    Printed is a function of Delta that vanishes with it; at Delta = 0 any finite factor gives one verdict. Taken is
+    (1/G) sum_i r_i, with which (1/G) sum_i r_i Delta_i would stay below factor times Delta.
     """
     env, policy, scheme = instance.env, instance.policy, instance.scheme
-    old = instance.reference if instance.reference is not None else policy.with_parameters(np.zeros(policy.n_parameters))
+    old = (
+        instance.reference if instance.reference is not None else policy.with_parameters(np.zeros(policy.n_parameters))
+    )
     conditions = {"listable": exact.count_trajectories(env) <= 10_000}
     if failed := unmet(instance, conditions):
         return failed
@@ -212,14 +238,22 @@ def measure_printed(instance: Instance) -> Measured:
             side.append((own * table.advantages(one)).mean(axis=1))
         delta.append(printed_delta(table, scheme.ddof))
         factor.append(own.mean(axis=1))
-    numbers = {s.S_joint: np.concatenate(joint), s.S_dec: np.concatenate(split), s.Delta: np.concatenate(delta), s.printed_factor: np.concatenate(factor)}
-    # a surrogate is off by the rounding of its terms, which may cancel: ratios times advantages, at most sqrt(G) or W sqrt(G)
+    numbers = {
+        s.S_joint: np.concatenate(joint),
+        s.S_dec: np.concatenate(split),
+        s.Delta: np.concatenate(delta),
+        s.printed_factor: np.concatenate(factor),
+    }
+    # a surrogate is off by the rounding of its terms, which may cancel: ratios times advantages, at most sqrt(G) or W
+    # sqrt(G)
     off = 1e-13 * np.concatenate(factor) * np.sqrt(scheme.group_size)
     return Measured(numbers, conditions, scale=0.0, errors={s.S_joint: off, s.S_dec: off * env.total_weight})
 
 
 def trajectory_groups(env: TAMDP, paths: exact.Trajectories, size: int, seed: int) -> list[Groups]:
-    """Groups of trajectories of each prompt, all or 2000 drawn with the seed; members are places among the prompt's trajectories."""
+    """Groups of trajectories of each prompt, all or 2000 drawn with the seed; members are places among the prompt's
+    trajectories.
+    """
     generator, found = np.random.default_rng(seed), []
     for q in range(env.n_prompts):
         classes = paths.reward_class[paths.prompt == q]
@@ -232,7 +266,9 @@ def trajectory_groups(env: TAMDP, paths: exact.Trajectories, size: int, seed: in
 
 
 def printed_delta(table: Groups, ddof: int) -> Floats:
-    """The paper's Delta of every group (S,): the largest |(c_i - mean c) - sum_k w_k (R_ki - mean R_k)| / sigma_c, its numerator in rationals."""
+    """The paper's Delta of every group (S,): the largest |(c_i - mean c) - sum_k w_k (R_ki - mean R_k)| / sigma_c, its
+    numerator in rationals.
+    """
     total = table.composite.deviation.astype(object) * Fraction(1, table.composite.denominator)
     for w, column in zip(table.weights, table.components, strict=True):
         total = total - column.deviation.astype(object) * (w / column.denominator)

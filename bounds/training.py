@@ -1,7 +1,9 @@
-"""How Theorem 1's claims about training are measured: runs of a policy, and what is known of every run before it is made.
+"""How Theorem 1's claims about training are measured: runs of a policy, and what is known of every run before it is
+made.
 
-A run's statistics are independent of the other runs', and their ranges follow from the process alone (theory.md section 14), so intervals of
-their expectations are valid at every number of runs. Ranges hold for tabular policies; others have asymptotic intervals, which decide nothing.
+A run's statistics are independent of the other runs', and their ranges follow from the process alone (theory.md section
+14), so intervals of their expectations are valid at every number of runs. Ranges hold for tabular policies; others have
+asymptotic intervals, which decide nothing.
 """
 
 import numpy as np
@@ -24,7 +26,10 @@ _SMALLEST, _FINENESS = 8, 16  # the grid of drift constants: halvings of its uni
 def _start(instance: Instance) -> tuple[Potential, dict[str, bool]] | Measured:
     """The potential and the conditions met so far, or why Theorem 1 does not speak of the instance."""
     potential = find_potential(instance.env, instance.scheme)
-    conditions = {"potential": potential is not None, "rewards vary": potential is not None and potential.smoothness > 0}
+    conditions = {
+        "potential": potential is not None,
+        "rewards vary": potential is not None and potential.smoothness > 0,
+    }
     if potential is None or not conditions["rewards vary"] or unmet(instance, conditions):
         return Measured({}, conditions)
     return potential, conditions
@@ -42,9 +47,16 @@ def _step_size(potential: Potential, gap: float, instance: Instance) -> float:
 def _sample(instance: Instance, learning_rate: float, record_variance: bool = False) -> grpo.History:
     scheme = instance.scheme
     config = grpo.Config(
-        mode="sampled", steps=instance.steps, learning_rate=learning_rate, group_size=scheme.group_size,
-        normalization=scheme.normalization, eps=scheme.eps, ddof=scheme.ddof, record_update=True, record_variance=record_variance,
-    )  # fmt: skip
+        mode="sampled",
+        steps=instance.steps,
+        learning_rate=learning_rate,
+        group_size=scheme.group_size,
+        normalization=scheme.normalization,
+        eps=scheme.eps,
+        ddof=scheme.ddof,
+        record_update=True,
+        record_variance=record_variance,
+    )
     seeds = [np.random.default_rng([instance.seed, run]) for run in range(instance.runs)]
     return grpo.train(instance.env, instance.policy, config, seeds)
 
@@ -53,8 +65,9 @@ def _sample(instance: Instance, learning_rate: float, record_variance: bool = Fa
 
 
 def gradient_ceiling(potential: Potential) -> float:
-    """A number that ||grad F||^2 exceeds at no tabular policy (theory.md section 14): for each prompt kappa^2 osc^2/8 if centred, else kappa/2 times the
-    squared weight of the rewards that vary; for psi^2 <= kappa/(p (1 - p)), ||grad p||^2 <= p (1 - p)/2, and prompts are orthogonal."""
+    """A number that ||grad F||^2 exceeds at no tabular policy (theory.md section 14): for each prompt kappa^2 osc^2/8
+    if centred, else kappa/2 times the squared weight of the rewards that vary; for psi^2 <= kappa/(p (1 - p)), ||grad
+    p||^2 <= p (1 - p)/2, and prompts are orthogonal."""
     env, kappa = potential.env, potential.scheme.kappa
     if potential.scheme.normalization == "center":
         return float(kappa**2 / 8 * (env.prompt_probability**2 * exact.reward_range(env) ** 2).sum())
@@ -71,21 +84,29 @@ def _largest_advantages(instance: Instance) -> Floats:
 
 
 def second_moment_ceiling(instance: Instance) -> float:
-    """A number that E||g||^2 exceeds at no tabular policy: ||g_q||^2 <= mean A^2 mean ||s||^2 by Cauchy and Schwarz, and L2."""
+    """A number that E||g||^2 exceeds at no tabular policy: ||g_q||^2 <= mean A^2 mean ||s||^2 by Cauchy and Schwarz,
+    and L2.
+    """
     env = instance.env
     energy = env.horizon * (1 - 1 / env.n_actions)
     return float(energy * (env.prompt_probability**2 * _largest_advantages(instance) ** 2).sum())
 
 
 def drift_ceiling(instance: Instance) -> float:
-    """A number that |<grad J, m>| exceeds at no tabular policy: ||grad J_q||^2 <= osc^2/8 and ||m_q||^2 = ||E[h s]||^2 <= E[h^2]/2 <= E[A^2]/2."""
+    """A number that |<grad J, m>| exceeds at no tabular policy: ||grad J_q||^2 <= osc^2/8 and ||m_q||^2 = ||E[h s]||^2
+    <= E[h^2]/2 <= E[A^2]/2.
+    """
     env = instance.env
     return float((env.prompt_probability**2 * exact.reward_range(env) * _largest_advantages(instance)).sum() / 4)
 
 
 def _over_runs(instance: Instance, per_run: Floats, level: float, low: float, high: float) -> Estimate:
     """The expectation of a statistic of a run that is in [low, high] if the policy is tabular."""
-    return intervals.bounded_mean(per_run, level, low, high) if instance.policy.is_tabular else intervals.mean(per_run, level)
+    return (
+        intervals.bounded_mean(per_run, level, low, high)
+        if instance.policy.is_tabular
+        else intervals.mean(per_run, level)
+    )
 
 
 def _evidence(found: Estimate) -> Evidence:
@@ -96,12 +117,19 @@ def _evidence(found: Estimate) -> Evidence:
 
 
 def stationary(instance: Instance, along_path: bool) -> Measured:
-    """The mean of ||grad F||^2 over a run against its bound, with the variance bounded a priori or met along the path."""
+    """The mean of ||grad F||^2 over a run against its bound, with the variance bounded a priori or met
+    along the path.
+    """
     started = _start(instance)
     if isinstance(started, Measured):
         return started
     potential, conditions = started
-    start, best, smooth, noise = potential.value(instance.policy), potential.upper, potential.smoothness, potential.variance_bound
+    start, best, smooth, noise = (
+        potential.value(instance.policy),
+        potential.upper,
+        potential.smoothness,
+        potential.variance_bound,
+    )
     eta = instance.learning_rate or _step_size(potential, best - start, instance)
     conditions["step size"] = bool(eta <= 1 / smooth * (1 + 1e-12))
     if failed := unmet(instance, conditions):
@@ -109,12 +137,24 @@ def stationary(instance: Instance, along_path: bool) -> Measured:
     history = _sample(instance, eta, along_path)
     assert history.update_norm2 is not None
     squares, ceiling = history.update_norm2[:, :-1].mean(axis=1), gradient_ceiling(potential)
-    numbers = {s.mean_grad_F: float(squares.mean()), s.F_star: best, s.F_0: start, s.eta: eta, s.T: instance.steps, s.L: smooth, s.variance_bound: noise}
+    numbers = {
+        s.mean_grad_F: float(squares.mean()),
+        s.F_star: best,
+        s.F_0: start,
+        s.eta: eta,
+        s.T: instance.steps,
+        s.L: smooth,
+        s.variance_bound: noise,
+    }
     progress, weight = 2 * (best - start) / (eta * instance.steps), smooth * eta
     if along_path:
         assert history.variance is not None
         # both sides of a run in one number, which has one interval
-        largest = min(noise, second_moment_ceiling(instance)) if PLAIN.met is not None and PLAIN.met(instance) else second_moment_ceiling(instance)
+        largest = (
+            min(noise, second_moment_ceiling(instance))
+            if PLAIN.met is not None and PLAIN.met(instance)
+            else second_moment_ceiling(instance)
+        )
         variances = history.variance[:, :-1].mean(axis=1)
         numbers[s.variance_path] = float(variances.mean())
         found = _over_runs(instance, squares - weight * variances, instance.level, -weight * largest, ceiling)
@@ -123,8 +163,13 @@ def stationary(instance: Instance, along_path: bool) -> Measured:
         found = _over_runs(instance, squares, instance.level, 0.0, ceiling)
         half = found.distance(progress + weight * noise)
     trivial = ceiling if instance.policy.is_tabular else np.inf
-    note = f"{instance.runs} runs of {instance.steps} steps, interval at {instance.level:g}, eta = {eta:.3g}, at most {ceiling:.4g} whatever the run"
-    return Measured(numbers, conditions, half_width=half, trivial=trivial, scale=smooth * best, evidence=_evidence(found), note=note)
+    note = (
+        f"{instance.runs} runs of {instance.steps} steps, interval at {instance.level:g}, eta = {eta:.3g}, at most "
+        f"{ceiling:.4g} whatever the run"
+    )
+    return Measured(
+        numbers, conditions, half_width=half, trivial=trivial, scale=smooth * best, evidence=_evidence(found), note=note
+    )
 
 
 def exact_path(instance: Instance) -> Measured:
@@ -135,16 +180,26 @@ def exact_path(instance: Instance) -> Measured:
     potential, conditions = started
     env, scheme, smooth = instance.env, instance.scheme, potential.smoothness
     config = grpo.Config(
-        mode="exact", steps=instance.steps, learning_rate=1 / smooth, group_size=scheme.group_size, normalization=scheme.normalization,
-        eps=scheme.eps, ddof=scheme.ddof, record_update=True,
-    )  # fmt: skip
+        mode="exact",
+        steps=instance.steps,
+        learning_rate=1 / smooth,
+        group_size=scheme.group_size,
+        normalization=scheme.normalization,
+        eps=scheme.eps,
+        ddof=scheme.ddof,
+        record_update=True,
+    )
     history = grpo.train(env, instance.policy, config)
     assert history.update_norm2 is not None
     end = instance.policy.with_parameters(history.parameters[0])
     numbers = {
-        s.min_grad_F: float(history.update_norm2.min()), s.L: smooth, s.T: instance.steps, s.F_0: potential.value(instance.policy),
-        s.F_T: potential.value(end), s.F_star: potential.upper,
-    }  # fmt: skip
+        s.min_grad_F: float(history.update_norm2.min()),
+        s.L: smooth,
+        s.T: instance.steps,
+        s.F_0: potential.value(instance.policy),
+        s.F_T: potential.value(end),
+        s.F_star: potential.upper,
+    }
     # F_T - F_0 carries the rounding of F
     error = 4 * smooth / (3 * instance.steps) * 1e-13 * abs(potential.upper)
     note = f"{instance.steps} exact steps, eta = 1/L"
@@ -165,34 +220,56 @@ def biased(instance: Instance) -> Measured:
     ceiling = float((env.prompt_probability**2 * exact.reward_range(env) ** 2).sum() / 8)
     estimate = float(drift.sum() / squares.sum()) if squares.sum() > 0 else 0.0
     # the constant and the left side share the level
-    alpha = drift_constant(drift, squares, (1 - instance.level) / 2, drift_ceiling(instance), ceiling) if instance.policy.is_tabular else estimate
+    alpha = (
+        drift_constant(drift, squares, (1 - instance.level) / 2, drift_ceiling(instance), ceiling)
+        if instance.policy.is_tabular
+        else estimate
+    )
     conditions["drift"] = alpha > 0
     constant = f"alpha at least {alpha:.3f}, about {estimate:.3f}"
-    note = f"{instance.runs} runs of {instance.steps} steps {scheme.normalization}, interval at {instance.level:g}, {constant}"
+    note = (
+        f"{instance.runs} runs of {instance.steps} steps {scheme.normalization}, interval at {instance.level:g}, "
+        f"{constant}"
+    )
     if failed := unmet(instance, conditions):
         return Measured(failed.numbers, conditions, note=f"not met: drift; {note}")
     found = _over_runs(instance, squares, (1 + instance.level) / 2, 0.0, ceiling)
-    gap, second = exact.optimal_values(env).total - exact.values(env, instance.policy).total, second_moment_ceiling(instance)
+    gap, second = (
+        exact.optimal_values(env).total - exact.values(env, instance.policy).total,
+        second_moment_ceiling(instance),
+    )
     numbers = {
-        s.mean_grad_J: float(squares.mean()), s.J_star: exact.optimal_values(env).total, s.J_0: exact.values(env, instance.policy).total, s.alpha: alpha,
-        s.eta: eta, s.T: instance.steps, s.L_J: smooth, s.M_2: second,
-    }  # fmt: skip
+        s.mean_grad_J: float(squares.mean()),
+        s.J_star: exact.optimal_values(env).total,
+        s.J_0: exact.values(env, instance.policy).total,
+        s.alpha: alpha,
+        s.eta: eta,
+        s.T: instance.steps,
+        s.L_J: smooth,
+        s.M_2: second,
+    }
     half = found.distance((gap / (eta * instance.steps) + smooth * eta * second / 2) / alpha) if alpha else np.inf
-    return Measured(numbers, conditions, half_width=half, trivial=ceiling, scale=ceiling, evidence=_evidence(found), note=note)
+    return Measured(
+        numbers, conditions, half_width=half, trivial=ceiling, scale=ceiling, evidence=_evidence(found), note=note
+    )
 
 
 def drift_constant(drift: Floats, squares: Floats, miss: float, largest_drift: float, largest_square: float) -> float:
-    """alpha >= 0 with E drift >= alpha E square except with probability ``miss``, from independent pairs (n,) of known ranges; 0 if none is shown.
+    """alpha >= 0 with E drift >= alpha E square except with probability ``miss``, from independent pairs (n,) of known
+    ranges; 0 if none is shown.
 
-    The largest number of a fixed geometric grid such that for it and all before it E[drift - alpha square] > 0 is shown. If it is too large, so
-    is the first grid number above E drift / E square, of which a false thing was shown: that has probability ``miss``.
+    The largest number of a fixed geometric grid such that for it and all before it E[drift - alpha square] > 0 is
+    shown. If it is too large, so is the first grid number above E drift / E square, of which a false thing was shown:
+    that has probability ``miss``.
     """
     if not (largest_square > 0 and largest_drift > 0):  # beyond the floats
         return 0.0
     unit, shown = largest_drift / largest_square, 0.0
     for k in range(-_SMALLEST * _FINENESS, _SMALLEST * _FINENESS + 1):
         alpha = float(unit * 2 ** (k / _FINENESS))
-        if not intervals.is_mean_above(drift - alpha * squares, 0.0, miss, -largest_drift - alpha * largest_square, largest_drift):
+        if not intervals.is_mean_above(
+            drift - alpha * squares, 0.0, miss, -largest_drift - alpha * largest_square, largest_drift
+        ):
             break
         shown = alpha
     return shown

@@ -23,8 +23,8 @@ class Verdict(StrEnum):
 
 
 class Evidence(StrEnum):
-    """How a verdict was reached (theory.md section 8): in exact arithmetic; in float64 with its error far below the slack; by an interval
-    that is valid at its sample size; by one that is not, which is shown and never a pass."""
+    """How a verdict was reached (theory.md section 8): in exact arithmetic; in float64 with its error far below the
+    slack; by an interval that is valid at its sample size; by one that is not, which is shown and never a pass."""
 
     CERTIFIED = "certified"
     EXACT = "exact"

@@ -1,14 +1,18 @@
 """Bounds that must hold for every posterior at once: the worst one of a training set (theory.md section 7).
 
-T3.kl, T3.mcallester and T3.catoni fail for a posterior Q iff n phi(R_hat, R_S) - KL(Q||Pi) > L, with phi convex in both risks and L free of Q:
-their events solved for the divergence. R_hat and R_S are linear in Q, so over all posteriors on a finite class
+T3.kl, T3.mcallester and T3.catoni fail for a posterior Q iff n phi(R_hat, R_S) - KL(Q||Pi) > L, with phi convex in both
+risks and L free of Q: their events solved for the divergence. R_hat and R_S are linear in Q, so over all posteriors on
+a finite class
 
-    max_j [n phi_j + ln Pi_j]  <=  sup_Q [n phi - KL(Q||Pi)]  <=  ln sum_j Pi_j exp(n phi_j),   phi_j at the risks of policy j.
+    max_j [n phi_j + ln Pi_j]  <=  sup_Q [n phi - KL(Q||Pi)]  <=  ln sum_j Pi_j exp(n phi_j)
 
-The right end (Jensen, then Gibbs' variational formula) is what the proofs bound in expectation; the left end are the point masses. Between
-them ``climb`` searches: phi lies above its tangent at any Q, and the best posterior for a tangent is a Gibbs one with a temperature for each
-risk, so each step from Q to that posterior gains. A training set on which it finds a failure fails, one whose right end is below L is safe.
-T3.transfer fails for no Q that T3.kl holds for, as T3.shift has no exception: it shares the right end.
+with phi_j at the risks of policy j.
+
+The right end (Jensen, then Gibbs' variational formula) is what the proofs bound in expectation; the left end are the
+point masses. Between them ``climb`` searches: phi lies above its tangent at any Q, and the best posterior for a tangent
+is a Gibbs one with a temperature for each risk, so each step from Q to that posterior gains. A training set on which it
+finds a failure fails, one whose right end is below L is safe. T3.transfer fails for no Q that T3.kl holds for, as
+T3.shift has no exception: it shares the right end.
 """
 
 from collections.abc import Callable
@@ -68,7 +72,9 @@ EXCESS = {
     "T3.kl": Excess(binary_kl, _kl_slopes, _MAURER),
     "T3.mcallester": Excess(lambda p, q: 2 * np.maximum(q - p, 0.0) ** 2, _square_slopes, _MAURER),
     "T3.catoni": catoni(CATONI_C),
-    "T3.transfer": Excess(lambda p, q: np.where(q > p, binary_kl(p, q), 0.0), _upper_slopes, _MAURER),  # only risks above the empirical one count
+    "T3.transfer": Excess(
+        lambda p, q: np.where(q > p, binary_kl(p, q), 0.0), _upper_slopes, _MAURER
+    ),  # only risks above the empirical one count
 }
 
 
@@ -80,9 +86,14 @@ def ceiling(excess: Excess, prior: Floats, empirical: Floats, truth: Floats, n: 
 
 
 def climb(excess: Excess, prior: Floats, empirical: Floats, truth: Floats, n: float, start: Floats) -> Floats:
-    """The posterior (B, m) with the largest n phi - KL(Q||Pi) that was found, from ``start`` (B, m), the prior and point masses."""
+    """The posterior (B, m) with the largest n phi - KL(Q||Pi) that was found, from ``start`` (B, m), the prior and
+    point masses.
+    """
     step = max(1, _CELLS // (len(prior) * (_STARTS + 2)))
-    parts = [_climb(excess, prior, empirical[k : k + step], truth, n, start[k : k + step]) for k in range(0, len(empirical), step)]
+    parts = [
+        _climb(excess, prior, empirical[k : k + step], truth, n, start[k : k + step])
+        for k in range(0, len(empirical), step)
+    ]
     return np.concatenate(parts) if parts else np.empty((0, len(prior)))
 
 
@@ -104,7 +115,9 @@ def _climb(excess: Excess, prior: Floats, empirical: Floats, truth: Floats, n: f
         gained = found > most[rows]
         best[rows[gained]] = posterior[gained, place[gained]]
         most[rows] = np.maximum(found, most[rows])
-        moving = (value > before + 1e-9 * np.maximum(np.abs(before), 1.0)).any(axis=1)  # some search of the set still gains
+        moving = (value > before + 1e-9 * np.maximum(np.abs(before), 1.0)).any(
+            axis=1
+        )  # some search of the set still gains
         rows, posterior, before = rows[moving], posterior[moving], value[moving]
         if not len(rows):
             break

@@ -10,7 +10,11 @@ from tamdp_theory import CapacityError, families
 
 GROUP_SIZE = 4
 MAX_GROUPS = 5000  # of trajectories on one prompt
-_TREES = {"quick": 4, "standard": 20, "full": 80}  # small random trees besides the suite, most of whose processes are too large to list
+_TREES = {
+    "quick": 4,
+    "standard": 20,
+    "full": 80,
+}  # small random trees besides the suite, most of whose processes are too large to list
 
 
 @dataclass(frozen=True)
@@ -23,14 +27,24 @@ class Row:
     def to_dict(self) -> dict[str, Any]:
         """Plain content for JSON."""
         sides = {name: asdict(getattr(self.found, name)) for name in ("joint", "decomposed")}
-        return {"instance": self.instance, "group_size": GROUP_SIZE, **sides, "promised": self.found.promised, "realized": self.found.realized}
+        return {
+            "instance": self.instance,
+            "group_size": GROUP_SIZE,
+            **sides,
+            "promised": self.found.promised,
+            "realized": self.found.realized,
+        }
 
 
 def survey(level: Level) -> list[Row]:
-    """Every tabular policy of the suite, and of small random trees, whose groups can be listed and where the two promises differ."""
+    """Every tabular policy of the suite, and of small random trees, whose groups can be listed and where the two
+    promises differ.
+    """
     rows = []
     trees = (
-        families.random_tree(seed=seed, prompts=1, tools=1, answers=2, max_tool_depth=1, components=2 + seed % 2, name=f"tree-{seed}")
+        families.random_tree(
+            seed=seed, prompts=1, tools=1, answers=2, max_tool_depth=1, components=2 + seed % 2, name=f"tree-{seed}"
+        )
         for seed in range(100, 100 + _TREES[level])
     )
     for env in (*processes(level).values(), *trees):
@@ -52,6 +66,7 @@ def summary(rows: Sequence[Row]) -> str:
     own = sum(row.found.promised == (row.found.decomposed.gain > row.found.joint.gain) for row in rows)
     helps = sum(row.found.realized for row in rows)
     return (
-        f"T2.benefit: the criterion's sign agrees with the exact gain at the best step on {best} of {len(rows)} instances, at the guaranteed steps on "
+        f"T2.benefit: the criterion's sign agrees with the exact gain at the best step on {best} of {len(rows)} "
+        f"instances, at the guaranteed steps on "
         f"{own}; decomposition gains more at the best step on {helps}"
     )

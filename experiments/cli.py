@@ -56,7 +56,9 @@ Examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a command and exit: 0 fine, 1 a claim fails, 2 bad input; as shells do, 130 interrupted, 141 the reader of a pipe left."""
+    """Run a command and exit: 0 fine, 1 a claim fails, 2 bad input; as shells do, 130 interrupted, 141 the reader of a
+    pipe left.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -80,9 +82,11 @@ def _run(arguments: Sequence[str] | None) -> int:
         return 0
     command = tyro.cli(
         Command,  # type: ignore[arg-type]
-        prog="tamdp", description=DESCRIPTION, args=given or ["--help"],
+        prog="tamdp",
+        description=DESCRIPTION,
+        args=given or ["--help"],
         config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
-    )  # fmt: skip
+    )
     try:
         return command.run()
     except TamdpError as error:

@@ -52,7 +52,9 @@ def write_json(target: str, content: Any) -> None:
     try:
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
     except ValueError as error:
-        raise InputError(f"{target}: a number is not finite, and JSON has no infinities; use a smaller learning rate or weights") from error
+        raise InputError(
+            f"{target}: a number is not finite, and JSON has no infinities; use a smaller learning rate or weights"
+        ) from error
     if target == "-":
         sys.stdout.write(text)
     else:

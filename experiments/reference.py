@@ -9,9 +9,11 @@ from tamdp_theory import InputError, TamdpError, storage
 
 MARK = "<!-- claims:"
 _ROOMS = {
-    "4. Lemmas": lemmas.CLAIMS, "5. Theorem 1: convergence": theorem1.CLAIMS, "6. Theorem 2: reward decomposition": theorem2.CLAIMS,
+    "4. Lemmas": lemmas.CLAIMS,
+    "5. Theorem 1: convergence": theorem1.CLAIMS,
+    "6. Theorem 2: reward decomposition": theorem2.CLAIMS,
     "7. Theorem 3: generalization": theorem3.CLAIMS,
-}  # fmt: skip
+}
 
 
 def page(current: str) -> str:
@@ -29,9 +31,16 @@ def _section(claim: Claim) -> str:
     symbols = "; ".join(f"${symbol}$ {meaning(symbol)}" for symbol in claim.symbols)
     assumptions = "; ".join(f"*{a.name}*: {a.text}" for a in claim.assumptions) or "none"
     lines = [
-        f"### {claim.id}: {claim.title}", "", f"$$ {claim.latex()} $$", "", symbols + ".", "",
-        f"- standing: {claim.standing} ({claim.kind})", f"- assumptions: {assumptions}", f"- why: {claim.proof}",
-    ]  # fmt: skip
+        f"### {claim.id}: {claim.title}",
+        "",
+        f"$$ {claim.latex()} $$",
+        "",
+        symbols + ".",
+        "",
+        f"- standing: {claim.standing} ({claim.kind})",
+        f"- assumptions: {assumptions}",
+        f"- why: {claim.proof}",
+    ]
     if claim.reference != "docs/theory.md":
         lines.append(f"- reference: {claim.reference.removeprefix('docs/theory.md; ')}")
     if claim.depends_on:

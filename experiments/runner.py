@@ -4,8 +4,8 @@
     results/STUDY/table.csv         the rows of every cell, in the order of the sweep
     results/STUDY/manifest.json     configs, versions, commit, machine, time
 
-A cell's name is the hash of its config and of the source code, so a changed program computes anew. The table has the same bytes
-whatever the number of workers and however often the run was broken off.
+A cell's name is the hash of its config and of the source code, so a changed program computes anew. The table has the
+same bytes whatever the number of workers and however often the run was broken off.
 """
 
 import csv
@@ -33,13 +33,24 @@ from tamdp_theory import InputError, TamdpError, storage
 
 Row = dict[str, Any]
 STUDIES = (
-    "convergence", "variance", "field", "potentials", "decomposition", "tightness", "generalization", "transfer", "depth", "thought",
+    "convergence",
+    "variance",
+    "field",
+    "potentials",
+    "decomposition",
+    "tightness",
+    "generalization",
+    "transfer",
+    "depth",
+    "thought",
 )
 LIBRARIES = ("numpy", "scipy", "sympy", "python-flint")
 
 
 def study(name: str) -> Any:
-    """A study by name: a module with ``Config``, ``sweep(quick)``, the configs of its cells, and ``run(config)``, the rows of one."""
+    """A study by name: a module with ``Config``, ``sweep(quick)``, the configs of its cells, and ``run(config)``, the
+    rows of one.
+    """
     return importlib.import_module(f"experiments.studies.{name}")
 
 
@@ -77,12 +88,16 @@ def cells(name: str, configs: Sequence[Any], folder: Path) -> list[Cell]:
 
 
 def run(
-    todo: Sequence[Cell], folder: Path, executor: Executor, progress: Callable[[int, int], None] | None = None, warn: Callable[[str], None] | None = None
+    todo: Sequence[Cell],
+    folder: Path,
+    executor: Executor,
+    progress: Callable[[int, int], None] | None = None,
+    warn: Callable[[str], None] | None = None,
 ) -> Path:
     """Compute the cells that are not on disk, write each as it ends, then table and manifest; returns the table's path.
 
-    progress(done, kept before). warn is told of damaged files, which are computed anew. A cell that fails stops the run with an error
-    that names its config; what was finished stays.
+    progress(done, kept before). warn is told of damaged files, which are computed anew. A cell that fails stops the run
+    with an error that names its config; what was finished stays.
     """
     storage.check_writable(folder / "cells")
     for left in (folder / "cells").glob(".*.json.*"):  # of a write that was killed
@@ -96,14 +111,18 @@ def run(
                 if warn is not None:
                     warn(f"{error}; computed anew")
     kept = len(rows)
-    waiting = {executor.submit(_compute, cell.study, asdict(cell.config)): cell for cell in todo if cell.path not in rows}
+    waiting = {
+        executor.submit(_compute, cell.study, asdict(cell.config)): cell for cell in todo if cell.path not in rows
+    }
     if progress is not None:
         progress(kept, kept)
     try:
         pending: set[Future[list[Row]]] = set(waiting)
         while pending:
             ended, pending = wait(pending, return_when=FIRST_COMPLETED)
-            for future in sorted(ended, key=lambda one: one.exception() is not None):  # what was finished is kept before a failure ends the run
+            for future in sorted(
+                ended, key=lambda one: one.exception() is not None
+            ):  # what was finished is kept before a failure ends the run
                 cell = waiting[future]
                 try:
                     rows[cell.path] = future.result()
@@ -124,7 +143,9 @@ def run(
 
 def _compute(name: str, config: Mapping[str, Any]) -> list[Row]:
     module = study(name)
-    rows: list[Row] = json.loads(json.dumps(module.run(module.Config(**config)), allow_nan=False))  # as they will be read back
+    rows: list[Row] = json.loads(
+        json.dumps(module.run(module.Config(**config)), allow_nan=False)
+    )  # as they will be read back
     return rows
 
 
@@ -149,7 +170,9 @@ def read_cell(cell: Cell) -> list[Row]:
         rows: list[Row] = content["rows"]
     except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise InputError(f"{cell.path}: damaged, not a finished cell of `tamdp run {cell.study}`") from error
-    if hashlib.sha256(_text(content).encode()).hexdigest() != digest or {k: v for k, v in content.items() if k != "rows"} != json.loads(_text(cell.key)):
+    if hashlib.sha256(_text(content).encode()).hexdigest() != digest or {
+        k: v for k, v in content.items() if k != "rows"
+    } != json.loads(_text(cell.key)):
         raise InputError(f"{cell.path}: damaged, its content does not fit its digest or its name")
     return rows
 
@@ -165,7 +188,9 @@ def to_csv(rows: Sequence[Row]) -> str:
 
 
 def read_table(path: Path, command: str | None = None) -> dict[str, list[Any]]:
-    """Columns of a study's table, numbers as floats; InputError naming the command that makes it if it is missing or damaged."""
+    """Columns of a study's table, numbers as floats; InputError naming the command that makes it if it is missing or
+    damaged.
+    """
     command = command or f"tamdp run {path.parent.name}"
     if not path.exists():
         raise InputError(f"{path}: missing; make it with `{command}`")
@@ -186,13 +211,22 @@ def _number(text: str) -> Any:
 
 
 def _manifest(todo: Sequence[Cell], started: float, kept: int) -> dict[str, Any]:
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False).stdout.strip()
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"], capture_output=True, text=True, cwd=Path(__file__).parent, check=False
+    ).stdout.strip()
     return {
-        "study": todo[0].study, "cells": [cell.path.name for cell in todo], "configs": [asdict(cell.config) for cell in todo], "code": code_version(),
-        "commit": commit or None, "versions": {"tamdp-theory": version("tamdp-theory"), **{name: version(name) for name in LIBRARIES}},
-        "python": sys.version.split()[0], "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "seconds": round(time.time() - started, 1), "kept_from_before": kept,
-    }  # fmt: skip
+        "study": todo[0].study,
+        "cells": [cell.path.name for cell in todo],
+        "configs": [asdict(cell.config) for cell in todo],
+        "code": code_version(),
+        "commit": commit or None,
+        "versions": {"tamdp-theory": version("tamdp-theory"), **{name: version(name) for name in LIBRARIES}},
+        "python": sys.version.split()[0],
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "seconds": round(time.time() - started, 1),
+        "kept_from_before": kept,
+    }
 
 
 # -- where cells run ----------------------------------------------------------------------------------------------
@@ -215,10 +249,14 @@ def cluster(address: str) -> Iterator[Executor]:
     try:
         from distributed import Client
     except ImportError as error:
-        raise InputError("scheduler: needs the extra `cluster`; install it with `pip install tamdp-theory[cluster]`") from error
+        raise InputError(
+            "scheduler: needs the extra `cluster`; install it with `pip install tamdp-theory[cluster]`"
+        ) from error
     try:
         client = Client(address, timeout="5s")
     except (OSError, TimeoutError, ValueError) as error:
-        raise InputError(f"scheduler: no Dask scheduler answers at {address} ({error}); start one with `dask scheduler`") from error
+        raise InputError(
+            f"scheduler: no Dask scheduler answers at {address} ({error}); start one with `dask scheduler`"
+        ) from error
     with client:
         yield client.get_executor(pure=False)

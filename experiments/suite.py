@@ -18,7 +18,8 @@ from tamdp_theory.model import THINK
 
 Level = Literal["quick", "standard", "full"]
 _STEPS = {"quick": 100, "standard": 150, "full": 300}  # of claims about training
-# runs on processes of up to 3 pairs, up to 60, and more: what intervals that are valid at any number of runs need, so that few checks stay undecided
+# runs on processes of up to 3 pairs, up to 60, and more: what intervals that are valid at any number of runs need, so
+# that few checks stay undecided
 _RUNS = {"quick": (256, 96, 64), "standard": (384, 128, 64), "full": (1024, 256, 128)}
 _SCHEMES = (Scheme(8, "center"), Scheme(4, "sum_then_normalize"), Scheme(4, "normalize_then_sum"))
 
@@ -36,7 +37,9 @@ def processes(level: Level) -> dict[str, TAMDP]:
     if level != "quick":
         found += [
             families.random_tree(seed=2, prompts=4, tools=2, answers=3, max_tool_depth=2, components=3, name="tree"),
-            families.random_tree(seed=3, prompts=3, tools=1, answers=3, max_tool_depth=2, components=2, levels=5, name="graded-tree"),
+            families.random_tree(
+                seed=3, prompts=3, tools=1, answers=3, max_tool_depth=2, components=2, levels=5, name="graded-tree"
+            ),
             families.coding(prompts=3, max_tool_depth=2, name="coding"),
             families.number_line(size=3, max_steps=3, think=True, name="number-line-think"),
             families.blackjack(dealer_cards=(6, 10), hands=((12, False), (16, False), (18, True)), name="blackjack"),
@@ -45,7 +48,12 @@ def processes(level: Level) -> dict[str, TAMDP]:
         found += [
             families.number_line(name="number-line-full"),
             families.search(prompts=6, max_tool_depth=3, name="search-deep"),
-            *(families.random_tree(seed=seed, prompts=3, tools=2, answers=2, max_tool_depth=2, components=4, name=f"tree-{seed}") for seed in range(10, 16)),
+            *(
+                families.random_tree(
+                    seed=seed, prompts=3, tools=2, answers=2, max_tool_depth=2, components=4, name=f"tree-{seed}"
+                )
+                for seed in range(10, 16)
+            ),
         ]
     return {env.name: env for env in found}
 
@@ -72,7 +80,9 @@ def instances(claim: Claim, level: Level) -> Iterable[Instance]:
         for shape in ("independent", "comonotone"):
             env = component_bandit(3, shape == "comonotone", f"{shape}-components")
             for scheme in _SCHEMES:
-                yield Instance(env, TabularSoftmax(env), replace(scheme, group_size=4), label=f"{env.name} {scheme.normalization}")
+                yield Instance(
+                    env, TabularSoftmax(env), replace(scheme, group_size=4), label=f"{env.name} {scheme.normalization}"
+                )
         return
     if claim.kind == "example":
         return
@@ -92,7 +102,15 @@ def instances(claim: Claim, level: Level) -> Iterable[Instance]:
             if (training and name != "soft") or (claim.kind == "coverage" and name not in ("soft", "log-linear")):
                 continue
             for scheme in claim.schemes or _SCHEMES[:1]:
-                instance = Instance(env, policy, scheme, seed=7, steps=steps, runs=runs, label=_label(env, name, scheme, bool(claim.schemes)))
+                instance = Instance(
+                    env,
+                    policy,
+                    scheme,
+                    seed=7,
+                    steps=steps,
+                    runs=runs,
+                    label=_label(env, name, scheme, bool(claim.schemes)),
+                )
                 if generalization:
                     yield from _generalizations(claim, instance)
                     continue
@@ -102,12 +120,18 @@ def instances(claim: Claim, level: Level) -> Iterable[Instance]:
 
 
 def _generalizations(claim: Claim, instance: Instance) -> Iterable[Instance]:
-    """Eight policies around one, tens of training prompts, and a target drawn from the seed; coverage also from rollouts."""
+    """Eight policies around one, tens of training prompts, and a target drawn from the seed; coverage also from
+    rollouts.
+    """
     policy, seed = instance.policy, instance.seed
     n = 60 if instance.env.n_prompts <= 4 else 20
-    setting = Generalization(default_target(instance.env, seed), around(policy, 8, seed), n=n, inverse_temperature=20.0, resamples=5000)
+    setting = Generalization(
+        default_target(instance.env, seed), around(policy, 8, seed), n=n, inverse_temperature=20.0, resamples=5000
+    )
     yield replace(instance, generalization=setting)
-    if s.R_T in claim.symbols and claim.kind != "coverage":  # any posterior: here shares 1/2, 1/4, ... of the eight policies
+    if (
+        s.R_T in claim.symbols and claim.kind != "coverage"
+    ):  # any posterior: here shares 1/2, 1/4, ... of the eight policies
         shares = tuple(Fraction(1, 2 ** min(j + 1, 7)) for j in range(8))
         yield replace(instance, generalization=replace(setting, posterior=shares), label=f"{instance.label} posterior")
     if claim.kind == "coverage":
@@ -128,7 +152,11 @@ def _components(claim: Claim, level: Level) -> Iterable[Instance]:
 
 def plan(claim_ids: Iterable[str], level: Level, budget: float = BUDGET) -> list[tuple[Claim, Instance]]:
     """Every check of a verification run, in order; ``budget``: seconds that one of them may be expected to take."""
-    return [(CLAIMS[claim_id], replace(instance, budget=budget)) for claim_id in claim_ids for instance in instances(CLAIMS[claim_id], level)]
+    return [
+        (CLAIMS[claim_id], replace(instance, budget=budget))
+        for claim_id in claim_ids
+        for instance in instances(CLAIMS[claim_id], level)
+    ]
 
 
 def _label(env: TAMDP, policy: str, scheme: Scheme, speaks_of_groups: bool) -> str:

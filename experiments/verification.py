@@ -20,8 +20,8 @@ MUST_HOLD = (Standing.PROVED, Standing.LITERATURE)
 class Outcome:
     """All checks of one claim, and whether they add up to what its standing demands.
 
-    success: proved and literature: at least one check holds, none is violated or undecided (vacuous and inapplicable ones are no
-    pass); printed: at least one check violates it; conjectured: None, it is reported only.
+    success: proved and literature: at least one check holds, none is violated or undecided (vacuous and inapplicable
+    ones are no pass); printed: at least one check violates it; conjectured: None, it is reported only.
     """
 
     claim: Claim
@@ -34,7 +34,9 @@ class Outcome:
 
     @property
     def telling(self) -> Check:
-        """The check to show: a violation, else an undecided one, else the one that holds with the least relative slack."""
+        """The check to show: a violation, else an undecided one, else the one that holds with the least
+        relative slack.
+        """
         for verdict in (Verdict.VIOLATED, Verdict.UNDECIDED, Verdict.HOLDS, Verdict.VACUOUS):
             found = [check for check in self.checks if check.verdict is verdict]
             if found:
@@ -51,7 +53,9 @@ def relative_slack(check: Check) -> float:
 
 @dataclass(frozen=True)
 class Tightness:
-    """Larger over smaller side of an inequality's checks (rhs/lhs of lhs <= rhs): 1 is equality. checks: how many have a ratio."""
+    """Larger over smaller side of an inequality's checks (rhs/lhs of lhs <= rhs): 1 is equality. checks: how many have
+    a ratio.
+    """
 
     median: float
     least: float
@@ -64,7 +68,13 @@ def tightness(outcome: Outcome) -> Tightness | None:
     flipped = isinstance(outcome.claim.statement, (sp.Ge, sp.Gt))
     ratios = []
     for check in outcome.checks:
-        if check.verdict in (Verdict.HOLDS, Verdict.VACUOUS) and check.lhs and check.rhs and check.lhs > 0 and check.rhs > 0:
+        if (
+            check.verdict in (Verdict.HOLDS, Verdict.VACUOUS)
+            and check.lhs
+            and check.rhs
+            and check.lhs > 0
+            and check.rhs > 0
+        ):
             ratios.append(check.lhs / check.rhs if flipped else check.rhs / check.lhs)
     if not ratios or outcome.claim.kind != "inequality":
         return None
@@ -76,7 +86,10 @@ def judge(checks: Sequence[Check]) -> dict[str, Outcome]:
     by_claim: dict[str, list[Check]] = {}
     for check in checks:
         by_claim.setdefault(check.claim_id, []).append(check)
-    return {claim_id: Outcome(CLAIMS[claim_id], tuple(found), _success(CLAIMS[claim_id], found)) for claim_id, found in by_claim.items()}
+    return {
+        claim_id: Outcome(CLAIMS[claim_id], tuple(found), _success(CLAIMS[claim_id], found))
+        for claim_id, found in by_claim.items()
+    }
 
 
 def _success(claim: Claim, checks: Sequence[Check]) -> bool | None:
@@ -133,7 +146,18 @@ def checked(claim: Claim, instance: Instance) -> Check:
     try:
         return claim.check(instance)
     except CapacityError as error:
-        return Check(claim.id, instance.name, None, None, None, Verdict.ASSUMPTION_UNMET, Evidence.EXACT, {"fits": False}, 0.0, f"too large: {error}")
+        return Check(
+            claim.id,
+            instance.name,
+            None,
+            None,
+            None,
+            Verdict.ASSUMPTION_UNMET,
+            Evidence.EXACT,
+            {"fits": False},
+            0.0,
+            f"too large: {error}",
+        )
 
 
 def _check(claim_id: str, instance: Instance) -> Check:
@@ -150,10 +174,19 @@ def summary(outcomes: Mapping[str, Outcome], seconds: float) -> str:
     failing = [o.claim.id for o in outcomes.values() if o.success is False]
     parts = []
     if must:
-        parts.append(f"{holds} of {len(must)} proved and literature claims hold on {sum(o.count(Verdict.HOLDS) for o in must)} checks")
-        parts.append(f"{total[Verdict.VACUOUS]} vacuous and {total[Verdict.ASSUMPTION_UNMET]} inapplicable checks count as no pass")
+        parts.append(
+            f"{holds} of {len(must)} proved and literature claims hold on {sum(o.count(Verdict.HOLDS) for o in must)} "
+            f"checks"
+        )
+        parts.append(
+            f"{total[Verdict.VACUOUS]} vacuous and {total[Verdict.ASSUMPTION_UNMET]} inapplicable checks count as no "
+            f"pass"
+        )
     if printed:
         parts.append(f"{sum(bool(o.success) for o in printed)} of {len(printed)} printed claims refuted")
-    parts += [f"conjectured {o.claim.id} holds on {o.count(Verdict.HOLDS)} checks, violated on {o.count(Verdict.VIOLATED)}" for o in open_claims]
+    parts += [
+        f"conjectured {o.claim.id} holds on {o.count(Verdict.HOLDS)} checks, violated on {o.count(Verdict.VIOLATED)}"
+        for o in open_claims
+    ]
     text = "; ".join(parts) + f"; {seconds:.0f} s"
     return f"FAILED ({', '.join(failing)}): {text}" if failing else text

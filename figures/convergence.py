@@ -14,9 +14,11 @@ SOURCE, COMMAND = "convergence/table.csv", "tamdp run convergence"
 TEXTS, NUMBERS = ("reward", "normalization", "schedule", "series"), ("group_size", "runs", "T", "value", "half")
 _ROWS = (("tuned", "sampled, step tuned to T"), ("largest", "sampled, step 1/L"), ("exact", "exact, step 1/L"))
 _TITLES = {
-    ("composite", "center"): "center", ("composite", "normalize_then_sum"): "normalize_then_sum",
-    ("accuracy", "sum_then_normalize"): "sum_then_normalize,\naccuracy alone", ("composite", "sum_then_normalize"): "sum_then_normalize,\nno potential",
-}  # fmt: skip
+    ("composite", "center"): "center",
+    ("composite", "normalize_then_sum"): "normalize_then_sum",
+    ("accuracy", "sum_then_normalize"): "sum_then_normalize,\naccuracy alone",
+    ("composite", "sum_then_normalize"): "sum_then_normalize,\nno potential",
+}
 _COLOURS = (PALETTE[0], PALETTE[3], PALETTE[2], PALETTE[4], PALETTE[5])
 _PRIOR, _PATH = ("T1.stationary",), ("T1.stationary.path", "T1.biased")
 
@@ -36,7 +38,12 @@ def draw(source: Path, out: Path) -> list[Path]:
             own = [row for row in rows if (row["reward"], row["normalization"]) == case and row["schedule"] == schedule]
             for size, marker, colour in zip(sizes, MARKERS, _COLOURS, strict=False):
                 _lines(axes[i, j], [row for row in own if row["group_size"] == size], marker, colour)
-            slopes = [f"{row['value']:.2f}".replace("-", "−") for size in sizes for row in own if row["series"] == "rate" and row["group_size"] == size]
+            slopes = [
+                f"{row['value']:.2f}".replace("-", "−")
+                for size in sizes
+                for row in own
+                if row["series"] == "rate" and row["group_size"] == size
+            ]
             axes[i, j].annotate("slope " + ", ".join(slopes), (0.03, 0.03), xycoords="axes fraction", fontsize=7)
             axes[i, j].set_xscale("log")
             axes[i, j].set_yscale("log")
@@ -52,10 +59,13 @@ def draw(source: Path, out: Path) -> list[Path]:
     figure.legend(*_legend(sizes), loc="outside lower center", ncols=5, frameon=False, fontsize=7)
     runs = int(max(row["runs"] for row in rows))
     caption = (
-        f"Mean over the first T steps of ‖∇F‖², and of ‖∇J‖² where there is no potential (right column), on the number line (three numbers, two steps); "
+        f"Mean over the first T steps of ‖∇F‖², and of ‖∇J‖² where there is no potential (right column), on the number "
+        f"line (three numbers, two steps); "
         "F depends on G, so heights of different G compare with their own bounds only. "
-        f"Filled markers: measured, mean over n = {runs} runs where sampled, bars: 95 % t intervals over runs. Dashed: the bound a priori "
-        "(T1.stationary). Dotted: the bound with the exact variance along the path (T1.stationary.path; without variance for exact updates), "
+        f"Filled markers: measured, mean over n = {runs} runs where sampled, bars: 95 % t intervals over runs. Dashed: "
+        f"the bound a priori "
+        "(T1.stationary). Dotted: the bound with the exact variance along the path (T1.stationary.path; without "
+        "variance for exact updates), "
         "or with the drift constant of the path (T1.biased), absent where that is not positive. "
         "Numbers: fitted slope of the measured line for each G, in the order of the legend."
     )
@@ -70,18 +80,40 @@ def _lines(axes: Any, rows: list[dict[str, Any]], marker: Any, colour: str) -> N
 
     for names, line, symbol in ((_PRIOR, LINES[1], marker), (_PATH, LINES[3], "")):
         if found := of(*names):
-            axes.plot([r["T"] for r in found], [r["value"] for r in found], color=colour, linestyle=line, marker=symbol, markersize=3.5,
-                      markerfacecolor="none", linewidth=0.9)  # fmt: skip
+            axes.plot(
+                [r["T"] for r in found],
+                [r["value"] for r in found],
+                color=colour,
+                linestyle=line,
+                marker=symbol,
+                markersize=3.5,
+                markerfacecolor="none",
+                linewidth=0.9,
+            )
     if found := of("mean"):
-        axes.errorbar([r["T"] for r in found], [r["value"] for r in found], [r["half"] for r in found], color=colour, linestyle=LINES[0], marker=marker,
-                      markersize=3.5, linewidth=1.2, elinewidth=0.8)  # fmt: skip
+        axes.errorbar(
+            [r["T"] for r in found],
+            [r["value"] for r in found],
+            [r["half"] for r in found],
+            color=colour,
+            linestyle=LINES[0],
+            marker=marker,
+            markersize=3.5,
+            linewidth=1.2,
+            elinewidth=0.8,
+        )
 
 
 def _legend(sizes: list[float]) -> tuple[list[Line2D], list[str]]:
-    handles = [Line2D([], [], color=c, marker=m, markersize=3.5, linewidth=1.2) for _, m, c in zip(sizes, MARKERS, _COLOURS, strict=False)]
+    handles = [
+        Line2D([], [], color=c, marker=m, markersize=3.5, linewidth=1.2)
+        for _, m, c in zip(sizes, MARKERS, _COLOURS, strict=False)
+    ]
     labels = [f"measured, G = {size:.0f}" for size in sizes[: len(handles)]]
     handles += [
-        Line2D([], [], color="black", linestyle=LINES[1], marker="o", markerfacecolor="none", markersize=3.5, linewidth=0.9),
+        Line2D(
+            [], [], color="black", linestyle=LINES[1], marker="o", markerfacecolor="none", markersize=3.5, linewidth=0.9
+        ),
         Line2D([], [], color="black", linestyle=LINES[3], linewidth=0.9),
-    ]  # fmt: skip
+    ]
     return handles, [*labels, "bound a priori", "bound along the path"]

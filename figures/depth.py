@@ -28,15 +28,33 @@ def draw(source: Path, out: Path) -> list[Path]:
     for ax, (measured, bound, title, log) in zip(axes.ravel(), _PANELS, strict=True):
         for i, task in enumerate(tasks):
             for column, line, face in ((measured, LINES[0], PALETTE[i]), (bound, LINES[1], "white")):
-                own = [[v for v, t, d in zip(table[column], table["task"], table["depth"], strict=True) if (t, d) == (task, depth)] for depth in depths]
-                found = [(depth, *np.quantile(values, (0.25, 0.75)), np.mean(values)) for depth, values in zip(depths, own, strict=True) if values]
+                own = [
+                    [
+                        v
+                        for v, t, d in zip(table[column], table["task"], table["depth"], strict=True)
+                        if (t, d) == (task, depth)
+                    ]
+                    for depth in depths
+                ]
+                found = [
+                    (depth, *np.quantile(values, (0.25, 0.75)), np.mean(values))
+                    for depth, values in zip(depths, own, strict=True)
+                    if values
+                ]
                 at, low, high, mean = np.array(found).T
                 at = at + 0.05 * (i - (len(tasks) - 1) / 2)  # side by side where they agree
                 ax.vlines(at, low, high, color=PALETTE[i], linewidth=0.8, alpha=0.7)
                 ax.plot(
-                    at, mean, color=PALETTE[i], linestyle=line, marker=MARKERS[i], markersize=4.5, markerfacecolor=face, linewidth=1.1,
+                    at,
+                    mean,
+                    color=PALETTE[i],
+                    linestyle=line,
+                    marker=MARKERS[i],
+                    markersize=4.5,
+                    markerfacecolor=face,
+                    linewidth=1.1,
                     label=f"{_LABELS.get(task, task)}, {'measured' if column == measured else 'bound'}",
-                )  # fmt: skip
+                )
         ax.set_title(title, fontsize=8)
         ax.grid(linewidth=0.3, alpha=0.5)
         if log:
@@ -52,9 +70,13 @@ def draw(source: Path, out: Path) -> list[Path]:
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=len(tasks), frameon=False, fontsize=7)
     caption = (
-        f"Over tool depth, or over thoughts where no tool is called: measured (solid, filled) and bound (dashed, open), mean over "
-        f"{len(set(table['seed']))} random tabular policies on three prompts, bars from the lower to the upper quartile. KL between a policy and one at unit "
-        f"deviation; the largest eigenvalue of the Hessian of J in absolute value against osc/2 of L3; risk of a Gibbs posterior on 16 policies and its mean "
-        f"PAC-Bayes bound on n = {int(table['n'][0])} training prompts, δ = {table['delta'][0]:g}. Log scale for KL and Hessian."
+        f"Over tool depth, or over thoughts where no tool is called: measured (solid, filled) and bound (dashed, "
+        f"open), mean over "
+        f"{len(set(table['seed']))} random tabular policies on three prompts, bars from the lower to the upper "
+        f"quartile. KL between a policy and one at unit "
+        f"deviation; the largest eigenvalue of the Hessian of J in absolute value against osc/2 of L3; risk of a Gibbs "
+        f"posterior on 16 policies and its mean "
+        f"PAC-Bayes bound on n = {int(table['n'][0])} training prompts, δ = {table['delta'][0]:g}. Log scale for KL "
+        f"and Hessian."
     )
     return save(figure, out / "depth", caption)

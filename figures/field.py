@@ -14,12 +14,16 @@ from tamdp_theory import InputError
 
 SOURCE, COMMAND = "field/table.csv", "tamdp run field"
 _CORNERS = np.array([[0.0, 0.0], [1.0, 0.0], [0.5, np.sqrt(3) / 2]])  # worst, middle, best arm
-_SHADES = LinearSegmentedColormap.from_list("curl", ["#fdf3dc", "#f3c57c", "#d9812b", "#8a3d0c"])  # lightness falls throughout
+_SHADES = LinearSegmentedColormap.from_list(
+    "curl", ["#fdf3dc", "#f3c57c", "#d9812b", "#8a3d0c"]
+)  # lightness falls throughout
 _NUMBERS = ("p_0", "p_1", "p_2", "h_0", "h_1", "h_2", "curl", "circulation")
 _KINDS = {"center": "centred", "sum_then_normalize": "joint", "normalize_then_sum": "decomposed"}
 _ARMS = {
-    "stairs": ("(0,0)", "(1,0)", "(1,1)"), "trade-off": ("(0,0)", "(1,0)", "(0,1)"), "graded": ("(0,0)", "(0,1)", "(1,½)"),
-}  # fmt: skip
+    "stairs": ("(0,0)", "(1,0)", "(1,1)"),
+    "trade-off": ("(0,0)", "(1,0)", "(0,1)"),
+    "graded": ("(0,0)", "(0,1)", "(1,½)"),
+}
 
 
 def draw(source: Path, out: Path) -> list[Path]:
@@ -49,9 +53,12 @@ def draw(source: Path, out: Path) -> list[Path]:
     bar.ax.tick_params(labelsize=7)
     one_sign = all((rows[:, 6] * rows[:, 7] >= 0).all() for rows in chosen.values())
     caption = (
-        f"Expected update of GRPO on three arms, groups of G = {size:.0f}, exact, at n = {len(next(iter(chosen.values())))} points a panel; each corner is an "
-        f"arm with its rewards (R_1, R_2), the one with the best composite on top. Arrows: the one-form h (advantage) in the plane of the triangle, one scale "
-        f"per panel, length as its square root. Shading: size of its curl, log scale; blank: zero, the update has a potential. The number is the circulation "
+        f"Expected update of GRPO on three arms, groups of G = {size:.0f}, exact, at n = "
+        f"{len(next(iter(chosen.values())))} points a panel; each corner is an "
+        f"arm with its rewards (R_1, R_2), the one with the best composite on top. Arrows: the one-form h (advantage) "
+        f"in the plane of the triangle, one scale "
+        f"per panel, length as its square root. Shading: size of its curl, log scale; blank: zero, the update has a "
+        f"potential. The number is the circulation "
         f"along the border, counter-clockwise{'; the curl has its sign everywhere' if one_sign else ''}."
     )
     return save(figure, out / "field", caption)
@@ -82,7 +89,16 @@ def _panel(axis: Axes, rows: Any, norm: LogNorm, labels: tuple[str, ...]) -> Non
     arrow = rows[kept, 3:6] @ (_CORNERS - _CORNERS.mean(0))
     length = np.sqrt(np.hypot(*arrow.T))  # arrows grow as the square root
     arrow /= np.maximum(length, 1e-300)[:, None]
-    axis.quiver(*place[kept].T, *arrow.T, pivot="mid", angles="xy", scale_units="xy", scale=max(length.max(initial=0.0), 1e-300) * 8, width=0.009, zorder=3)
+    axis.quiver(
+        *place[kept].T,
+        *arrow.T,
+        pivot="mid",
+        angles="xy",
+        scale_units="xy",
+        scale=max(length.max(initial=0.0), 1e-300) * 8,
+        width=0.009,
+        zorder=3,
+    )
     ends = ((-0.02, -0.03, "right", "top"), (1.02, -0.03, "left", "top"), (0.5, 0.9, "center", "bottom"))
     for label, (x, y, horizontal, vertical) in zip(labels, ends, strict=True):
         axis.text(x, y, label, fontsize=7, ha=horizontal, va=vertical)

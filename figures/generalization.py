@@ -1,4 +1,6 @@
-"""PAC-Bayes bounds and risk over the number of training prompts, how often they fail, and bounds over the distance between domains."""
+"""PAC-Bayes bounds and risk over the number of training prompts, how often they fail, and bounds over the distance
+between domains.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -23,14 +25,19 @@ def draw(source: Path, out: Path) -> list[Path]:
     figure, axes = panels(2, 3, DOUBLE, 5.0)
     for column in range(3):
         if column < len(warmth):
-            _samples(axes[0, column], [row for row in rows if row["part"] == "search" and row["inverse_temperature"] == warmth[column]])
+            _samples(
+                axes[0, column],
+                [row for row in rows if row["part"] == "search" and row["inverse_temperature"] == warmth[column]],
+            )
             axes[0, column].set_title(f"search, Gibbs β = {warmth[column]:g}", fontsize=8)
         axes[0, column].set_ylim(0, 1.05)
     axes[0, 0].set_ylabel("risk and its bounds")
     _failures(axes[1, 0], [row for row in rows if row["part"] in ("search", "quiz")])
     shift = [row for row in rows if row["part"] == "shift"]
     _shift(axes[1, 1], shift, [(name, None, name) for name in _SHIFTS])
-    _shift(axes[1, 2], shift, [("T3.printed", n, f"printed, n = {n:.0f}") for n in sorted({row["n"] for row in shift})[:4]])
+    _shift(
+        axes[1, 2], shift, [("T3.printed", n, f"printed, n = {n:.0f}") for n in sorted({row["n"] for row in shift})[:4]]
+    )
     axes[1, 1].set_ylabel("target risk and its bounds")
     axes[1, 1].set_title("bounds without n", fontsize=8)
     axes[1, 2].set_title("printed: shift term over √n", fontsize=8)
@@ -47,11 +54,16 @@ def draw(source: Path, out: Path) -> list[Path]:
     sizes = sorted({row["n"] for row in rows if row["part"] != "shift"}) or [0.0]
     delta = f"{rows[0]['delta']:g}"
     caption = (
-        f"Top: mean bound (dashed, open), risk and empirical risk (solid, filled) of Gibbs posteriors over n = {sizes[0]:.0f} to {sizes[-1]:.0f} training "
-        f"prompts, exact over all training sets, at up to three inverse temperatures; δ = {delta}; risks are losses in [0, 1], no unit. Bottom left: exact "
-        "probability that a bound fails, the largest over temperatures, log scale, for search and for a quiz with losses 0 or 1; below "
-        f"{FLOOR:g} it is drawn there; dotted: δ. Bottom, middle and right: target risk (solid) over the total variation TV between source and target of "
-        "the search task, and its bounds (dashed); crosses: printed bound below the risk that it is to bound. Bounds of 1 say nothing."
+        f"Top: mean bound (dashed, open), risk and empirical risk (solid, filled) of Gibbs posteriors over n = "
+        f"{sizes[0]:.0f} to {sizes[-1]:.0f} training "
+        f"prompts, exact over all training sets, at up to three inverse temperatures; δ = {delta}; risks are losses in "
+        f"[0, 1], no unit. Bottom left: exact "
+        "probability that a bound fails, the largest over temperatures, log scale, for search and for a quiz with "
+        "losses 0 or 1; below "
+        f"{FLOOR:g} it is drawn there; dotted: δ. Bottom, middle and right: target risk (solid) over the total "
+        f"variation TV between source and target of "
+        "the search task, and its bounds (dashed); crosses: printed bound below the risk that it is to bound. Bounds "
+        "of 1 say nothing."
     )
     return save(figure, out / "generalization", caption)
 
@@ -59,9 +71,13 @@ def draw(source: Path, out: Path) -> list[Path]:
 def _style(i: int, bound: bool) -> dict[str, Any]:
     colour = PALETTE[i]
     return {
-        "color": colour, "marker": MARKERS[i], "markersize": 3.5, "linewidth": 1.1, "linestyle": LINES[1] if bound else LINES[0],
+        "color": colour,
+        "marker": MARKERS[i],
+        "markersize": 3.5,
+        "linewidth": 1.1,
+        "linestyle": LINES[1] if bound else LINES[0],
         "markerfacecolor": "white" if bound else colour,
-    }  # fmt: skip
+    }
 
 
 def _columns(pairs: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
@@ -82,7 +98,10 @@ def _samples(ax: Any, rows: list[dict[str, Any]]) -> None:
 
 def _failures(ax: Any, rows: list[dict[str, Any]]) -> None:
     """The largest over temperatures: by claim for the quiz, over all claims for search."""
-    series = [([row for row in rows if row["part"] == "quiz" and row["claim"] == claim], f"failure of {claim}, quiz") for claim in _SAMPLES]
+    series = [
+        ([row for row in rows if row["part"] == "quiz" and row["claim"] == claim], f"failure of {claim}, quiz")
+        for claim in _SAMPLES
+    ]
     series.append(([row for row in rows if row["part"] == "search"], "failure of any of them, search"))
     for i, (own, label) in enumerate(series):
         sizes = sorted({row["n"] for row in own})
@@ -92,7 +111,14 @@ def _failures(ax: Any, rows: list[dict[str, Any]]) -> None:
         ax.plot(sizes, worst, **(_style(i, False) | {"linestyle": LINES[0] if i < 3 else LINES[2]}), label=label)
     if rows:
         ax.axhline(rows[0]["delta"], color="black", linewidth=0.8, linestyle=":")
-        ax.annotate("δ", (1.0, rows[0]["delta"]), xycoords=("axes fraction", "data"), textcoords="offset points", xytext=(-8, 2), fontsize=7)
+        ax.annotate(
+            "δ",
+            (1.0, rows[0]["delta"]),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            xytext=(-8, 2),
+            fontsize=7,
+        )
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_ylim(FLOOR / 3, 1)
@@ -103,7 +129,13 @@ def _failures(ax: Any, rows: list[dict[str, Any]]) -> None:
 
 def _shift(ax: Any, rows: list[dict[str, Any]], series: list[tuple[str, float | None, str]]) -> None:
     for i, (claim, n, label) in enumerate(series):
-        own = sorted({(row["distance"], row["bound"], row["risk"]) for row in rows if row["claim"] == claim and n in (None, row["n"])})
+        own = sorted(
+            {
+                (row["distance"], row["bound"], row["risk"])
+                for row in rows
+                if row["claim"] == claim and n in (None, row["n"])
+            }
+        )
         if not own:
             continue
         distance, bound, risk = (np.array(values) for values in zip(*own, strict=True))
@@ -111,6 +143,8 @@ def _shift(ax: Any, rows: list[dict[str, Any]], series: list[tuple[str, float | 
         below = bound < risk - 1e-12
         ax.plot(distance[below], bound[below], linestyle="none", marker="x", markersize=4.5, color="black", zorder=4)
         if i == 0:
-            ax.plot(distance, risk, color="black", linewidth=1.4, marker="o", markersize=3, label="target risk", zorder=3)
+            ax.plot(
+                distance, risk, color="black", linewidth=1.4, marker="o", markersize=3, label="target risk", zorder=3
+            )
     ax.set_xlabel("distance between domains, TV")
     ax.set_ylim(0, 1.05)

@@ -12,13 +12,21 @@ from figures.style import DOUBLE, LINES, MARKERS, PALETTE, panels, save
 from figures.tables import load
 
 SOURCE, COMMAND = "lvlm/table.csv", "tamdp lvlm demo"
-_LABELS = {"center": "centred", "sum_then_normalize": "joint", "normalize_then_sum": "decomposed", "L9": "bound of L9 (centred)"}
+_LABELS = {
+    "center": "centred",
+    "sum_then_normalize": "joint",
+    "normalize_then_sum": "decomposed",
+    "L9": "bound of L9 (centred)",
+}
 _CAPTIONS = {
-    "variance": "variance of GRPO's estimator over the score energy against the group size, with confidence intervals; lines are the exact twin's, "
+    "variance": "variance of GRPO's estimator over the score energy against the group size, with confidence "
+    "intervals; lines are the exact twin's, "
     "whose parameters are logits of its own, the dotted line is the bound of L9 for centred advantages",
     "rewards": "mean reward of each component over stretches of training steps with at least 16 groups, with intervals",
-    "updates": "unbiased estimate of the squared norm of the expected update, mean over the steps so far, with its interval",
-    "risk": "risk of the run's checkpoints on held-out prompts with intervals, and the PAC-Bayes bound that holds for all of them at once",
+    "updates": "unbiased estimate of the squared norm of the expected update, mean over the steps so far, with "
+    "its interval",
+    "risk": "risk of the run's checkpoints on held-out prompts with intervals, and the PAC-Bayes bound that "
+    "holds for all of them at once",
 }
 
 
@@ -27,7 +35,8 @@ def draw(source: Path, out: Path) -> list[Path]:
     table = load(source, ("part", "name"), ("x",), COMMAND, ("value", "low", "high", "twin"))
     series = table.get("series", [""] * len(table["part"]))
     rows: list[Row] = [
-        {"series": label, **{name: table[name][i] for name in ("part", "name", "x", "value", "low", "high", "twin")}} for i, label in enumerate(series)
+        {"series": label, **{name: table[name][i] for name in ("part", "name", "x", "value", "low", "high", "twin")}}
+        for i, label in enumerate(series)
     ]
     chosen = [(name, panel, found) for name, panel, pick in _PANELS if (found := [row for row in rows if pick(row)])]
     if not chosen:
@@ -54,9 +63,23 @@ def _variance(axes: Axes, rows: list[Row]) -> None:
         _points(axes, own, i, _LABELS[name], shift)
         exact = [row for row in own if row["twin"] == row["twin"]]
         if exact:
-            axes.plot([row["x"] for row in exact], [row["twin"] for row in exact], color=PALETTE[i], linestyle=LINES[i], linewidth=1, zorder=1)
+            axes.plot(
+                [row["x"] for row in exact],
+                [row["twin"] for row in exact],
+                color=PALETTE[i],
+                linestyle=LINES[i],
+                linewidth=1,
+                zorder=1,
+            )
     bound = [row for row in rows if row["series"] == "L9"]
-    axes.plot([row["x"] for row in bound], [row["value"] for row in bound], color="black", linestyle=":", linewidth=1, label=_LABELS["L9"])
+    axes.plot(
+        [row["x"] for row in bound],
+        [row["value"] for row in bound],
+        color="black",
+        linestyle=":",
+        linewidth=1,
+        label=_LABELS["L9"],
+    )
     axes.set_xscale("log", base=2)
     axes.set_yscale("log")
     sizes = sorted({row["x"] for row in rows})
@@ -73,18 +96,24 @@ def _rewards(axes: Axes, rows: list[Row]) -> None:
     for i, name in enumerate(dict.fromkeys(row["name"] for row in rows)):
         own = [{**row, "x": row["x"] + 0.25 * (i - 1)} for row in rows if row["name"] == name]
         _points(axes, own, i, name.removeprefix("component "), 1.0)
-        axes.plot([row["x"] for row in own], [row["value"] for row in own], color=PALETTE[i], linestyle=LINES[i], linewidth=1)
+        axes.plot(
+            [row["x"] for row in own], [row["value"] for row in own], color=PALETTE[i], linestyle=LINES[i], linewidth=1
+        )
     axes.set_ylim(-0.02, 1.02)
     _whole(axes, rows)
     axes.set_xlabel("training step")
     axes.set_ylabel("mean reward")
-    axes.legend(frameon=False, fontsize=6, loc="lower right", bbox_to_anchor=(1, 0.98), ncol=3)  # above: points are anywhere between 0 and 1
+    axes.legend(
+        frameon=False, fontsize=6, loc="lower right", bbox_to_anchor=(1, 0.98), ncol=3
+    )  # above: points are anywhere between 0 and 1
 
 
 def _updates(axes: Axes, rows: list[Row]) -> None:
     _band(axes, rows, 0, "")
     axes.axhline(0.0, color="black", linewidth=0.6, linestyle=":")
-    ends = [rows[-1][end] for end in ("low", "high") if rows[-1][end] == rows[-1][end]]  # the first intervals are endless
+    ends = [
+        rows[-1][end] for end in ("low", "high") if rows[-1][end] == rows[-1][end]
+    ]  # the first intervals are endless
     low, high = (pick([0.0, *ends, *(row["value"] for row in rows)]) for pick in (min, max))
     axes.set_ylim(low - 0.1 * (high - low), high + 0.1 * (high - low) or 1.0)
     _whole(axes, rows)
@@ -95,7 +124,15 @@ def _updates(axes: Axes, rows: list[Row]) -> None:
 def _risk(axes: Axes, rows: list[Row]) -> None:
     _points(axes, [row for row in rows if row["name"] == "risk"], 0, "risk on held-out prompts", 1.0)
     bound = [row for row in rows if row["name"] == "bound"]
-    axes.plot([row["x"] for row in bound], [row["value"] for row in bound], color=PALETTE[3], marker=MARKERS[1], markersize=3, linewidth=1, label="bound")
+    axes.plot(
+        [row["x"] for row in bound],
+        [row["value"] for row in bound],
+        color=PALETTE[3],
+        marker=MARKERS[1],
+        markersize=3,
+        linewidth=1,
+        label="bound",
+    )
     axes.axhline(1.0, color="black", linewidth=0.6, linestyle=":")
     _whole(axes, rows)
     axes.set_xlabel("checkpoint")
@@ -115,13 +152,31 @@ def _points(axes: Axes, rows: list[Row], i: int, label: str, shift: float) -> No
     for row in rows:
         if row["low"] == row["low"] and row["high"] == row["high"]:
             axes.plot([row["x"] * shift] * 2, [row["low"], row["high"]], color=PALETTE[i], linewidth=0.8)
-    axes.plot([row["x"] * shift for row in rows], [row["value"] for row in rows], MARKERS[i], color=PALETTE[i], markersize=3, label=label)
+    axes.plot(
+        [row["x"] * shift for row in rows],
+        [row["value"] for row in rows],
+        MARKERS[i],
+        color=PALETTE[i],
+        markersize=3,
+        label=label,
+    )
 
 
 def _band(axes: Axes, rows: list[Row], i: int, label: str) -> None:
     x = [row["x"] for row in rows]
-    axes.plot(x, [row["value"] for row in rows], color=PALETTE[i], linestyle=LINES[i], marker=MARKERS[i], markersize=3, linewidth=1.2, label=label)
-    axes.fill_between(x, [row["low"] for row in rows], [row["high"] for row in rows], color=PALETTE[i], alpha=0.12, linewidth=0)
+    axes.plot(
+        x,
+        [row["value"] for row in rows],
+        color=PALETTE[i],
+        linestyle=LINES[i],
+        marker=MARKERS[i],
+        markersize=3,
+        linewidth=1.2,
+        label=label,
+    )
+    axes.fill_between(
+        x, [row["low"] for row in rows], [row["high"] for row in rows], color=PALETTE[i], alpha=0.12, linewidth=0
+    )
 
 
 _PANELS: tuple[tuple[str, Callable[[Axes, list[Row]], None], Callable[[Row], Any]], ...] = (

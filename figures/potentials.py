@@ -1,4 +1,6 @@
-"""The potentials that GRPO climbs for two-valued rewards, their slopes, and how the limit of large groups is reached."""
+"""The potentials that GRPO climbs for two-valued rewards, their slopes, and how the limit of large groups
+is reached.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -12,9 +14,19 @@ from figures.tables import load
 SOURCE, COMMAND = "potentials/table.csv", "tamdp run potentials"
 _SHOWN = (2, 4, 16, 64)
 _COLUMNS = (
-    "group_size", "p", "potential", "slope", "measured_slope", "limit_potential", "limit_slope", "center_potential", "center_slope", "slope_lower",
-    "slope_upper", "total",
-)  # fmt: skip
+    "group_size",
+    "p",
+    "potential",
+    "slope",
+    "measured_slope",
+    "limit_potential",
+    "limit_slope",
+    "center_potential",
+    "center_slope",
+    "slope_lower",
+    "slope_upper",
+    "total",
+)
 
 
 def draw(source: Path, out: Path) -> list[Path]:
@@ -31,12 +43,28 @@ def draw(source: Path, out: Path) -> list[Path]:
         every = slice(len(rows["p"]) // 16, None, max(1, len(rows["p"]) // 8))
         left.plot(rows["p"], rows["potential"], marker=marker, markersize=3.5, markevery=every, **look)
         middle.plot(rows["p"], rows["slope"], **look)
-        middle.plot(rows["p"][every], rows["measured_slope"][every], color=colour, linestyle="none", marker=marker, markersize=3.5)
+        middle.plot(
+            rows["p"][every],
+            rows["measured_slope"][every],
+            color=colour,
+            linestyle="none",
+            marker=marker,
+            markersize=3.5,
+        )
         ends = {"markersize": 5, "markerfacecolor": "white", "clip_on": False, "zorder": 5}
         middle.plot([0, 1], rows["slope_upper"][:2], color=colour, linestyle="none", marker=marker, **ends)
     last = data["group_size"] == shown[-1]
-    left.plot(data["p"][last], data["limit_potential"][last], color="black", linestyle=LINES[1], linewidth=1, label="limit")
-    left.plot(data["p"][last], data["center_potential"][last], color="0.75", linewidth=4, label=f"center, G = {shown[-1]:.0f}", zorder=1)
+    left.plot(
+        data["p"][last], data["limit_potential"][last], color="black", linestyle=LINES[1], linewidth=1, label="limit"
+    )
+    left.plot(
+        data["p"][last],
+        data["center_potential"][last],
+        color="0.75",
+        linewidth=4,
+        label=f"center, G = {shown[-1]:.0f}",
+        zorder=1,
+    )
     middle.plot(data["p"][last], data["limit_slope"][last], color="black", linestyle=LINES[1], linewidth=1)
     middle.axhline(data["center_slope"][last][0], color="0.75", linewidth=4, zorder=1)
     left.set_ylabel(r"potential $\Psi_G(p)$ (advantage)")
@@ -52,9 +80,12 @@ def draw(source: Path, out: Path) -> list[Path]:
     _rates(right, data, sizes)
     figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False, fontsize=7)
     caption = (
-        f"Two-valued rewards, exact, no sampling. Left: the potential Ψ_G of the success probability whose gradient the expected update is (L7), its limit "
-        f"2 arcsin √p (dashed), and the potential κp of center (grey), n = {int(last.sum())} probabilities a curve. Middle: its slope ψ_G, log scale; filled "
-        f"marks: the same number from the law of the group; open marks at the sides: the upper end √(G−1) (L7.upper). Right: relative distance from the limit "
+        f"Two-valued rewards, exact, no sampling. Left: the potential Ψ_G of the success probability whose gradient "
+        f"the expected update is (L7), its limit "
+        f"2 arcsin √p (dashed), and the potential κp of center (grey), n = {int(last.sum())} probabilities a curve. "
+        f"Middle: its slope ψ_G, log scale; filled "
+        f"marks: the same number from the law of the group; open marks at the sides: the upper end √(G−1) (L7.upper). "
+        f"Right: relative distance from the limit "
         f"over the group size G, log axes; thin dashed lines fall as 1/√G and 1/G."
     )
     return save(figure, out / "potentials", caption)
@@ -71,9 +102,13 @@ def _rates(axis: Axes, data: dict[str, Any], sizes: Any) -> None:
             i = own[np.argmin(np.abs(data["p"][own] - at))]
             gaps.append(1 - data["slope"][i] / data["limit_slope"][i])
         rows.append((rf"slope at $p$ ≈ {at:g}", np.array(gaps), -1.0))
-    for (label, gap, power), marker, line, colour in zip(rows, MARKERS, (LINES[0], LINES[2], LINES[4]), ("black", PALETTE[3], PALETTE[0]), strict=False):
+    for (label, gap, power), marker, line, colour in zip(
+        rows, MARKERS, (LINES[0], LINES[2], LINES[4]), ("black", PALETTE[3], PALETTE[0]), strict=False
+    ):
         axis.plot(sizes, gap, color=colour, linestyle=line, linewidth=1.1, marker=marker, markersize=3.5, label=label)
-        axis.plot(sizes, gap[-1] * (sizes / sizes[-1]) ** power, color="0.5", linestyle=LINES[1], linewidth=0.7, zorder=1)
+        axis.plot(
+            sizes, gap[-1] * (sizes / sizes[-1]) ** power, color="0.5", linestyle=LINES[1], linewidth=0.7, zorder=1
+        )
     axis.set_xscale("log")
     axis.set_yscale("log")
     axis.set_ylim(0.004, 12)

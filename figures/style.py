@@ -17,9 +17,17 @@ MARKERS = ("o", "s", "^", "D", "v", "P")  # with PALETTE: colour is never the on
 LINES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (1, 1)))
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9")  # Okabe and Ito
 _RC = {
-    "font.size": 8, "axes.labelsize": 8, "xtick.labelsize": 7, "ytick.labelsize": 7, "legend.fontsize": 7, "pdf.fonttype": 42,
-    "axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 100, "savefig.dpi": 200,
-}  # fmt: skip
+    "font.size": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "pdf.fonttype": 42,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "figure.dpi": 100,
+    "savefig.dpi": 200,
+}
 
 
 def subplots(width: float = DOUBLE, height: float = 3.0) -> tuple[Figure, Axes]:
@@ -37,7 +45,9 @@ def panels(rows: int, columns: int, width: float = DOUBLE, height: float = 3.0, 
 
 
 def save(figure: Figure, stem: Path, caption: str) -> list[Path]:
-    """Write PDF, PNG and the caption as text and as LaTeX; returns the pictures' paths. Byte-identical for equal input."""
+    """Write PDF, PNG and the caption as text and as LaTeX; returns the pictures' paths. Byte-identical for
+    equal input.
+    """
     paths = []
     for kind, metadata in (("pdf", {"CreationDate": None}), ("png", {"Software": None})):
         content = BytesIO()

@@ -43,10 +43,13 @@ def draw(source: Path, out: Path) -> list[Path]:
     axes[1, 0].set_ylabel(f"variance V, K = {odd:.0f}")
     figure.legend(*_legend(), loc="outside lower center", ncols=3, frameon=False, fontsize=7, handlelength=3)
     caption = (
-        f"Exact variance of the update for K components of weight one, each a fair coin (one prompt, two arms, probability gap {gap:g} between them): "
+        f"Exact variance of the update for K components of weight one, each a fair coin (one prompt, two arms, "
+        f"probability gap {gap:g} between them): "
         "all equal, independent, or alternately a coin and its opposite. "
-        "Filled markers: V, with zeros on the lowest line, marked V = 0. Dashed with open markers: L9.components for center, L9.decomposed for the others, "
-        f"where it applies (two-valued). Grey: the printed law K/G, started from the decomposed variance of one component at the same G (top, G = {size:.0f}) "
+        "Filled markers: V, with zeros on the lowest line, marked V = 0. Dashed with open markers: L9.components for "
+        "center, L9.decomposed for the others, "
+        f"where it applies (two-valued). Grey: the printed law K/G, started from the decomposed variance of one "
+        f"component at the same G (top, G = {size:.0f}) "
         f"or from K = {odd:.0f} at the smallest G (bottom). Every number is exact, no sampling."
     )
     return save(figure, out / "variance", caption)
@@ -56,17 +59,43 @@ def _panel(axes: Any, rows: list[dict[str, Any]], over: str, floor: float) -> No
     """V, its bounds and the law over one quantity."""
 
     def of(series: str, scheme: str) -> tuple[list[float], list[float]]:
-        found = sorted((row[over], row["value"]) for row in rows if row["series"] == series and row["normalization"] == scheme)
+        found = sorted(
+            (row[over], row["value"]) for row in rows if row["series"] == series and row["normalization"] == scheme
+        )
         return [x for x, _ in found], [y for _, y in found]
 
     for scheme, marker, colour in zip(_SCHEMES, MARKERS, _COLOURS, strict=False):
-        axes.plot(*of(_BOUNDS[scheme], scheme), color=colour, linestyle=LINES[1], marker=marker, markersize=4, markerfacecolor="none", linewidth=0.8)
+        axes.plot(
+            *of(_BOUNDS[scheme], scheme),
+            color=colour,
+            linestyle=LINES[1],
+            marker=marker,
+            markersize=4,
+            markerfacecolor="none",
+            linewidth=0.8,
+        )
         x, y = of("variance", scheme)
         line = "none" if 0.0 in y else LINES[0]  # nothing lies between zeros and the rest
         larger = 5.5 if scheme == "sum_then_normalize" else 4  # seen below another mark
-        axes.plot(x, [max(v, floor) for v in y], color=colour, linestyle=line, marker=marker, markersize=larger, linewidth=1.2, zorder=3)
+        axes.plot(
+            x,
+            [max(v, floor) for v in y],
+            color=colour,
+            linestyle=line,
+            marker=marker,
+            markersize=larger,
+            linewidth=1.2,
+            zorder=3,
+        )
         if 0.0 in y and scheme == _SCHEMES[-1]:
-            axes.annotate("V = 0, all three", (x[y.index(0.0)], floor), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=7)
+            axes.annotate(
+                "V = 0, all three",
+                (x[y.index(0.0)], floor),
+                xytext=(0, 6),
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
+            )
     x, law = of("law", "normalize_then_sum") if over == "components" else of("variance", "normalize_then_sum")
     if over == "group_size" and x:
         law = [law[0] * x[0] / one for one in x]
@@ -79,9 +108,13 @@ def _panel(axes: Any, rows: list[dict[str, Any]], over: str, floor: float) -> No
 
 
 def _legend() -> tuple[list[Line2D], list[str]]:
-    handles = [Line2D([], [], color=c, marker=m, markersize=4, linewidth=1.2) for m, c in zip(MARKERS, _COLOURS, strict=False)]
+    handles = [
+        Line2D([], [], color=c, marker=m, markersize=4, linewidth=1.2) for m, c in zip(MARKERS, _COLOURS, strict=False)
+    ]
     handles += [
-        Line2D([], [], color="black", linestyle=LINES[1], marker="o", markerfacecolor="none", markersize=4, linewidth=0.8),
+        Line2D(
+            [], [], color="black", linestyle=LINES[1], marker="o", markerfacecolor="none", markersize=4, linewidth=0.8
+        ),
         Line2D([], [], color="0.6", linestyle=LINES[2], linewidth=2.2),
-    ]  # fmt: skip
+    ]
     return handles, [*_SCHEMES, "bound of the same normalization", "printed law, K/G"]

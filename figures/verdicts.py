@@ -11,11 +11,16 @@ from figures.style import PALETTE, save, subplots
 from tamdp_theory import InputError, storage
 
 CAPTION = (
-    "Tightness of every inequality on the reference suite: left over right side of each check, log scale; the dashed line is equality. "
+    "Tightness of every inequality on the reference suite: left over right side of each check, log scale; the dashed "
+    "line is equality. "
     "Filled circles hold, open diamonds are vacuous (the bound says nothing beyond the trivial one), crosses violate. "
     "The number of checks stands at the right. Identities and statements about signs have no ratio and are left out."
 )
-_MARKS = {"holds": ("o", PALETTE[0], PALETTE[0]), "vacuous": ("D", "none", PALETTE[1]), "violated": ("x", PALETTE[3], PALETTE[3])}
+_MARKS = {
+    "holds": ("o", PALETTE[0], PALETTE[0]),
+    "vacuous": ("D", "none", PALETTE[1]),
+    "violated": ("x", PALETTE[3], PALETTE[3]),
+}
 
 
 SOURCE, COMMAND = "verify/checks.json", "tamdp verify"
@@ -48,7 +53,10 @@ def draw(source: Path, out: Path) -> list[Path]:
     axes.set_xlabel("left side / right side")
     axes.annotate("checks", (1.01, len(names) - 0.45), xycoords=("axes fraction", "data"), va="center", fontsize=7)
     axes.grid(axis="x", linewidth=0.4, alpha=0.5)
-    handles = [Line2D([], [], linestyle="none", marker=m, markersize=4, markerfacecolor=face, markeredgecolor=edge) for m, face, edge in _MARKS.values()]
+    handles = [
+        Line2D([], [], linestyle="none", marker=m, markersize=4, markerfacecolor=face, markeredgecolor=edge)
+        for m, face, edge in _MARKS.values()
+    ]
     axes.legend(handles, ["holds", "vacuous", "violated"], loc="lower left", frameon=True, framealpha=1.0, fontsize=7)
     return save(figure, out / "verdicts", CAPTION)
 

@@ -1,7 +1,8 @@
 """Exact numbers for the theory of reinforcement fine-tuning with tools.
 
-A ``TAMDP`` (model) is a finite process with tool calls and a vector of verifiable rewards; policies act in it; ``exact`` sums
-what can be summed; ``grpo`` trains, exactly or by sampling; ``families`` makes processes. Bounds live in ``bounds``.
+A ``TAMDP`` (model) is a finite process with tool calls and a vector of verifiable rewards; policies act in it;
+``exact`` sums what can be summed; ``grpo`` trains, exactly or by sampling; ``families`` makes processes. Bounds live in
+``bounds``.
 """
 
 from tamdp_theory.domains import Domains, Risks, risks

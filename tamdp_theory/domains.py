@@ -1,8 +1,10 @@
-"""Two distributions over the prompts of one process, and what a policy loses from one to the other (theory.md section 7).
+"""Two distributions over the prompts of one process, and what a policy loses from one to the other (theory.md section
+7).
 
-A process with a prompt for each image and question holds both domains; ``Domains`` puts two laws on its prompts. ``part`` cuts a
-process down to some of its prompts and ``join`` puts processes side by side. What domains share are observations and action names,
-so policies with shared parameters carry over: ``restrict`` takes a policy to a part, ``extend`` brings a trained one back.
+A process with a prompt for each image and question holds both domains; ``Domains`` puts two laws on its prompts.
+``part`` cuts a process down to some of its prompts and ``join`` puts processes side by side. What domains share are
+observations and action names, so policies with shared parameters carry over: ``restrict`` takes a policy to a part,
+``extend`` brings a trained one back.
 """
 
 import math
@@ -26,14 +28,16 @@ SomePolicy = TypeVar("SomePolicy", bound=Policy)
 CELLS = 1 << 19  # node values held at once by prompt_values; more are slower, as they leave the cache
 
 
-# -- two domains ------------------------------------------------------------------------------------------------------------
+# -- two domains -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Domains:
-    """A process ``env`` with the prompts of both domains, and the laws ``source`` D_S and ``target`` D_T of its prompts (N,).
+    """A process ``env`` with the prompts of both domains, and the laws ``source`` D_S and ``target`` D_T of its prompts
+    (N,).
 
-    Entries >= 0 that sum to one exactly; the prompt probabilities of ``env`` itself play no role. ``Domains.of`` reads other numbers.
+    Entries >= 0 that sum to one exactly; the prompt probabilities of ``env`` itself play no role. ``Domains.of`` reads
+    other numbers.
     """
 
     env: TAMDP
@@ -46,7 +50,9 @@ class Domains:
 
     @staticmethod
     def of(env: TAMDP, source: Sequence[Number], target: Sequence[Number]) -> "Domains":
-        """Two laws as int, float (its shortest decimal), Fraction or "a/b". InputError names the place of what is off."""
+        """Two laws as int, float (its shortest decimal), Fraction or "a/b". InputError names the place of
+        what is off.
+        """
         n = env.n_prompts
         return Domains(env, _distribution(source, "source", n), _distribution(target, "target", n))
 
@@ -60,7 +66,8 @@ class Domains:
         """KL(D_T||D_S) >= 0; inf where the source does not cover the target."""
         if not self._covered:
             return math.inf
-        # the sum of s (u ln u - u + 1), u = t/s, is the same; no term is negative, so that nearby domains keep their digits
+        # the sum of s (u ln u - u + 1), u = t/s, is the same; no term is negative, so that nearby domains keep their
+        # digits
         return math.fsum(float(s) * _entropy(float((t - s) / s)) for s, t in self._both if s)
 
     @property
@@ -99,13 +106,14 @@ def _entropy(excess: float) -> float:
     return 1.0 if excess == -1 else max((1 + excess) * math.log1p(excess) - excess, 0.0)
 
 
-# -- parts and unions of processes ------------------------------------------------------------------------------------------
+# -- parts and unions of processes -------------------------------------------------------------------------------------
 
 
 def part(env: TAMDP, probability: Sequence[Number], name: str | None = None) -> TAMDP:
     """Return the process of the prompts with positive ``probability`` (N,), their probabilities now those.
 
-    Order, ids, observations, max_tool_depth, components and weights stay; nodes of other prompts go. ``name``: by default that of ``env``.
+    Order, ids, observations, max_tool_depth, components and weights stay; nodes of other prompts go. ``name``: by
+    default that of ``env``.
     """
     shares = _distribution(probability, "probability", env.n_prompts)
     kept = np.array([p > 0 for p in shares])
@@ -141,11 +149,12 @@ def part(env: TAMDP, probability: Sequence[Number], name: str | None = None) -> 
 
 
 def join(processes: Mapping[str, TAMDP], probability: Sequence[Number], name: str | None = None) -> TAMDP:
-    """Return one process with the prompts of all, process k taken with ``probability[k]`` > 0 (in the order of the mapping).
+    """Return one process with the prompts of all, process k taken with ``probability[k]`` > 0 (in the order of the
+    mapping).
 
-    Prompt names and node ids get the prefix "key/"; observations and action names stay, so that policies which go by them share
-    their parameters between the processes. max_tool_depth is the largest. ``name``: by default the keys joined by "+".
-    Raises InputError if components or weights differ.
+    Prompt names and node ids get the prefix "key/"; observations and action names stay, so that policies which go by
+    them share their parameters between the processes. max_tool_depth is the largest. ``name``: by default the keys
+    joined by "+". Raises InputError if components or weights differ.
     """
     if not processes:
         raise InputError("processes: empty; give at least one")
@@ -155,12 +164,16 @@ def join(processes: Mapping[str, TAMDP], probability: Sequence[Number], name: st
     prompts, nodes = [], []
     for k, (key, env) in enumerate(processes.items()):
         if (env.component_names, env.exact_weights) != shape:
-            raise InputError(f"processes[{quote(key)}]: components or weights differ from those of {quote(first)}; see with_weights")
+            raise InputError(
+                f"processes[{quote(key)}]: components or weights differ from those of {quote(first)}; see with_weights"
+            )
         if not shares[k]:
             raise InputError(f"probability[{k}]: 0; leave process {quote(key)} out, or give it some")
         content = env.to_dict()
         for prompt, p in zip(content["prompts"], env.exact_prompt_probability, strict=True):
-            prompts.append({"name": f"{key}/{prompt['name']}", "probability": shares[k] * p, "start": f"{key}/{prompt['start']}"})
+            prompts.append(
+                {"name": f"{key}/{prompt['name']}", "probability": shares[k] * p, "start": f"{key}/{prompt['start']}"}
+            )
         for node in content["nodes"]:
             node["id"] = f"{key}/{node['id']}"
             for edge in (edge for action in node["actions"] for edge in action["next"] if "node" in edge):
@@ -169,17 +182,27 @@ def join(processes: Mapping[str, TAMDP], probability: Sequence[Number], name: st
     components = [{"name": c, "weight": w} for c, w in zip(*shape, strict=True)]
     depth = max(env.max_tool_depth for env in processes.values())
     title = "+".join(processes) if name is None else name
-    return TAMDP.from_dict({"schema": SCHEMA, "name": title, "max_tool_depth": depth, "components": components, "prompts": prompts, "nodes": nodes})
+    return TAMDP.from_dict(
+        {
+            "schema": SCHEMA,
+            "name": title,
+            "max_tool_depth": depth,
+            "components": components,
+            "prompts": prompts,
+            "nodes": nodes,
+        }
+    )
 
 
-# -- policies on a part and on the whole ------------------------------------------------------------------------------------
+# -- policies on a part and on the whole -------------------------------------------------------------------------------
 
 
 def restrict(policy: Policy, env: TAMDP) -> Policy:
-    """Return ``policy`` on a part ``env`` of its process: the same probabilities at the nodes, found by id, that are left.
+    """Return ``policy`` on a part ``env`` of its process: the same probabilities at the nodes, found by id, that are
+    left.
 
-    Log-linear and network policies keep their parameters. Raises InputError if a node of ``env`` is not in the policy's process or has
-    other actions there.
+    Log-linear and network policies keep their parameters. Raises InputError if a node of ``env`` is not in the policy's
+    process or has other actions there.
     """
     nodes, pairs = _found(env, policy.env)
     if isinstance(policy, TabularSoftmax):
@@ -187,18 +210,24 @@ def restrict(policy: Policy, env: TAMDP) -> Policy:
     if isinstance(policy, LogLinear):
         return LogLinear(env, policy.features[pairs], policy.parameters)
     if isinstance(policy, Network):
-        return Network(env, policy.hidden, encoding=policy.encoding[nodes], outputs=policy.outputs, parameters=policy.parameters)
+        return Network(
+            env, policy.hidden, encoding=policy.encoding[nodes], outputs=policy.outputs, parameters=policy.parameters
+        )
     raise InputError(f"policy: cannot carry a {type(policy).__name__}; only tabular, log-linear and network policies")
 
 
 def extend(policy: Policy, like: SomePolicy) -> SomePolicy:
     """Return ``policy``, made by ``restrict`` and perhaps trained since, on the whole process of ``like``.
 
-    Log-linear and network policies bring their parameters; a tabular one brings its logits, and nodes outside its process keep those
-    of ``like``. Raises InputError unless both are of one kind and agree in features, or in encoding, outputs and width.
+    Log-linear and network policies bring their parameters; a tabular one brings its logits, and nodes outside its
+    process keep those of ``like``. Raises InputError unless both are of one kind and agree in features, or in encoding,
+    outputs and width.
     """
     if not _alike(policy, restrict(like, policy.env)):
-        raise InputError(f"policy: not of the kind, features, encoding, outputs or width of ``like``; make it with restrict(like, {quote(policy.env.name)})")
+        raise InputError(
+            f"policy: not of the kind, features, encoding, outputs or width of ``like``; make it with restrict(like, "
+            f"{quote(policy.env.name)})"
+        )
     if not isinstance(policy, TabularSoftmax):
         return like.with_parameters(policy.parameters)
     _, pairs = _found(policy.env, like.env)
@@ -220,11 +249,17 @@ def _found(env: TAMDP, whole: TAMDP) -> tuple[Ints, Ints]:
     index = {node_id: x for x, node_id in enumerate(whole.node_ids)}
     missing = next((node_id for node_id in env.node_ids if node_id not in index), None)
     if missing is not None:
-        raise InputError(f"{quote(whole.name)} has no node {quote(missing)}; {quote(env.name)} must be a part of it, see tamdp_theory.domains.part")
+        raise InputError(
+            f"{quote(whole.name)} has no node {quote(missing)}; {quote(env.name)} must be a part of it, see "
+            f"tamdp_theory.domains.part"
+        )
     nodes = np.array([index[node_id] for node_id in env.node_ids])
     for x, y in enumerate(nodes.tolist()):
         if _actions(env, x) != _actions(whole, y):
-            raise InputError(f"node {quote(env.node_ids[x])}: has other actions in {quote(env.name)} than in {quote(whole.name)}; make it with part")
+            raise InputError(
+                f"node {quote(env.node_ids[x])}: has other actions in {quote(env.name)} than in {quote(whole.name)}; "
+                f"make it with part"
+            )
     return nodes, np.repeat(whole.pair_start[nodes] - env.pair_start, env.pair_count) + np.arange(env.n_pairs)
 
 
@@ -233,15 +268,16 @@ def _actions(env: TAMDP, x: int) -> tuple[str, ...]:
     return env.action_names[start : start + int(env.pair_count[x])]
 
 
-# -- risks ------------------------------------------------------------------------------------------------------------------
+# -- risks -------------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, eq=False)
 class Risks:
     """Mean losses of a policy, or averaged over a posterior Q on policies, in both domains; all in [0, 1].
 
-    source R_S, target R_T: 1 - V_c/W; source_components, target_components (K,): 1 - V_k; oscillation osc_k (K,): range of E_Q V_k(q)
-    over the prompts q in the support of either domain; per_prompt (N,): the loss 1 - E_Q V_c(q)/W on each prompt of the process.
+    source R_S, target R_T: 1 - V_c/W; source_components, target_components (K,): 1 - V_k; oscillation osc_k (K,): range
+    of E_Q V_k(q) over the prompts q in the support of either domain; per_prompt (N,): the loss 1 - E_Q V_c(q)/W on each
+    prompt of the process.
     """
 
     source: float
@@ -261,9 +297,15 @@ def risks(domains: Domains, policies: Policy | Sequence[Policy], posterior: Arra
 
     members = [policies] if isinstance(policies, Policy) else list(policies)
     values = prompt_values(domains.env, members)
-    shares = np.full(len(members), 1 / len(members)) if posterior is None else check_distribution(posterior, "posterior", len(members))
+    shares = (
+        np.full(len(members), 1 / len(members))
+        if posterior is None
+        else check_distribution(posterior, "posterior", len(members))
+    )
     if shares.ndim != 1:
-        raise InputError(f"posterior: expected one number for each of {len(members)} policies, got shape {shares.shape}")
+        raise InputError(
+            f"posterior: expected one number for each of {len(members)} policies, got shape {shares.shape}"
+        )
     loss = _unit(1 - np.einsum("s,snk->nk", shares, values))
     per_prompt = _unit(loss @ (domains.env.weights / domains.env.total_weight))
     source, target = (np.array([float(p) for p in law]) for law in (domains.source, domains.target))
@@ -278,7 +320,9 @@ def risks(domains: Domains, policies: Policy | Sequence[Policy], posterior: Arra
 
 
 def prompt_values(env: TAMDP, policies: Sequence[Policy]) -> Floats:
-    """E[R_k | q] in [0, 1] of S policies of one process (S, N, K): one backward pass for as many policies as the cache holds."""
+    """E[R_k | q] in [0, 1] of S policies of one process (S, N, K): one backward pass for as many policies as the cache
+    holds.
+    """
     from tamdp_theory.exact.passes import backward
 
     if not policies:
@@ -311,5 +355,8 @@ def _distribution(values: Any, place: str, size: int, what: str = "prompts") -> 
             raise InputError(f"{place}[{i}]: {show(number)} must be 0 or between 1e-300 and 1")
     off = sum(numbers, Fraction(0)) - 1
     if off:
-        raise InputError(f"{place}: sums to one {'plus' if off > 0 else 'minus'} {show(abs(off))}, not to one exactly; write thirds as \"1/3\"")
+        raise InputError(
+            f"{place}: sums to one {'plus' if off > 0 else 'minus'} {show(abs(off))}, not to one exactly; write "
+            f'thirds as "1/3"'
+        )
     return numbers

@@ -95,7 +95,9 @@ def decode_json(content: bytes, place: str, schema: str, decode: Callable[[bytes
 
 
 def _check_keys(content: bytes, place: str) -> None:
-    """InputError where an object has a key twice: which of the two was meant, a reader cannot know. Numbers are not read."""
+    """InputError where an object has a key twice: which of the two was meant, a reader cannot know. Numbers are not
+    read.
+    """
 
     def once(pairs: list[tuple[str, Any]]) -> None:
         seen: set[str] = set()
@@ -162,7 +164,11 @@ def compile_document(document: Document) -> TAMDP:
     node_ids = tuple(n.id for n in document.nodes)
     _require_unique(node_ids, "nodes", "id")
     index = {node_id: x for x, node_id in enumerate(node_ids)}
-    rho = _distribution([p.probability for p in document.prompts], "prompts", [f"prompts[{i}].probability" for i in range(len(document.prompts))])
+    rho = _distribution(
+        [p.probability for p in document.prompts],
+        "prompts",
+        [f"prompts[{i}].probability" for i in range(len(document.prompts))],
+    )
     start = [_node_index(index, p.start, f"prompts[{i}].start") for i, p in enumerate(document.prompts)]
     _require_unique(start, "prompts", "start node", node_ids)
 
@@ -179,7 +185,18 @@ def compile_document(document: Document) -> TAMDP:
     class_prompt, class_rewards, edge_class = _classes(structure.prompt[pair_node[edge_pair]], target, reader.outcomes)
     terminal = target < 0
     target = np.where(terminal, len(node_ids) + edge_class, target)
-    arrays = [np.array(start), depth, structure.prompt, pair_node, pair_kind, edge_pair, target, np.array(reader.edge_number), class_prompt, structure.rank]
+    arrays = [
+        np.array(start),
+        depth,
+        structure.prompt,
+        pair_node,
+        pair_kind,
+        edge_pair,
+        target,
+        np.array(reader.edge_number),
+        class_prompt,
+        structure.rank,
+    ]
     for array in arrays:
         array.setflags(write=False)
     return TAMDP(
@@ -243,15 +260,21 @@ def to_dict(env: TAMDP) -> dict[str, Any]:
         else:
             edge["rewards"] = list(rewards[target - env.n_nodes])
         actions[env.edge_pair[e]]["next"].append(edge)
-    components = [{"name": n, "weight": to_json(w)} for n, w in zip(env.component_names, env.exact_weights, strict=True)]
+    components = [
+        {"name": n, "weight": to_json(w)} for n, w in zip(env.component_names, env.exact_weights, strict=True)
+    ]
     prompts = [
         {"name": n, "probability": to_json(p), "start": env.node_ids[x]}
         for n, p, x in zip(env.prompt_names, env.exact_prompt_probability, env.prompt_start, strict=True)
     ]
     return {
-        "schema": SCHEMA, "name": env.name, "max_tool_depth": env.max_tool_depth,
-        "components": components, "prompts": prompts, "nodes": nodes,
-    }  # fmt: skip
+        "schema": SCHEMA,
+        "name": env.name,
+        "max_tool_depth": env.max_tool_depth,
+        "components": components,
+        "prompts": prompts,
+        "nodes": nodes,
+    }
 
 
 def to_text(env: TAMDP) -> str:
@@ -291,7 +314,10 @@ class _Reader:
         names: set[str] = set()
         for j, action in enumerate(node.actions):
             if action.name in names:
-                raise InputError(f"nodes[{x}].actions[{j}]: duplicate action name {quote(action.name)}; names are unique within a node")
+                raise InputError(
+                    f"nodes[{x}].actions[{j}]: duplicate action name {quote(action.name)}; names are unique within a "
+                    f"node"
+                )
             names.add(action.name)
             self._action(x, j, action)
 
@@ -306,7 +332,7 @@ class _Reader:
         for k, edge in enumerate(action.next):
             self.edge_pair.append(pair)
             if (edge.node is None) == (edge.rewards is None):
-                raise InputError(f"nodes[{x}].actions[{j}].next[{k}]: give either \"node\" or \"rewards\"")
+                raise InputError(f'nodes[{x}].actions[{j}].next[{k}]: give either "node" or "rewards"')
             if edge.node is not None:
                 self.edge_target.append(_node_index(self.index, edge.node, f"nodes[{x}].actions[{j}].next[{k}].node"))
             elif edge.rewards is not None:
@@ -319,7 +345,9 @@ class _Reader:
         except (KeyError, TypeError):
             pass
         place = f"nodes[{x}].actions[{j}].next"
-        numbers = _distribution([e.probability for e in edges], place, [f"{place}[{k}].probability" for k in range(len(edges))])
+        numbers = _distribution(
+            [e.probability for e in edges], place, [f"{place}[{k}].probability" for k in range(len(edges))]
+        )
         indices = [self._number_index.setdefault(p, len(self._number_index)) for p in numbers]
         self.numbers.extend(list(self._number_index)[len(self.numbers) :])
         self._raw_distributions[raw] = indices
@@ -360,7 +388,9 @@ def _distribution(values: Sequence[Any], place: str, places: Sequence[str]) -> t
         return numbers
     numbers = tuple(number / total for number in numbers)
     if not all(is_short(number) for number in numbers):
-        raise InputError(f"{place}: rescaled to sum to 1, the probabilities need more than {MAX_DIGITS} digits; round them")
+        raise InputError(
+            f"{place}: rescaled to sum to 1, the probabilities need more than {MAX_DIGITS} digits; round them"
+        )
     return numbers
 
 
@@ -378,12 +408,21 @@ def _places(document: Document, pair_node: Ints, edge_pair: Ints) -> Callable[[i
 
 
 def _check_depths(
-    depth: Ints, bound: int, start: Ints, pair_node: Ints, pair_kind: Ints, edge_pair: Ints, target: Ints, where: Callable[[int], str]
+    depth: Ints,
+    bound: int,
+    start: Ints,
+    pair_node: Ints,
+    pair_kind: Ints,
+    edge_pair: Ints,
+    target: Ints,
+    where: Callable[[int], str],
 ) -> None:
     for x in np.flatnonzero((depth < 0) | (depth > bound)).tolist():
         raise InputError(f"nodes[{x}].depth: {depth[x]} is not between 0 and max_tool_depth = {bound}")
     for i in np.flatnonzero(depth[start] != 0):
-        raise InputError(f"prompts[{i}].start: the start node has depth {depth[start[i]]}; no tool was called yet, so it must be 0")
+        raise InputError(
+            f"prompts[{i}].start: the start node has depth {depth[start[i]]}; no tool was called yet, so it must be 0"
+        )
     is_tool = pair_kind == KINDS.index("tool")
     for pair in np.flatnonzero(is_tool & (depth[pair_node] >= bound)).tolist():
         x = int(pair_node[pair])
@@ -400,7 +439,9 @@ def _check_depths(
 def _classes(
     edge_prompt: Ints, target: Ints, outcomes: Sequence[tuple[Fraction, ...]]
 ) -> tuple[Ints, tuple[tuple[Fraction, ...], ...], Ints]:
-    """Number the classes by prompt and then by reward vector: prompts (C,), rewards, class of each edge (-1: a node)."""
+    """Number the classes by prompt and then by reward vector: prompts (C,), rewards, class of each edge
+    (-1: a node).
+    """
     order = sorted(range(len(outcomes)), key=outcomes.__getitem__)
     rank = np.empty(max(len(outcomes), 1), dtype=np.int64)
     rank[order] = np.arange(len(order))
@@ -417,7 +458,7 @@ def _node_index(index: dict[str, int], node_id: str, place: str) -> int:
     try:
         return index[node_id]
     except KeyError:
-        raise InputError(f"{place}: unknown node {quote(node_id)}; add it to \"nodes\" or correct the name") from None
+        raise InputError(f'{place}: unknown node {quote(node_id)}; add it to "nodes" or correct the name') from None
 
 
 def _require_unique(values: Sequence[Any], place: str, what: str, names: Sequence[str] | None = None) -> None:
@@ -425,7 +466,10 @@ def _require_unique(values: Sequence[Any], place: str, what: str, names: Sequenc
     for i, value in enumerate(values):
         if value in seen:
             shown = names[value] if names is not None else value
-            raise InputError(f"{place}[{i}]: duplicate {what} {quote(shown)}, already used by {place}[{seen[value]}]; give each its own")
+            raise InputError(
+                f"{place}[{i}]: duplicate {what} {quote(shown)}, already used by {place}[{seen[value]}]; give each its "
+                f"own"
+            )
         seen[value] = i
 
 

@@ -43,7 +43,8 @@ def analyse(
     for e in inner[prompt[source] != prompt[target]].tolist():
         a, b = prompt[edge_source[e]], prompt[edge_target[e]]
         raise InputError(
-            f"{where(e)}.node: {quote(node_ids[int(edge_target[e])])} belongs to prompts[{b}] and is reached from prompts[{a}]; "
+            f"{where(e)}.node: {quote(node_ids[int(edge_target[e])])} belongs to prompts[{b}] and is reached from "
+            f"prompts[{a}]; "
             "give each prompt its own copy"
         )
     return Structure(prompt, _ranks(node_ids, successors, source, target))
@@ -63,7 +64,10 @@ def _ranks(node_ids: Sequence[str], successors: sparse.csr_array, source: Ints, 
         waiting[candidates] -= counts
         frontier, level = candidates[waiting[candidates] == 0], level + 1
     if (rank < 0).any():
-        raise InputError(f"nodes: the edges form a cycle: {' -> '.join(_cycle(node_ids, rank, source, target))}; a trajectory visits no node twice")
+        raise InputError(
+            f"nodes: the edges form a cycle: {' -> '.join(_cycle(node_ids, rank, source, target))}; a trajectory "
+            f"visits no node twice"
+        )
     return rank
 
 

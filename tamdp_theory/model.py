@@ -7,9 +7,9 @@ Four index sets, each in file order, so that nothing needs translating at the bo
     edge  e   a pair and one possible successor;  the edges of a pair are contiguous
     class c   a prompt and one reward vector;     terminal outcomes of a prompt with equal rewards are one class
 
-An edge points to ``edge_target``: a node if below ``n_nodes``, else the class ``edge_target - n_nodes``. ``levels`` sorts
-the nodes by the longest path that leads to them; every pass of the exact engine is a loop over levels with one sparse
-product in each, so its cost is linear in edges. Rationals are kept beside the floats for certificates.
+An edge points to ``edge_target``: a node if below ``n_nodes``, else the class ``edge_target - n_nodes``. ``levels``
+sorts the nodes by the longest path that leads to them; every pass of the exact engine is a loop over levels with one
+sparse product in each, so its cost is linear in edges. Rationals are kept beside the floats for certificates.
 """
 
 from collections.abc import Mapping
@@ -36,9 +36,9 @@ TOOL, THINK, ANSWER = range(3)
 class Level:
     """Nodes whose longest incoming path has the same length.
 
-    nodes (n,), pairs (p,) the pairs of these nodes, starts (n,) offsets of each node in ``pairs``; members (n, p) 1 where a
-    node owns a pair; outgoing (p, n_nodes + n_classes) kernel rows of ``pairs``; incoming (n, n_pairs) kernel columns into
-    ``nodes``.
+    nodes (n,), pairs (p,) the pairs of these nodes, starts (n,) offsets of each node in ``pairs``; members (n, p) 1
+    where a node owns a pair; outgoing (p, n_nodes + n_classes) kernel rows of ``pairs``; incoming (n, n_pairs) kernel
+    columns into ``nodes``.
     """
 
     nodes: Ints
@@ -321,10 +321,14 @@ class TAMDP:
 
 
 def check_same_process(env: TAMDP, policy_env: TAMDP) -> None:
-    """Raise InputError unless a policy was made for this very environment (or one that shares its decision structure)."""
+    """Raise InputError unless a policy was made for this very environment (or one that shares its decision
+    structure).
+    """
     same = env is policy_env or (env.node_ids == policy_env.node_ids and env.action_names == policy_env.action_names)
     if not same:
-        raise InputError(f"the policy belongs to {policy_env.name!r}, not to {env.name!r}; make it with that environment")
+        raise InputError(
+            f"the policy belongs to {policy_env.name!r}, not to {env.name!r}; make it with that environment"
+        )
 
 
 def _frozen(values: Any) -> Any:

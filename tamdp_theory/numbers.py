@@ -1,8 +1,9 @@
 """Numbers as a file writes them, kept as exact rationals.
 
-A JSON number means the decimal that was written (0.2 is 1/5, not the nearest double); "a/b" is a rational.
-A Python float means its shortest decimal, which is what ``repr`` prints. So does a float32, a float16 or a bfloat16, in its own type: 0.1 in
-float32 is 1/10, not the 0.10000000149011612 that it becomes when it is widened. That is how ties of rewards stay ties (``reals``).
+A JSON number means the decimal that was written (0.2 is 1/5, not the nearest double); "a/b" is a rational. A Python
+float means its shortest decimal, which is what ``repr`` prints. So does a float32, a float16 or a bfloat16, in its own
+type: 0.1 in float32 is 1/10, not the 0.10000000149011612 that it becomes when it is widened. That is how ties of
+rewards stay ties (``reals``).
 """
 
 import math
@@ -43,8 +44,8 @@ def _parse(text: str, pattern: re.Pattern[str]) -> Fraction | None:
 def exact(value: Any, place: str) -> Fraction:
     """Return ``value`` (int, float, Fraction, "a/b" or a JSON decimal) as an exact rational.
 
-    Raises InputError, naming ``place``, for booleans, NaN, infinities, malformed text, more than MAX_DIGITS digits above or below
-    the fraction bar, and anything else.
+    Raises InputError, naming ``place``, for booleans, NaN, infinities, malformed text, more than MAX_DIGITS digits
+    above or below the fraction bar, and anything else.
     """
     number = _read(value, place)
     if not is_short(number):
@@ -64,7 +65,7 @@ def _read(value: Any, place: str) -> Fraction:
         number = _parse(value.text, _DECIMAL)
         if number is not None:
             return number
-        raise InputError(f"{place}: {_short(value.text)} is out of range; write it as \"a/b\"")
+        raise InputError(f'{place}: {_short(value.text)} is out of range; write it as "a/b"')
     if isinstance(value, int):
         return Fraction(value)
     if isinstance(value, Fraction):
@@ -77,19 +78,25 @@ def _read(value: Any, place: str) -> Fraction:
         number = _parse(value, _RATIONAL)
         if number is not None:
             return number
-        raise InputError(f"{place}: {_short(value)!r} is not a number; write 0.25 or \"1/4\"")
-    raise InputError(f"{place}: expected a number or a string \"a/b\", got {kind(value)}")
+        raise InputError(f'{place}: {_short(value)!r} is not a number; write 0.25 or "1/4"')
+    raise InputError(f'{place}: expected a number or a string "a/b", got {kind(value)}')
 
 
 def reals(values: Any, place: str) -> NDArray[np.float64]:
-    """Numbers as float64, each the nearest to the shortest decimal of its own type, so that ``repr`` prints that decimal.
+    """Numbers as float64, each the nearest to the shortest decimal of its own type, so that ``repr`` prints that
+    decimal.
 
-    values: numbers or nested sequences of them (Python, numpy, Fraction), arrays (numpy, ml_dtypes, jax) or tensors (torch) of integers,
-    booleans, float64, float32, float16 or bfloat16. Raises InputError, naming ``place``, for sequences of different lengths and other types.
+    values: numbers or nested sequences of them (Python, numpy, Fraction), arrays (numpy, ml_dtypes, jax) or tensors
+    (torch) of integers, booleans, float64, float32, float16 or bfloat16. Raises InputError, naming ``place``, for
+    sequences of different lengths and other types.
     """
     if hasattr(values, "detach"):  # a torch tensor; numpy knows no bfloat16
         tensor = values.detach().cpu()
-        return _shortest(tensor.float().numpy(), "bfloat16", place) if str(tensor.dtype) == "torch.bfloat16" else reals(tensor.numpy(), place)
+        return (
+            _shortest(tensor.float().numpy(), "bfloat16", place)
+            if str(tensor.dtype) == "torch.bfloat16"
+            else reals(tensor.numpy(), place)
+        )
     if isinstance(values, (list, tuple)):
         return _sequence(values, place)
     if isinstance(values, (Fraction, Decimal)):
@@ -126,7 +133,10 @@ def _shortest(array: NDArray[Any], name: str, place: str) -> NDArray[np.float64]
         read = _brain if name == "bfloat16" else _nearest
         return np.array([read(value) for value in found], dtype=np.float64)[where].reshape(array.shape)
     if array.dtype.kind not in "biu" and array.dtype != np.float64:
-        raise InputError(f"{place}: expected numbers (integers, float64, float32, float16 or bfloat16), got {kind(array.item()) if name == 'object' else name}")
+        raise InputError(
+            f"{place}: expected numbers (integers, float64, float32, float16 or bfloat16), got "
+            f"{kind(array.item()) if name == 'object' else name}"
+        )
     return array.astype(np.float64, copy=False)
 
 
@@ -150,14 +160,18 @@ def _to_bfloat16(value: float) -> float:
 
 
 def narrow(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Float64 numbers that are all float32 ones, widened somewhere on their way, as ``reals`` reads float32; others as they are."""
+    """Float64 numbers that are all float32 ones, widened somewhere on their way, as ``reals`` reads float32; others as
+    they are.
+    """
     with np.errstate(over="ignore"):
         single = values.astype(np.float32)
     return reals(single, "values") if np.array_equal(single, values, equal_nan=True) else values
 
 
 def on_grid(values: NDArray[np.float64]) -> tuple[NDArray[Any], Fraction]:
-    """Integers (int64, or Python's where they do not fit) and the unit that they are multiples of: the shortest decimals of finite floats."""
+    """Integers (int64, or Python's where they do not fit) and the unit that they are multiples of: the shortest
+    decimals of finite floats.
+    """
     found, where = np.unique(values, return_inverse=True)
     rationals = [Fraction(repr(float(value))) for value in found]
     unit = math.lcm(*(number.denominator for number in rationals))

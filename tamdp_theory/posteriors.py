@@ -1,7 +1,8 @@
-"""Distributions over policies: Gibbs posteriors on finite classes, diagonal Gaussians on parameters, and their divergences.
+"""Distributions over policies: Gibbs posteriors on finite classes, diagonal Gaussians on parameters, and their
+divergences.
 
-The posterior of PAC-Bayes (theory.md section 7). Its divergence from the prior is not the divergence of trajectories between two
-policies, which ``exact.divergence`` computes; the two measure different things.
+The posterior of PAC-Bayes (theory.md section 7). Its divergence from the prior is not the divergence of trajectories
+between two policies, which ``exact.divergence`` computes; the two measure different things.
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,9 @@ def check_distribution(values: ArrayLike, name: str, size: int | None = None) ->
         raise InputError(f"{name}: probabilities must be finite and not negative")
     sums = result.sum(-1)
     if not np.allclose(sums, 1, rtol=0, atol=1e-9):
-        raise InputError(f"{name}: probabilities must sum to 1, got {float(np.atleast_1d(sums).ravel()[0]):.12g}; divide by the sum")
+        raise InputError(
+            f"{name}: probabilities must sum to 1, got {float(np.atleast_1d(sums).ravel()[0]):.12g}; divide by the sum"
+        )
     return result
 
 
@@ -38,14 +41,21 @@ def _floats(values: ArrayLike, name: str) -> Floats:
 
 
 def divergence(posterior: ArrayLike, prior: ArrayLike) -> Floats:
-    """KL(Q||Pi) >= 0 of finite distributions (..., m): (...). InputError where the posterior has mass and the prior has none."""
+    """KL(Q||Pi) >= 0 of finite distributions (..., m): (...). InputError where the posterior has mass and the prior has
+    none.
+    """
     q, p = check_distribution(posterior, "posterior"), check_distribution(prior, "prior")
     if q.shape[-1] != p.shape[-1]:
-        raise InputError(f"posterior, prior: {q.shape[-1]} and {p.shape[-1]} policies; they must be over the same class")
+        raise InputError(
+            f"posterior, prior: {q.shape[-1]} and {p.shape[-1]} policies; they must be over the same class"
+        )
     if p.ndim > 1 and p.shape != q.shape:
         raise InputError(f"posterior, prior: shapes {q.shape} and {p.shape}; give one prior for all, or one for each")
     if ((q > 0) & (p == 0)).any():
-        raise InputError("prior: has zero mass where the posterior has some, so the divergence is infinite; give every policy some prior mass")
+        raise InputError(
+            "prior: has zero mass where the posterior has some, so the divergence is infinite; give every policy some "
+            "prior mass"
+        )
     result: Floats = np.maximum(rel_entr(q, p).sum(-1), 0.0)
     return result
 
@@ -68,7 +78,8 @@ def gibbs(prior: ArrayLike, risk: ArrayLike, inverse_temperature: float) -> Floa
 
 
 def parameter_grid(policy: Policy, coordinates: Sequence[int], values: ArrayLike) -> tuple[Policy, ...]:
-    """Policies like the given one, with each chosen parameter at each of ``values`` (v,): v^len(coordinates) of them, the last fastest.
+    """Policies like the given one, with each chosen parameter at each of ``values`` (v,): v^len(coordinates) of them,
+    the last fastest.
 
     coordinates: distinct places in the parameter vector. InputError if they are not, or for more than 100,000 policies.
     """
@@ -78,7 +89,9 @@ def parameter_grid(policy: Policy, coordinates: Sequence[int], values: ArrayLike
     if points.ndim != 1 or not len(points) or not np.isfinite(points).all():
         raise InputError("values: expected some finite numbers (v,)")
     if len(points) ** len(chosen) > 100_000:
-        raise InputError(f"values: {len(points)}^{len(chosen)} policies exceed 100,000; use fewer values or coordinates")
+        raise InputError(
+            f"values: {len(points)}^{len(chosen)} policies exceed 100,000; use fewer values or coordinates"
+        )
     found = []
     for point in product(points, repeat=len(chosen)):
         parameters = policy.parameters.copy()

@@ -1,8 +1,9 @@
 """Sources of rollouts: what a check needs of a policy when it is not the exact engine that answers.
 
-A source gives groups of rollouts with component rewards, log-probabilities and scores. ``ExactSource`` lists every group with its
-probability, ``SampledSource`` draws groups, a vision-language model generates them (``tamdp_theory.lvlm``): a check cannot tell them apart,
-except that from listed groups its numbers are exact and from drawn ones they have confidence intervals.
+A source gives groups of rollouts with component rewards, log-probabilities and scores. ``ExactSource`` lists every
+group with its probability, ``SampledSource`` draws groups, a vision-language model generates them
+(``tamdp_theory.lvlm``): a check cannot tell them apart, except that from listed groups its numbers are exact and from
+drawn ones they have confidence intervals.
 """
 
 from collections.abc import Callable, Sequence
@@ -49,24 +50,31 @@ def _weights(values: Any, name: str) -> tuple[Fraction, ...]:
 
 
 _CONVERTED: dict[str, Callable[[Any, str], Any]] = {
-    "weights": _weights, "prompt": _integers, "rewards": reals, "log_probability": _numbers, "scores": _numbers, "draw": _integers, "weight": _numbers,
-}  # fmt: skip
+    "weights": _weights,
+    "prompt": _integers,
+    "rewards": reals,
+    "log_probability": _numbers,
+    "scores": _numbers,
+    "draw": _integers,
+    "weight": _numbers,
+}
 
 
 @dataclass(frozen=True, eq=False)
 class RolloutGroups:
     """n groups of G rollouts under one policy, K reward components, scores of d numbers.
 
-    component_names, weights: (K,); prompt (n,): which prompt a group belongs to, any integers; rewards (n, G, K) in [0, 1];
-    log_probability (n, G): sum of log pi over the policy's own decisions (or tokens), None if unknown; scores (n, G, d): its gradient with
-    respect to the parameters, or one fixed linear image of it, None if not computed; draw (n,): groups of one draw share a prompt and are
-    independent given it, different draws are independent (None: every group is a draw of its own); weight (n,): probabilities of the
-    groups if they are all that there are, None if they were drawn; score_bound: a norm that no score of the policy exceeds, drawn or not,
-    None if none is known.
+    component_names, weights: (K,); prompt (n,): which prompt a group belongs to, any integers; rewards (n, G, K) in [0,
+    1]; log_probability (n, G): sum of log pi over the policy's own decisions (or tokens), None if unknown; scores (n,
+    G, d): its gradient with respect to the parameters, or one fixed linear image of it, None if not computed; draw
+    (n,): groups of one draw share a prompt and are independent given it, different draws are independent (None: every
+    group is a draw of its own); weight (n,): probabilities of the groups if they are all that there are, None if they
+    were drawn; score_bound: a norm that no score of the policy exceeds, drawn or not, None if none is known.
 
-    Everything may be given as lists, arrays or torch tensors and is kept as float64 or int64 arrays. A reward in float32, float16 or bfloat16 is
-    read as the shortest decimal of its own type (``numbers.reals``), so that ties are ties: 0.1 in float32 is 1/10, not 0.10000000149011612.
-    Log-probabilities and scores are just widened. Raises InputError, also for groups of different sizes.
+    Everything may be given as lists, arrays or torch tensors and is kept as float64 or int64 arrays. A reward in
+    float32, float16 or bfloat16 is read as the shortest decimal of its own type (``numbers.reals``), so that ties are
+    ties: 0.1 in float32 is 1/10, not 0.10000000149011612. Log-probabilities and scores are just widened. Raises
+    InputError, also for groups of different sizes.
     """
 
     component_names: tuple[str, ...]
@@ -83,8 +91,15 @@ class RolloutGroups:
         for name, convert in _CONVERTED.items():
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, convert(getattr(self, name), name))
-        if self.rewards.ndim != 3 or self.rewards.shape[2] != len(self.weights) or len(self.component_names) != len(self.weights):
-            raise InputError(f"rewards: expected (n, G, {len(self.weights)}), one column per component, got shape {self.rewards.shape}")
+        if (
+            self.rewards.ndim != 3
+            or self.rewards.shape[2] != len(self.weights)
+            or len(self.component_names) != len(self.weights)
+        ):
+            raise InputError(
+                f"rewards: expected (n, G, {len(self.weights)}), one column per component, got shape "
+                f"{self.rewards.shape}"
+            )
         n, size, _ = self.rewards.shape
         if n == 0 or size < 2:
             raise InputError(f"rewards: need at least one group of at least two rollouts, got {n} of {size}")
@@ -94,15 +109,22 @@ class RolloutGroups:
             value = getattr(self, name)
             if value is not None and value.shape != shape:
                 raise InputError(f"{name}: expected shape {shape}, got {value.shape}")
-        if self.scores is not None and (self.scores.ndim != 3 or self.scores.shape[:2] != (n, size) or not self.scores.shape[2]):
+        if self.scores is not None and (
+            self.scores.ndim != 3 or self.scores.shape[:2] != (n, size) or not self.scores.shape[2]
+        ):
             raise InputError(f"scores: expected ({n}, {size}, d), got shape {self.scores.shape}")
         for name in ("rewards", "log_probability", "scores", "weight"):
             value = getattr(self, name)
             if value is not None and not np.isfinite(value).all():
                 where = tuple(int(i) for i in np.argwhere(~np.isfinite(value))[0])
-                raise InputError(f"{name}[{', '.join(map(str, where))}]: not finite; a sampled rollout has positive probability, so look at the model's logits")
+                raise InputError(
+                    f"{name}[{', '.join(map(str, where))}]: not finite; a sampled rollout has positive probability, so "
+                    f"look at the model's logits"
+                )
         if self.rewards.min() < 0 or self.rewards.max() > 1:
-            raise InputError(f"rewards: must be in [0, 1], got {self.rewards.min():g} to {self.rewards.max():g}; rescale them")
+            raise InputError(
+                f"rewards: must be in [0, 1], got {self.rewards.min():g} to {self.rewards.max():g}; rescale them"
+            )
         if self.weight is not None and (self.weight.min() < 0 or abs(self.weight.sum() - 1) > 1e-9):
             raise InputError("weight: probabilities of all groups must sum to 1")
         _check_score_bound(self.scores, self.score_bound)
@@ -119,18 +141,26 @@ class RolloutGroups:
 
     def select(self, groups: Ints) -> Self:
         """Some of the groups, by place."""
+
         def part(values: Any) -> Any:
             return None if values is None else values[groups]
 
         return replace(
-            self, prompt=part(self.prompt), rewards=part(self.rewards), log_probability=part(self.log_probability), scores=part(self.scores),
-            draw=part(self.draw), weight=None,
-        )  # fmt: skip
+            self,
+            prompt=part(self.prompt),
+            rewards=part(self.rewards),
+            log_probability=part(self.log_probability),
+            scores=part(self.scores),
+            draw=part(self.draw),
+            weight=None,
+        )
 
     def check_shows(self, size: int) -> None:
         """InputError if the groups are smaller than ``size``."""
         if self.group_size < size:
-            raise InputError(f"group size: the rollouts come in groups of {self.group_size}, which cannot show groups of {size}")
+            raise InputError(
+                f"group size: the rollouts come in groups of {self.group_size}, which cannot show groups of {size}"
+            )
 
     def in_groups_of(self, size: int) -> Self:
         """The same rollouts in groups of ``size``: as they are, or cut."""
@@ -146,15 +176,23 @@ class RolloutGroups:
         count = whole // size
 
         def cut(values: Floats | None) -> Floats | None:
-            return None if values is None else np.ascontiguousarray(values[:, : count * size].reshape(n * count, size, *values.shape[2:]))
+            return (
+                None
+                if values is None
+                else np.ascontiguousarray(values[:, : count * size].reshape(n * count, size, *values.shape[2:]))
+            )
 
         rewards = cut(self.rewards)
         assert rewards is not None
         draw = np.arange(n) if self.draw is None else self.draw
         return replace(
-            self, prompt=np.repeat(self.prompt, count), rewards=rewards, log_probability=cut(self.log_probability), scores=cut(self.scores),
+            self,
+            prompt=np.repeat(self.prompt, count),
+            rewards=rewards,
+            log_probability=cut(self.log_probability),
+            scores=cut(self.scores),
             draw=np.repeat(draw, count),
-        )  # fmt: skip
+        )
 
 
 def _check_score_bound(scores: Floats | None, bound: float | None) -> None:
@@ -162,18 +200,28 @@ def _check_score_bound(scores: Floats | None, bound: float | None) -> None:
     if bound is None:
         return
     if not (bound >= 0 and np.isfinite(bound)):
-        raise InputError(f"score_bound: must be a finite number that is not negative, got {bound:g}; None if no bound is known")
+        raise InputError(
+            f"score_bound: must be a finite number that is not negative, got {bound:g}; None if no bound is known"
+        )
     if scores is not None:
         largest = float(np.sqrt((scores**2).sum(axis=-1).max()))
         if largest > bound * (1 + 1e-12):
-            raise InputError(f"score_bound: {bound:g} is exceeded by a score of norm {largest:g}; give a bound of every score, or None")
+            raise InputError(
+                f"score_bound: {bound:g} is exceeded by a score of norm {largest:g}; give a bound of every score, or "
+                f"None"
+            )
 
 
 def score_bound(policy: Policy) -> float:
-    """A norm that no trajectory's score exceeds: the costliest path of ||g_t||^2 in the tabular case, where increments at different nodes are
-    orthogonal and no node comes twice (so at most sqrt(2 H)); else the costliest path of ||g_t||."""
+    """A norm that no trajectory's score exceeds: the costliest path of ||g_t||^2 in the tabular case, where increments
+    at different nodes are orthogonal and no node comes twice (so at most sqrt(2 H)); else the costliest path of
+    ||g_t||."""
     env = policy.env
-    cost = score_norm(env, policy.pair_probability[:, None])[:, 0] if policy.is_tabular else np.linalg.norm(policy.scores(), axis=1)
+    cost = (
+        score_norm(env, policy.pair_probability[:, None])[:, 0]
+        if policy.is_tabular
+        else np.linalg.norm(policy.scores(), axis=1)
+    )
     value = np.zeros(env.n_nodes + env.n_classes)
     for level in reversed(env.levels):
         after = np.maximum.reduceat(value[level.outgoing.indices], level.outgoing.indptr[:-1])
@@ -183,7 +231,9 @@ def score_bound(policy: Policy) -> float:
 
 
 def rewards_of(parts: Sequence[RolloutGroups]) -> RolloutGroups:
-    """The groups of several batches in one, of any policies, so with rewards alone; group size and components are the first one's."""
+    """The groups of several batches in one, of any policies, so with rewards alone; group size and components are the
+    first one's.
+    """
     prompt, rewards = (np.concatenate([getattr(one, name) for one in parts]) for name in ("prompt", "rewards"))
     return RolloutGroups(parts[0].component_names, parts[0].weights, prompt, rewards)
 
@@ -192,12 +242,16 @@ class RolloutSource(Protocol):
     """Something that acts under one fixed policy and can be asked for groups of rollouts."""
 
     def rollouts(self, group_size: int, count: int, generator: np.random.Generator) -> RolloutGroups:
-        """``count`` independent groups, each of a prompt drawn from the source's distribution; all groups if the source is exact."""
+        """``count`` independent groups, each of a prompt drawn from the source's distribution; all groups if the source
+        is exact.
+        """
 
 
 @dataclass(frozen=True)
 class ExactSource:
-    """Every group of a finite process under a policy, with its probability (groups are multisets). CapacityError where they are too many."""
+    """Every group of a finite process under a policy, with its probability (groups are multisets). CapacityError where
+    they are too many.
+    """
 
     env: TAMDP
     policy: Policy
@@ -212,7 +266,10 @@ class ExactSource:
         own = [np.flatnonzero(paths.prompt == q) for q in range(env.n_prompts)]
         numbers = sum(count_multisets(len(rows), group_size) for rows in own) * group_size * policy.n_parameters
         if numbers > MAX_NUMBERS:
-            raise CapacityError(f"{env.name}: listing groups of {group_size} takes {numbers:.2g} numbers, the limit is {MAX_NUMBERS:.0g}; sample instead")
+            raise CapacityError(
+                f"{env.name}: listing groups of {group_size} takes {numbers:.2g} numbers, the limit is "
+                f"{MAX_NUMBERS:.0g}; sample instead"
+            )
         scores = paths.visits @ policy.scores()
         members, weight, prompt = [], [], []
         for q, rows in enumerate(own):
@@ -223,9 +280,15 @@ class ExactSource:
         index = np.concatenate(members)
         chance = np.concatenate(weight)
         return RolloutGroups(
-            env.component_names, env.exact_weights, np.concatenate(prompt), env.class_rewards[paths.reward_class[index]], log_pi[index], scores[index],
-            weight=chance / chance.sum(), score_bound=score_bound(policy),
-        )  # fmt: skip
+            env.component_names,
+            env.exact_weights,
+            np.concatenate(prompt),
+            env.class_rewards[paths.reward_class[index]],
+            log_pi[index],
+            scores[index],
+            weight=chance / chance.sum(),
+            score_bound=score_bound(policy),
+        )
 
 
 @dataclass(frozen=True)
@@ -242,7 +305,9 @@ class SampledSource:
         prompt = generator.choice(env.n_prompts, size=count, p=env.prompt_probability)
         sampler = make_sampler(env, group_size * count)
         uniform = generator.random((sampler.uniforms, group_size, count, 1))
-        drawn = sampler.draw(np.repeat(policy.pair_probability[:, None], 2, axis=1), prompt[:, None], np.repeat(uniform, 2, axis=-1))
+        drawn = sampler.draw(
+            np.repeat(policy.pair_probability[:, None], 2, axis=1), prompt[:, None], np.repeat(uniform, 2, axis=-1)
+        )
 
         def along(values: Floats) -> Floats:
             return np.ascontiguousarray(drawn.along(np.repeat(values[:, None], 2, axis=1))[..., 0].T)
@@ -250,5 +315,11 @@ class SampledSource:
         scores = np.stack([along(column) for column in policy.scores().T], axis=-1)
         rewards = env.class_rewards[drawn.reward_class[..., 0].T]
         return RolloutGroups(
-            env.component_names, env.exact_weights, prompt, rewards, along(policy.pair_log_probability), scores, score_bound=score_bound(policy)
+            env.component_names,
+            env.exact_weights,
+            prompt,
+            rewards,
+            along(policy.pair_log_probability),
+            scores,
+            score_bound=score_bound(policy),
         )

@@ -24,11 +24,15 @@ def check_writable(folder: str | Path) -> None:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except (OSError, ValueError) as error:
-        raise InputError(f"{folder}: cannot write there ({getattr(error, 'strerror', None) or error}); choose another folder") from error
+        raise InputError(
+            f"{folder}: cannot write there ({getattr(error, 'strerror', None) or error}); choose another folder"
+        ) from error
 
 
 def write_atomically(path: str | Path, content: bytes | str) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part; InputError if it cannot be written."""
+    """Write a file so that a reader sees the old content or the new, never a part; InputError if it cannot
+    be written.
+    """
     target = Path(path)
     try:
         data = content.encode() if isinstance(content, str) else content

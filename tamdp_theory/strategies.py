@@ -1,7 +1,8 @@
-"""Hypothesis strategies for small processes, policies and group schemes: ``@given(tamdps())`` tests a claim of your own.
+"""Hypothesis strategies for small processes, policies and group schemes: ``@given(tamdps())`` tests a claim of your
+own.
 
-Needs hypothesis, which loads only when this module is imported. Everything shrinks towards one prompt, one node, two answers,
-rewards 0 and 1, one component of weight one, the uniform policy, and centred groups of two.
+Needs hypothesis, which loads only when this module is imported. Everything shrinks towards one prompt, one node, two
+answers, rewards 0 and 1, one component of weight one, the uniform policy, and centred groups of two.
 """
 
 from fractions import Fraction
@@ -25,7 +26,9 @@ _PARTS = (1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 1000)
 _WEIGHTS = (Fraction(1, 5), Fraction(3, 5), Fraction(2, 7), Fraction(1), Fraction(1, 100))
 _BITS = (Fraction(0), Fraction(1))
 _GRADES = (*_BITS, Fraction(1, 2), Fraction(1, 4), Fraction(1, 3))
-_CHANCE = dict(zip(_GRADES, (Fraction(0), Fraction(1, 2), Fraction(1, 2), Fraction(3, 4), Fraction(1, 20)), strict=True))
+_CHANCE = dict(
+    zip(_GRADES, (Fraction(0), Fraction(1, 2), Fraction(1, 2), Fraction(3, 4), Fraction(1, 20)), strict=True)
+)
 _QUARTERS = sorted((n / 4 for n in range(-8, 9)), key=abs)
 _MAX_DEPTH = 2
 _END = -1
@@ -56,19 +59,23 @@ def weights(draw: st.DrawFn, components: int) -> list[Fraction]:
 
 
 @st.composite
-def reward_tables(draw: st.DrawFn, rows: int, components: int, shape: TableShape = "two_valued") -> list[list[Fraction]]:
+def reward_tables(
+    draw: st.DrawFn, rows: int, components: int, shape: TableShape = "two_valued"
+) -> list[list[Fraction]]:
     """``rows`` reward vectors of ``components`` values in [0, 1]. Shrinks to zeros.
 
-    shape: "two_valued" 0 or 1; "free" 0, 1, 1/2, 1/4 or 1/3; "comonotone" 0 or 1, all components equal; "complementary" 0 or 1,
-    component 1 (and each further one, or not) is the opposite of component 0; "ties" rotations of one or two vectors, so that
-    vectors are equal often and equally weighted sums more often.
+    shape: "two_valued" 0 or 1; "free" 0, 1, 1/2, 1/4 or 1/3; "comonotone" 0 or 1, all components equal; "complementary"
+    0 or 1, component 1 (and each further one, or not) is the opposite of component 0; "ties" rotations of one or two
+    vectors, so that vectors are equal often and equally weighted sums more often.
     """
     cells = draw(st.lists(_cells(components), min_size=rows, max_size=rows))
     return _table(cells, draw(_flips(components)), shape)
 
 
 def _cells(components: int) -> st.SearchStrategy[list[int]]:
-    """What a row of any shape is made from: as all shapes read the same draws, shrinking can pass from one to a simpler one."""
+    """What a row of any shape is made from: as all shapes read the same draws, shrinking can pass from one to a simpler
+    one.
+    """
     return st.lists(st.sampled_from(range(len(_GRADES))), min_size=components, max_size=components)
 
 
@@ -105,24 +112,37 @@ def documents(
 ) -> dict[str, Any]:
     """The content of a tamdp/1 file: trees and DAGs with stochastic tools, thinking, tool depth at most 2.
 
-    At most ``max_prompts`` prompts of ``max_nodes`` nodes each with one to three actions, and ``max_components`` reward components.
-    shape: of the rewards, as for ``reward_tables``, or "independent": the outcomes of each action are 0/1 vectors under a product law
-    (at most 3 components, few of them constant), often with one law for all actions; None draws one. one_decision: every trajectory is
-    one decision. Shrinks to one prompt, one node, two answers and one 0/1 component.
+    At most ``max_prompts`` prompts of ``max_nodes`` nodes each with one to three actions, and ``max_components`` reward
+    components. shape: of the rewards, as for ``reward_tables``, or "independent": the outcomes of each action are 0/1
+    vectors under a product law (at most 3 components, few of them constant), often with one law for all actions; None
+    draws one. one_decision: every trajectory is one decision. Shrinks to one prompt, one node, two answers and one 0/1
+    component.
     """
     most = min(max_components, 3) if shape == "independent" else max_components
     # one component alone has no relation to others
     count = draw(st.integers(1 if shape in (None, "two_valued", "free") else min(most, 2), most))
-    chosen = draw(st.sampled_from((*SHAPES, "complementary", "independent") if count > 1 else SHAPES[:2])) if shape is None else shape
-    importance, flips, shared = draw(weights(count)), draw(_flips(count)), draw(st.sampled_from((True, True, True, False)))
+    chosen = (
+        draw(st.sampled_from((*SHAPES, "complementary", "independent") if count > 1 else SHAPES[:2]))
+        if shape is None
+        else shape
+    )
+    importance, flips, shared = (
+        draw(weights(count)),
+        draw(_flips(count)),
+        draw(st.sampled_from((True, True, True, False))),
+    )
     parts, nodes = [], []
     for q in range(draw(st.sampled_from(range(1, max_prompts + 1)))):
         parts.append(draw(st.sampled_from(_PARTS)))
         nodes += draw(_nodes(f"q{q}", 1 if one_decision else max_nodes, most))
-    ends = [(action, edge) for node in nodes for action in node["actions"] for edge in action["next"] if "node" not in edge]
+    ends = [
+        (action, edge) for node in nodes for action in node["actions"] for edge in action["next"] if "node" not in edge
+    ]
     # read backwards: shrinking clears the first draws first, and is then left with the first component
     cells = [edge["rewards"][::-1][:count] for _, edge in ends]
-    for (_, edge), rewards in zip(ends, _table(cells, flips, "free" if chosen == "independent" else chosen), strict=True):
+    for (_, edge), rewards in zip(
+        ends, _table(cells, flips, "free" if chosen == "independent" else chosen), strict=True
+    ):
         edge["rewards"] = rewards
     if chosen == "independent":
         common = ends[0][1]["rewards"] if shared else None
@@ -130,29 +150,43 @@ def documents(
             draw(_product_law(action, common))
     depth = max(node["depth"] + any(action["kind"] == "tool" for action in node["actions"]) for node in nodes)
     return {
-        "schema": "tamdp/1", "name": "drawn", "max_tool_depth": depth,
+        "schema": "tamdp/1",
+        "name": "drawn",
+        "max_tool_depth": depth,
         "components": [{"name": f"r{k}", "weight": w} for k, w in enumerate(importance)],
         "prompts": [{"name": f"q{q}", "probability": p, "start": f"q{q}/0"} for q, p in enumerate(_shares(parts))],
         "nodes": nodes,
-    }  # fmt: skip
+    }
 
 
 def tamdps(
-    max_prompts: int = 2, max_nodes: int = 3, max_components: int = 3, shape: Shape | None = None, one_decision: bool = False
+    max_prompts: int = 2,
+    max_nodes: int = 3,
+    max_components: int = 3,
+    shape: Shape | None = None,
+    one_decision: bool = False,
 ) -> st.SearchStrategy[TAMDP]:
     """Processes: ``documents`` with the same arguments, compiled."""
     return documents(max_prompts, max_nodes, max_components, shape, one_decision).map(TAMDP.from_dict)
 
 
 def schemes(max_group: int = 4) -> st.SearchStrategy[Scheme]:
-    """Group schemes: 2 to ``max_group`` members, every normalization, eps 0, 1e-4 or 0.3, ddof 0 or 1. Shrinks to centred pairs."""
+    """Group schemes: 2 to ``max_group`` members, every normalization, eps 0, 1e-4 or 0.3, ddof 0 or 1. Shrinks to
+    centred pairs.
+    """
     deviation = st.sampled_from([(0.0, 0), (0.0, 1), (1e-4, 1), (0.3, 0)])
-    return st.builds(lambda size, name, d: Scheme(size, name, *d), st.integers(2, max_group), st.sampled_from(NORMALIZATIONS), deviation)
+    return st.builds(
+        lambda size, name, d: Scheme(size, name, *d),
+        st.integers(2, max_group),
+        st.sampled_from(NORMALIZATIONS),
+        deviation,
+    )
 
 
 @st.composite
 def tabular_policies(draw: st.DrawFn, env: TAMDP) -> TabularSoftmax:
-    """Tabular policies: uniform; soft, logits of at most 2; nearly deterministic, logits -s and one s with s = 8 or 30 at each node.
+    """Tabular policies: uniform; soft, logits of at most 2; nearly deterministic, logits -s and one s with s = 8 or 30
+    at each node.
 
     Shrinks to the uniform one.
     """
@@ -170,7 +204,8 @@ def tabular_policies(draw: st.DrawFn, env: TAMDP) -> TabularSoftmax:
 
 @st.composite
 def policies(draw: st.DrawFn, env: TAMDP) -> Policy:
-    """Policies: tabular mostly; log-linear, by observation and action name or with three normal features; a small network.
+    """Policies: tabular mostly; log-linear, by observation and action name or with three normal features; a small
+    network.
 
     Shrinks to the uniform tabular one.
     """
@@ -206,10 +241,14 @@ def _nodes(draw: st.DrawFn, prompt: str, most: int, components: int) -> list[dic
             for _ in range(draw(st.sampled_from((1, 2)))):
                 parts.append(draw(st.sampled_from(_PARTS)))
                 fresh = [len(depths)] if len(depths) < size else []
-                target = draw(st.sampled_from([_END, *(y for y in range(x + 1, len(depths)) if depths[y] == lands), *fresh]))
+                target = draw(
+                    st.sampled_from([_END, *(y for y in range(x + 1, len(depths)) if depths[y] == lands), *fresh])
+                )
                 if target == len(depths):
                     depths.append(lands)
-                edges.append({"rewards": draw(_cells(components))} if target == _END else {"node": f"{prompt}/{target}"})
+                edges.append(
+                    {"rewards": draw(_cells(components))} if target == _END else {"node": f"{prompt}/{target}"}
+                )
             following = [{"probability": p, **edge} for p, edge in zip(_shares(parts), edges, strict=True)]
             actions.append({"name": f"a{a}", "kind": kind, "next": following})
         # nodes of one depth look alike, so that shared parameters meet on one trajectory
@@ -219,7 +258,9 @@ def _nodes(draw: st.DrawFn, prompt: str, most: int, components: int) -> list[dic
 
 @st.composite
 def _product_law(draw: st.DrawFn, action: dict[str, Any], grades: list[Fraction] | None) -> None:
-    """Replace an action's terminal edges by one for each possible 0/1 vector, components independent, chances by ``grades``."""
+    """Replace an action's terminal edges by one for each possible 0/1 vector, components independent, chances by
+    ``grades``.
+    """
     ends = [edge for edge in action["next"] if "node" not in edge]
     chances = [_CHANCE[grade] for grade in grades or ends[0]["rewards"]]
     total = sum((edge["probability"] for edge in ends), Fraction(0))

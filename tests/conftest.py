@@ -1,4 +1,6 @@
-"""Drawn instances: the same in every run (profile ``fixed``), or fresh ones with a seed that is printed (``make test-random``)."""
+"""Drawn instances: the same in every run (profile ``fixed``), or fresh ones with a seed that is printed (``make
+test-random``).
+"""
 
 import os
 
@@ -11,4 +13,8 @@ settings.load_profile("fixed")
 
 def pytest_report_header() -> str:
     seed = os.environ.get("TAMDP_TEST_SEED")
-    return "drawn instances: fixed" if seed is None else f"drawn instances: fresh, seed {seed} (again: make test-random SEED={seed})"
+    return (
+        "drawn instances: fixed"
+        if seed is None
+        else f"drawn instances: fresh, seed {seed} (again: make test-random SEED={seed})"
+    )

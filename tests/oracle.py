@@ -59,7 +59,9 @@ def objective(data: dict[str, Any], table: np.ndarray) -> float:
     return sum(rho[p.prompt] * p.probability * float(composite(data, p.rewards)) for p in paths(data, table))
 
 
-def score(path: Path, scores: dict[tuple[int, int], np.ndarray], weight: dict[tuple[int, int], float] | None = None) -> np.ndarray:
+def score(
+    path: Path, scores: dict[tuple[int, int], np.ndarray], weight: dict[tuple[int, int], float] | None = None
+) -> np.ndarray:
     return sum(scores[d] * (1.0 if weight is None else weight[d]) for d in path.decisions)
 
 
@@ -95,7 +97,9 @@ def standardize(column: list[Fraction], eps: float, ddof: int) -> list[float]:
     return [float(c - mean) / (deviation + eps) for c in column]
 
 
-def advantages(data: dict[str, Any], group: list[tuple[Fraction, ...]], normalization: str, eps: float, ddof: int) -> list[float]:
+def advantages(
+    data: dict[str, Any], group: list[tuple[Fraction, ...]], normalization: str, eps: float, ddof: int
+) -> list[float]:
     weights = [rational(c["weight"]) for c in data["components"]]
     total = [composite(data, rewards) for rewards in group]
     if normalization == "center":
@@ -152,9 +156,7 @@ def surrogate(
         for members in itertools.product(own, repeat=group_size):
             probability = math.prod(p.probability for p, _ in members)
             a = advantages(data, [p.rewards for p, _ in members], normalization, eps, ddof)
-            gain = [
-                min(r * a[j], min(max(r, 1 - clip[0]), 1 + clip[1]) * a[j]) for j, (_, r) in enumerate(members)
-            ]
+            gain = [min(r * a[j], min(max(r, 1 - clip[0]), 1 + clip[1]) * a[j]) for j, (_, r) in enumerate(members)]
             total += share * probability * sum(gain) / group_size
     return total
 

@@ -12,7 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tamdp_theory import TAMDP, Domains, InputError, LogLinear, Network, Policy, TabularSoftmax, exact, families, grpo, risks
+from tamdp_theory import (
+    TAMDP,
+    Domains,
+    InputError,
+    LogLinear,
+    Network,
+    Policy,
+    TabularSoftmax,
+    exact,
+    families,
+    grpo,
+    risks,
+)
 from tamdp_theory.domains import extend, join, part, prompt_values, restrict
 from tamdp_theory.policies.base import Floats
 from tamdp_theory.strategies import documents, policies
@@ -24,8 +36,12 @@ BOTH = join({"deep": DEEP, "shallow": SHALLOW}, ("1/3", "2/3"))
 ONLY_SHALLOW = ("0", "0", "1/4", "3/4")
 MAKERS: dict[str, Callable[[TAMDP], Policy]] = {
     "tabular": lambda env: TabularSoftmax.random(env, np.random.default_rng(1)),
-    "log-linear": lambda env: LogLinear(env, np.random.default_rng(2).standard_normal((env.n_pairs, 4)), np.random.default_rng(3).standard_normal(4)),
-    "names": lambda env: (p := LogLinear(env)).with_parameters(np.random.default_rng(4).standard_normal(p.n_parameters)),
+    "log-linear": lambda env: LogLinear(
+        env, np.random.default_rng(2).standard_normal((env.n_pairs, 4)), np.random.default_rng(3).standard_normal(4)
+    ),
+    "names": lambda env: (p := LogLinear(env)).with_parameters(
+        np.random.default_rng(4).standard_normal(p.n_parameters)
+    ),
     "network": lambda env: Network(env, hidden=3, generator=np.random.default_rng(5)),
 }
 each = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
@@ -34,7 +50,10 @@ each = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def by_name(env: TAMDP, policy: Policy) -> dict[tuple[str, str], float]:
     """Probability of each action by node id."""
     assert policy.env is env
-    return {(env.node_ids[x], name): p for x, name, p in zip(env.pair_node, env.action_names, policy.pair_probability, strict=True)}
+    return {
+        (env.node_ids[x], name): p
+        for x, name, p in zip(env.pair_node, env.action_names, policy.pair_probability, strict=True)
+    }
 
 
 def laws(size: int) -> st.SearchStrategy[list[F]]:
@@ -42,7 +61,7 @@ def laws(size: int) -> st.SearchStrategy[list[F]]:
     return parts.map(lambda drawn: [F(p, sum(drawn)) for p in drawn])
 
 
-# -- distances ----------------------------------------------------------------------------------------------------------------
+# -- distances ---------------------------------------------------------------------------------------------------------
 
 
 @settings(deadline=None)
@@ -65,9 +84,15 @@ def test_distances_from_their_definitions(data: st.DataObject, size: int) -> Non
 
 @pytest.mark.parametrize("step", [F(1, 10**4), F(1, 10**7)])
 def test_nearby_domains_keep_their_digits(step: F) -> None:
-    env, source, move = families.contextual_bandit([[1, 0]] * 3), [F(1, 2), F(1, 3), F(1, 6)], [step, -step / 3, -2 * step / 3]
+    env, source, move = (
+        families.contextual_bandit([[1, 0]] * 3),
+        [F(1, 2), F(1, 3), F(1, 6)],
+        [step, -step / 3, -2 * step / 3],
+    )
     domains = Domains.of(env, source, [p + d for p, d in zip(source, move, strict=True)])
-    assert domains.divergence == pytest.approx(float(sum(d * d / p for p, d in zip(source, move, strict=True)) / 2), rel=20 * float(step), abs=0)
+    assert domains.divergence == pytest.approx(
+        float(sum(d * d / p for p, d in zip(source, move, strict=True)) / 2), rel=20 * float(step), abs=0
+    )
 
 
 def test_extreme_laws() -> None:
@@ -82,7 +107,7 @@ def test_numbers_are_read_exactly() -> None:
     assert domains.source == (F(1, 10), F(2, 5), F(1, 2)) and domains.target == (F(1, 3),) * 3
 
 
-# -- parts and unions ---------------------------------------------------------------------------------------------------------
+# -- parts and unions --------------------------------------------------------------------------------------------------
 
 
 def without(data: dict[str, Any], keep: Sequence[F]) -> dict[str, Any]:
@@ -120,13 +145,18 @@ def test_a_part_is_the_file_with_prompts_deleted(data: st.DataObject, content: d
     assert found.to_dict() == expected.to_dict()
     assert_same_arrays(found, expected)
     policy = TabularSoftmax(found)
-    np.testing.assert_array_equal(exact.values(found, policy).per_prompt, exact.values(expected, TabularSoftmax(expected)).per_prompt)
+    np.testing.assert_array_equal(
+        exact.values(found, policy).per_prompt, exact.values(expected, TabularSoftmax(expected)).per_prompt
+    )
 
 
 def test_processes_of_the_domains() -> None:
     domains = Domains.of(BOTH, [0, "1/5", "4/5", 0], ONLY_SHALLOW)
     content = BOTH.to_dict()
-    for found, name, law in ((domains.source_process, "source", domains.source), (domains.target_process, "target", domains.target)):
+    for found, name, law in (
+        (domains.source_process, "source", domains.source),
+        (domains.target_process, "target", domains.target),
+    ):
         assert_same_arrays(found, TAMDP.from_dict({**without(content, law), "name": f"{BOTH.name}, {name}"}))
     assert domains.source_process is domains.source_process
     assert part(BOTH, ONLY_SHALLOW, "mine").name == "mine"
@@ -137,7 +167,11 @@ def test_a_union_holds_each_process_unchanged() -> None:
     assert BOTH.exact_prompt_probability == (F(1, 6), F(1, 6), F(1, 3), F(1, 3))
     for key, env, law in (("deep", DEEP, ["1/2", "1/2", 0, 0]), ("shallow", SHALLOW, [0, 0, "1/2", "1/2"])):
         content = part(BOTH, law).to_dict()
-        named = [*content["prompts"], *content["nodes"], *(e for n in content["nodes"] for a in n["actions"] for e in a["next"])]
+        named = [
+            *content["prompts"],
+            *content["nodes"],
+            *(e for n in content["nodes"] for a in n["actions"] for e in a["next"]),
+        ]
         for item in named:
             for place in {"name", "start", "id", "node"} & set(item):
                 assert item[place].startswith(f"{key}/")
@@ -160,7 +194,7 @@ def test_joining_a_process_with_itself_changes_nothing(data: st.DataObject, cont
     assert LogLinear(twice).n_parameters == LogLinear(env).n_parameters, "observations and action names are shared"
 
 
-# -- policies on a part -------------------------------------------------------------------------------------------------------
+# -- policies on a part ------------------------------------------------------------------------------------------------
 
 
 @each
@@ -187,7 +221,9 @@ def test_a_trained_policy_comes_back(make: Callable[[TAMDP], Policy]) -> None:
     trained = start.with_parameters(history.parameters[0])
     after = extend(trained, before)
     assert type(after) is type(before) and after.env is BOTH
-    np.testing.assert_allclose(exact.values(BOTH, after).per_prompt[2:], exact.values(source, trained).per_prompt, rtol=1e-13)
+    np.testing.assert_allclose(
+        exact.values(BOTH, after).per_prompt[2:], exact.values(source, trained).per_prompt, rtol=1e-13
+    )
     assert 1 - risks(domains, after).source == pytest.approx(history.total[0, -1], abs=1e-13)
     assert history.total[0, -1] > history.total[0, 0] + 1e-3
     old, new, own = by_name(BOTH, before), by_name(BOTH, after), by_name(source, trained)
@@ -196,7 +232,9 @@ def test_a_trained_policy_comes_back(make: Callable[[TAMDP], Policy]) -> None:
             assert p == pytest.approx(own[key], rel=1e-13)
         elif before.is_tabular:
             assert p == old[key]
-    assert before.is_tabular or any(new[key] != old[key] for key in new if key not in own), "shared parameters act elsewhere too"
+    assert before.is_tabular or any(new[key] != old[key] for key in new if key not in own), (
+        "shared parameters act elsewhere too"
+    )
 
 
 @each
@@ -218,18 +256,32 @@ def test_outputs_of_a_network() -> None:
     assert set(env.action_names) < set(BOTH.action_names)
     network = MAKERS["network"](BOTH)
     assert isinstance(network, Network) and network.outputs == tuple(dict.fromkeys(BOTH.action_names))
-    turned = Network(env, 3, encoding=np.ones((env.n_nodes, 1)), outputs=reversed(network.outputs), generator=np.random.default_rng(0))
+    turned = Network(
+        env,
+        3,
+        encoding=np.ones((env.n_nodes, 1)),
+        outputs=reversed(network.outputs),
+        generator=np.random.default_rng(0),
+    )
     logits = turned.pair_logits(turned.parameters[:, None])[:, 0]
     last = turned.parameters[-len(network.outputs) :]  # biases
-    shifted = turned.with_parameters(turned.parameters + np.concatenate([np.zeros(turned.n_parameters - len(last)), np.arange(len(last))]))
+    shifted = turned.with_parameters(
+        turned.parameters + np.concatenate([np.zeros(turned.n_parameters - len(last)), np.arange(len(last))])
+    )
     moved = shifted.pair_logits(shifted.parameters[:, None])[:, 0] - logits
     np.testing.assert_allclose(moved, [network.outputs[::-1].index(name) for name in env.action_names], atol=1e-12)
 
 
-# -- risks --------------------------------------------------------------------------------------------------------------------
+# -- risks -------------------------------------------------------------------------------------------------------------
 
 
-def brute(content: dict[str, Any], tables: Sequence[Floats], posterior: Sequence[float], source: Sequence[F], target: Sequence[F]) -> dict[str, Any]:
+def brute(
+    content: dict[str, Any],
+    tables: Sequence[Floats],
+    posterior: Sequence[float],
+    source: Sequence[F],
+    target: Sequence[F],
+) -> dict[str, Any]:
     """Risks by listing every trajectory."""
     weights = [F(c["weight"]) for c in content["components"]]
     value = [[0.0] * len(weights) for _ in content["prompts"]]
@@ -262,7 +314,10 @@ def test_risks_by_listing_every_trajectory(data: st.DataObject, content: dict[st
     posterior = [float(p) for p in data.draw(laws(len(members)))]
     tables = [policy.probabilities() for policy in members]
     domains = Domains.of(env, source, target)
-    cases = [(members, posterior, brute(content, tables, posterior, source, target)), (members[0], None, brute(content, tables[:1], [1.0], source, target))]
+    cases = [
+        (members, posterior, brute(content, tables, posterior, source, target)),
+        (members[0], None, brute(content, tables[:1], [1.0], source, target)),
+    ]
     cases.append((members, None, brute(content, tables, [1 / len(members)] * len(members), source, target)))
     for chosen, shares, expected in cases:
         found = risks(domains, chosen, shares)
@@ -284,7 +339,9 @@ def test_blocks_of_policies_change_nothing(cells: int, monkeypatch: pytest.Monke
 
 
 def test_the_oscillation_is_of_averages_and_over_the_support() -> None:
-    """Two policies, each good on one prompt: their average is the same on both; the third prompt is in neither domain."""
+    """Two policies, each good on one prompt: their average is the same on both; the third prompt is in
+    neither domain.
+    """
     env = families.contextual_bandit([[1, 0], [1, 0], ["1/2"]])
     far = 1e4
     first, second = (TabularSoftmax(env, [[0, side], [side, 0], [0, 0]]) for side in (-far, far))
@@ -330,12 +387,11 @@ def test_order_of_the_prompts(data: st.DataObject, content: dict[str, Any], rand
     np.testing.assert_allclose(two.per_prompt, one.per_prompt[order], atol=1e-14)
 
 
-# -- what does not fit --------------------------------------------------------------------------------------------------------
+# -- what does not fit -------------------------------------------------------------------------------------------------
 
 _TABULAR, _SHALLOW = TabularSoftmax(BOTH), part(BOTH, ONLY_SHALLOW, "shallow")
 _HEAVY = SHALLOW.with_weights((1, 1, 1))
 _PAIR = Domains.of(BOTH, ONLY_SHALLOW, ["1/4"] * 4)
-
 
 
 def _network(hidden: int = 2, **parts: Any) -> Network:
@@ -362,9 +418,15 @@ class _Odd(Policy):
     ("make", "says"),
     [
         (lambda: Domains.of(BOTH, [1], ["1/4"] * 4), "source: 1 given for 4 prompts"),
-        (lambda: Domains.of(BOTH, ONLY_SHALLOW, [0.5, 0.5, 0.5, -0.5]), "target[3]: -0.5 must be 0 or between 1e-300 and 1"),
+        (
+            lambda: Domains.of(BOTH, ONLY_SHALLOW, [0.5, 0.5, 0.5, -0.5]),
+            "target[3]: -0.5 must be 0 or between 1e-300 and 1",
+        ),
         (lambda: Domains.of(BOTH, ONLY_SHALLOW, [F(1, 10**301), 1, 0, 0]), "target[0]: 1e-301 must be 0 or between"),
-        (lambda: Domains.of(BOTH, [1 / 3, 1 / 3, 1 / 3, 0], ONLY_SHALLOW), "source: sums to one minus 1e-16, not to one exactly; write thirds as"),
+        (
+            lambda: Domains.of(BOTH, [1 / 3, 1 / 3, 1 / 3, 0], ONLY_SHALLOW),
+            "source: sums to one minus 1e-16, not to one exactly; write thirds as",
+        ),
         (lambda: Domains.of(BOTH, [1, 1, 0, 0], ONLY_SHALLOW), "source: sums to one plus 1, not to one exactly"),
         (lambda: Domains.of(BOTH, ONLY_SHALLOW, [1, 0, "x", 0]), "target[2]: 'x' is not a number"),
         (lambda: Domains.of(BOTH, ONLY_SHALLOW, [1, 0, math.nan, 0]), "target[2]: expected a finite number, got nan"),
@@ -374,27 +436,62 @@ class _Odd(Policy):
         (lambda: join({}, []), "processes: empty"),
         (lambda: join({"a": SHALLOW}, ["1/2", "1/2"]), "probability: 2 given for 1 processes"),
         (lambda: join({"a": SHALLOW, "b": DEEP}, [1, 0]), "probability[1]: 0; leave process 'b' out"),
-        (lambda: join({"a": SHALLOW, "b": _HEAVY}, [0.5, 0.5]), "processes['b']: components or weights differ from those of 'a'; see with_weights"),
+        (
+            lambda: join({"a": SHALLOW, "b": _HEAVY}, [0.5, 0.5]),
+            "processes['b']: components or weights differ from those of 'a'; see with_weights",
+        ),
         (lambda: join({"a": SHALLOW, "b": families.coding()}, [0.5, 0.6]), "probability: sums to one plus 0.1"),
-        (lambda: restrict(TabularSoftmax(SHALLOW), BOTH), "'search-2x0' has no node 'deep/q0'; 'deep+shallow' must be a part of it"),
-        (lambda: restrict(TabularSoftmax(DEEP), SHALLOW), "node 'q0': has other actions in 'search-2x0' than in 'search-2x1'; make it with part"),
-        (lambda: restrict(_Odd(SHALLOW), SHALLOW), "policy: cannot carry a _Odd; only tabular, log-linear and network policies"),
+        (
+            lambda: restrict(TabularSoftmax(SHALLOW), BOTH),
+            "'search-2x0' has no node 'deep/q0'; 'deep+shallow' must be a part of it",
+        ),
+        (
+            lambda: restrict(TabularSoftmax(DEEP), SHALLOW),
+            "node 'q0': has other actions in 'search-2x0' than in 'search-2x1'; make it with part",
+        ),
+        (
+            lambda: restrict(_Odd(SHALLOW), SHALLOW),
+            "policy: cannot carry a _Odd; only tabular, log-linear and network policies",
+        ),
         (lambda: extend(TabularSoftmax(SHALLOW), _TABULAR), "'deep+shallow' has no node 'q0'"),
-        (lambda: extend(LogLinear(_SHALLOW), _TABULAR), "policy: not of the kind, features, encoding, outputs or width of ``like``"),
+        (
+            lambda: extend(LogLinear(_SHALLOW), _TABULAR),
+            "policy: not of the kind, features, encoding, outputs or width of ``like``",
+        ),
         (lambda: extend(LogLinear(_SHALLOW), LogLinear(BOTH)), "policy: not of the kind, features"),
-        (lambda: extend(Network(_SHALLOW, 3, generator=np.random.default_rng(0)), MAKERS["network"](BOTH)), "policy: not of the kind, features"),
-        (lambda: extend(_network(encoding=np.eye(2)), _network(encoding=np.ones((2, 2)))), "policy: not of the kind, features"),
-        (lambda: extend(_network(outputs=["x", *SHALLOW.action_names[:3]]), _network(outputs=[*SHALLOW.action_names[:3], "x"])), "policy: not of the kind"),
+        (
+            lambda: extend(Network(_SHALLOW, 3, generator=np.random.default_rng(0)), MAKERS["network"](BOTH)),
+            "policy: not of the kind, features",
+        ),
+        (
+            lambda: extend(_network(encoding=np.eye(2)), _network(encoding=np.ones((2, 2)))),
+            "policy: not of the kind, features",
+        ),
+        (
+            lambda: extend(
+                _network(outputs=["x", *SHALLOW.action_names[:3]]), _network(outputs=[*SHALLOW.action_names[:3], "x"])
+            ),
+            "policy: not of the kind",
+        ),
         (lambda: extend(_network(hidden=2), _network(hidden=3)), "policy: not of the kind, features"),
         (lambda: risks(_PAIR, TabularSoftmax(_SHALLOW)), "the policy belongs to 'shallow', not to 'deep+shallow'"),
         (lambda: risks(_PAIR, []), "policies: empty; give at least one"),
         (lambda: risks(_PAIR, [_TABULAR], [0.5, 0.5]), "posterior: expected 1 probabilities, got shape (2,)"),
-        (lambda: risks(_PAIR, [_TABULAR], [[1.0]]), "posterior: expected one number for each of 1 policies, got shape (1, 1)"),
+        (
+            lambda: risks(_PAIR, [_TABULAR], [[1.0]]),
+            "posterior: expected one number for each of 1 policies, got shape (1, 1)",
+        ),
         (lambda: risks(_PAIR, [_TABULAR, _TABULAR], [0.5, 0.6]), "posterior: probabilities must sum to 1"),
-        (lambda: Network(BOTH, outputs=["careful"], generator=np.random.default_rng(0)), "outputs: no logit for action 'search+' of 'deep+shallow'; add it"),
-        (lambda: Network(SHALLOW, outputs=["a", "a"], generator=np.random.default_rng(0)), "outputs: an action name appears twice"),
+        (
+            lambda: Network(BOTH, outputs=["careful"], generator=np.random.default_rng(0)),
+            "outputs: no logit for action 'search+' of 'deep+shallow'; add it",
+        ),
+        (
+            lambda: Network(SHALLOW, outputs=["a", "a"], generator=np.random.default_rng(0)),
+            "outputs: an action name appears twice",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit(make: Callable[[], Any], says: str) -> None:
     with pytest.raises(InputError) as caught:
         make()

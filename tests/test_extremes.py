@@ -1,4 +1,6 @@
-"""Nearly deterministic policies, light weights, constant rewards: where rounding would make a wrong number or verdict."""
+"""Nearly deterministic policies, light weights, constant rewards: where rounding would make a wrong number
+or verdict.
+"""
 
 from fractions import Fraction
 from typing import Any
@@ -32,20 +34,39 @@ def test_gradient_and_energy_of_a_saturated_policy(logit: float) -> None:
 
 @pytest.mark.parametrize("logit", [2.0, 25.0, 300.0])
 def test_weighted_scores_of_a_saturated_policy(logit: float) -> None:
-    """A thought (weight 1/4) with reward 1 against an answer (weight 1) with reward 1/4: w r is 1/4 for both, so E[s r] = 0 exactly as far as
-    floats go; with reward 1/2 for the answer it is q (1 - q) (1/4 - 1/2) for the thought. Both rewards are sure, d(x) = 1."""
+    """A thought (weight 1/4) with reward 1 against an answer (weight 1) with reward 1/4: w r is 1/4 for both, so E[s r]
+    = 0 exactly as far as floats go; with reward 1/2 for the answer it is q (1 - q) (1/4 - 1/2) for the thought. Both
+    rewards are sure, d(x) = 1."""
     for reward, factor in (("1/4", 0.0), ("1/2", 0.25)):
-        env = TAMDP.from_dict({
-            "schema": "tamdp/1", "name": "weighted", "max_tool_depth": 0, "components": [{"name": "r", "weight": 1}],
-            "prompts": [{"name": "q", "probability": 1, "start": "a"}],
-            "nodes": [{"id": "a", "depth": 0, "actions": [
-                {"name": "think", "kind": "think", "next": [{"probability": 1, "node": "b"}]},
-                {"name": "stop", "kind": "answer", "next": [{"probability": 1, "rewards": [reward]}]}]},
-                {"id": "b", "depth": 0, "actions": [{"name": "go", "kind": "answer", "next": [{"probability": 1, "rewards": [1]}]}]}],
-        })  # fmt: skip
+        env = TAMDP.from_dict(
+            {
+                "schema": "tamdp/1",
+                "name": "weighted",
+                "max_tool_depth": 0,
+                "components": [{"name": "r", "weight": 1}],
+                "prompts": [{"name": "q", "probability": 1, "start": "a"}],
+                "nodes": [
+                    {
+                        "id": "a",
+                        "depth": 0,
+                        "actions": [
+                            {"name": "think", "kind": "think", "next": [{"probability": 1, "node": "b"}]},
+                            {"name": "stop", "kind": "answer", "next": [{"probability": 1, "rewards": [reward]}]},
+                        ],
+                    },
+                    {
+                        "id": "b",
+                        "depth": 0,
+                        "actions": [{"name": "go", "kind": "answer", "next": [{"probability": 1, "rewards": [1]}]}],
+                    },
+                ],
+            }
+        )
         product = np.exp(-logit) / (1 + np.exp(-logit)) ** 2
         for sign in (1, -1):
-            found = exact.policy_gradient(env, TabularSoftmax(env, np.array([[0.0, sign * logit], [0.0, 0.0]])), think_weight=0.25)
+            found = exact.policy_gradient(
+                env, TabularSoftmax(env, np.array([[0.0, sign * logit], [0.0, 0.0]])), think_weight=0.25
+            )
             np.testing.assert_allclose(found[:2], [-factor * product, factor * product], rtol=1e-12, atol=0)
 
 
@@ -62,7 +83,9 @@ def test_comparator_is_optimal_however_unlikely() -> None:
 
 @pytest.mark.parametrize("logit", [14.0, 40.0, 300.0])
 def test_scores_of_a_saturated_shared_policy(logit: float) -> None:
-    """The same two arms with one feature each: E||s||^2 = 2 q (1 - q); the likely arm's own score q (1, -1) does not vanish."""
+    """The same two arms with one feature each: E||s||^2 = 2 q (1 - q); the likely arm's own score q (1, -1) does not
+    vanish.
+    """
     policy = LogLinear(TWO, np.eye(2)[None], [0.0, logit])
     q = np.exp(-logit) / (1 + np.exp(-logit))
     np.testing.assert_allclose(policy.scores(), [[1 - q, q - 1], [-q, q]], rtol=1e-12)
@@ -70,23 +93,50 @@ def test_scores_of_a_saturated_shared_policy(logit: float) -> None:
 
 
 def test_domination_of_what_is_hardly_reached() -> None:
-    """A tool that succeeds with probability 10^-250, then an arm of probability e^-150 / (1 + e^-150): the product is below what a float64
-    holds in full, but the constant is a ratio of visits in which the tool cancels: sqrt(1 + (10^-250 ...)) = 1/pi at each node reached."""
-    env = TAMDP.from_dict({
-        "schema": "tamdp/1", "name": "rare", "max_tool_depth": 1, "components": [{"name": "r", "weight": 1}],
-        "prompts": [{"name": "q", "probability": 1, "start": "a"}],
-        "nodes": [
-            {"id": "a", "depth": 0, "actions": [{"name": "try", "kind": "tool", "next": [
-                {"probability": Fraction(1, 10**250), "node": "b"}, {"probability": 1 - Fraction(1, 10**250), "rewards": [0]}]}]},
-            {"id": "b", "depth": 1, "actions": [
-                {"name": "go", "kind": "answer", "next": [{"probability": 1, "rewards": [1]}]},
-                {"name": "stop", "kind": "answer", "next": [{"probability": 1, "rewards": [0]}]}]},
-        ],
-    })  # fmt: skip
+    """A tool that succeeds with probability 10^-250, then an arm of probability e^-150 / (1 + e^-150): the product is
+    below what a float64 holds in full, but the constant is a ratio of visits in which the tool cancels: sqrt(1 +
+    (10^-250 ...)) = 1/pi at each node reached."""
+    env = TAMDP.from_dict(
+        {
+            "schema": "tamdp/1",
+            "name": "rare",
+            "max_tool_depth": 1,
+            "components": [{"name": "r", "weight": 1}],
+            "prompts": [{"name": "q", "probability": 1, "start": "a"}],
+            "nodes": [
+                {
+                    "id": "a",
+                    "depth": 0,
+                    "actions": [
+                        {
+                            "name": "try",
+                            "kind": "tool",
+                            "next": [
+                                {"probability": Fraction(1, 10**250), "node": "b"},
+                                {"probability": 1 - Fraction(1, 10**250), "rewards": [0]},
+                            ],
+                        }
+                    ],
+                },
+                {
+                    "id": "b",
+                    "depth": 1,
+                    "actions": [
+                        {"name": "go", "kind": "answer", "next": [{"probability": 1, "rewards": [1]}]},
+                        {"name": "stop", "kind": "answer", "next": [{"probability": 1, "rewards": [0]}]},
+                    ],
+                },
+            ],
+        }
+    )
     found = exact.gradient_domination(env, TabularSoftmax(env, np.array([[0.0, 0.0], [-150.0, 0.0]])))
     assert found.constant == pytest.approx(np.exp(150.0), rel=1e-12)
-    assert exact.gradient_domination(TWO, bandit_policy(TWO, [0.0, -350.0])).constant == pytest.approx(np.exp(350.0), rel=1e-12)
-    assert exact.gradient_domination(TWO, bandit_policy(TWO, [0.0, -705.0])).constant == pytest.approx(np.exp(705.0), rel=1e-11)
+    assert exact.gradient_domination(TWO, bandit_policy(TWO, [0.0, -350.0])).constant == pytest.approx(
+        np.exp(350.0), rel=1e-12
+    )
+    assert exact.gradient_domination(TWO, bandit_policy(TWO, [0.0, -705.0])).constant == pytest.approx(
+        np.exp(705.0), rel=1e-11
+    )
     assert exact.gradient_domination(TWO, bandit_policy(TWO, [0.0, -720.0])).constant == np.inf  # e^720 > 1.8e308
 
 
@@ -95,7 +145,9 @@ def test_domination_is_vacuous_beyond_the_range_of_rewards() -> None:
     assert CLAIMS["L4"].check(env, bandit_policy(env, [2.3, 0.0])).verdict is Verdict.VACUOUS
 
 
-@pytest.mark.parametrize(("new", "old"), [([0, 0, 0], [0, 0, 720]), ([0, 0, 0], [800, 0, 0]), ([0, 0, 800], [800, 0, 0])])
+@pytest.mark.parametrize(
+    ("new", "old"), [([0, 0, 0], [0, 0, 720]), ([0, 0, 0], [800, 0, 0]), ([0, 0, 800], [800, 0, 0])]
+)
 @pytest.mark.parametrize("clip", [(0.2, 0.2), (1.0, np.inf), (0.0, 0.0)])
 def test_surrogate_of_far_policies_is_finite(new: list[float], old: list[float], clip: tuple[float, float]) -> None:
     found = exact.surrogate(THREE, bandit_policy(THREE, new), bandit_policy(THREE, old), 4, "sum_then_normalize", clip)
@@ -122,7 +174,10 @@ def test_no_claim_fails_on_extreme_instances(claim_id: str, weight: str) -> None
         env = families.bandit(rewards, weights=(weight,))
         for logit in (0.0, 5.0, 20.0, 40.0, 300.0):
             policy = bandit_policy(env, [0.0] * (len(rewards) - 1) + [logit])
-            for scheme in (*claim.schemes[:2], *(Scheme(s.group_size, s.normalization, 1e5, 1) for s in claim.schemes[:2])) or (Scheme(4, "center"),):
+            for scheme in (
+                *claim.schemes[:2],
+                *(Scheme(s.group_size, s.normalization, 1e5, 1) for s in claim.schemes[:2]),
+            ) or (Scheme(4, "center"),):
                 check = claim.check(Instance(env, policy, scheme, steps=20, runs=4))
                 assert check.verdict is not Verdict.VIOLATED, (rewards, logit, scheme, check)
 

@@ -1,4 +1,6 @@
-"""Changes that must change nothing: order of the file, relabelling, split edges, useless nodes, scale and shift of rewards."""
+"""Changes that must change nothing: order of the file, relabelling, split edges, useless nodes, scale and shift of
+rewards.
+"""
 
 from fractions import Fraction
 from typing import Any
@@ -23,15 +25,26 @@ def numbers(env: TAMDP, logits: dict[str, dict[str, float]], scheme: Scheme) -> 
     update = exact.update_moments(env, policy, scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof)
 
     def by_name(flat: np.ndarray) -> dict[tuple[str, str], float]:
-        return {(env.node_ids[env.pair_node[i]], env.action_names[i]): flat[env.pair_parameter[i]] for i in range(env.n_pairs)}
+        return {
+            (env.node_ids[env.pair_node[i]], env.action_names[i]): flat[env.pair_parameter[i]]
+            for i in range(env.n_pairs)
+        }
 
     gradient = exact.policy_gradient(env, policy)
-    return {"J": exact.values(env, policy).total, "V": update.variance, "m": by_name(update.mean), "gradient": by_name(gradient)}
+    return {
+        "J": exact.values(env, policy).total,
+        "V": update.variance,
+        "m": by_name(update.mean),
+        "gradient": by_name(gradient),
+    }
 
 
 def draw_logits(content: dict[str, Any], seed: int) -> dict[str, dict[str, float]]:
     generator = np.random.default_rng(seed)
-    return {node["id"]: {action["name"]: float(generator.standard_normal()) for action in node["actions"]} for node in content["nodes"]}
+    return {
+        node["id"]: {action["name"]: float(generator.standard_normal()) for action in node["actions"]}
+        for node in content["nodes"]
+    }
 
 
 def assert_same(one: dict[str, Any], two: dict[str, Any]) -> None:
@@ -88,7 +101,9 @@ def test_a_node_without_a_choice(content: dict[str, Any], scheme: Scheme) -> Non
 
 @settings(max_examples=40, deadline=None)
 @given(documents(shape="two_valued"), st.integers(2, 4), st.sampled_from(["sum_then_normalize", "normalize_then_sum"]))
-def test_scale_and_shift_of_rewards(content: dict[str, Any], group_size: int, normalization: exact.Normalization) -> None:
+def test_scale_and_shift_of_rewards(
+    content: dict[str, Any], group_size: int, normalization: exact.Normalization
+) -> None:
     """With eps = 0 the standardized update sees neither the scale nor the offset that all components share."""
     scheme, logits = Scheme(group_size, normalization), draw_logits(content, 3)
     before = numbers(TAMDP.from_dict(content), logits, scheme)
@@ -116,5 +131,8 @@ def test_one_component_leaves_nothing_to_decompose(content: dict[str, Any], sche
     """K = 1, weight 1: joint and decomposed are the same update."""
     content["components"][0]["weight"] = 1
     env, logits = TAMDP.from_dict(content), draw_logits(content, 5)
-    joint, decomposed = (numbers(env, logits, Scheme(scheme.group_size, n, scheme.eps, scheme.ddof)) for n in ("sum_then_normalize", "normalize_then_sum"))
+    joint, decomposed = (
+        numbers(env, logits, Scheme(scheme.group_size, n, scheme.eps, scheme.ddof))
+        for n in ("sum_then_normalize", "normalize_then_sum")
+    )
     assert_same(joint, decomposed)

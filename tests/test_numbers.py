@@ -21,7 +21,9 @@ def make(values: Any, kind: Any) -> Any:
 
 @pytest.mark.parametrize("kind", TYPES, ids=str)
 def test_two_digits_are_read_back(kind: Any) -> None:
-    """Every type holds two significant digits, so the shortest decimal that rounds to 0.37 in it is 0.37 (or a shorter one)."""
+    """Every type holds two significant digits, so the shortest decimal that rounds to 0.37 in it is 0.37 (or a shorter
+    one).
+    """
     values = [n / 100 for n in range(101)] + [1e-3, 0.5, 2.0, 96.0]
     assert reals(make(values, kind), "x").tolist() == values
     assert reals(make([[0.1, 0.2], [0.3, 0.0]], kind), "x").tolist() == [[0.1, 0.2], [0.3, 0.0]]
@@ -35,7 +37,9 @@ def test_bfloat16_against_torch(bits: int) -> None:
     if not torch.isfinite(value).all() or value.item() == 0:
         return
     found = float(reals(value, "x")[0])
-    assert torch.equal(torch.tensor([found], dtype=torch.float64).to(torch.bfloat16), value) or abs(found) < 2e-38  # torch flushes some subnormals
+    assert (
+        torch.equal(torch.tensor([found], dtype=torch.float64).to(torch.bfloat16), value) or abs(found) < 2e-38
+    )  # torch flushes some subnormals
     digits = len(repr(found).split("e")[0].replace(".", "").replace("-", "").strip("0"))
     assert digits <= 4
     if digits > 1:
@@ -44,7 +48,10 @@ def test_bfloat16_against_torch(bits: int) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.floats(width=32, allow_nan=False, allow_infinity=False), st.floats(width=16, allow_nan=False, allow_infinity=False))
+@given(
+    st.floats(width=32, allow_nan=False, allow_infinity=False),
+    st.floats(width=16, allow_nan=False, allow_infinity=False),
+)
 def test_numpy_types_against_numpy(single: float, half: float) -> None:
     for value, kind in ((single, np.float32), (half, np.float16)):
         found = float(reals(np.array([value], dtype=kind), "x")[0])
@@ -55,14 +62,19 @@ def test_numpy_types_against_numpy(single: float, half: float) -> None:
 def test_sequences() -> None:
     assert reals([0.1, 1, True, Fraction(1, 4)], "x").tolist() == [0.1, 1.0, 1.0, 0.25]
     assert reals([np.float32(0.1), 0.2, torch.tensor(0.3, dtype=torch.bfloat16)], "x").tolist() == [0.1, 0.2, 0.3]
-    assert reals([torch.tensor([0.1, 0.2]), np.array([0.3, 0.4], dtype=np.float16)], "x").tolist() == [[0.1, 0.2], [0.3, 0.4]]
+    assert reals([torch.tensor([0.1, 0.2]), np.array([0.3, 0.4], dtype=np.float16)], "x").tolist() == [
+        [0.1, 0.2],
+        [0.3, 0.4],
+    ]
     assert reals(np.array([1, 2], dtype=np.int8), "x").tolist() == [1, 2]
     assert reals(torch.tensor([0.1], requires_grad=True), "x").tolist() == [0.1]
     assert np.isnan(reals(np.array([np.nan], dtype=np.float32), "x")).all()
     assert reals(np.zeros((0, 3), dtype=np.float32), "x").shape == (0, 3)
 
 
-@pytest.mark.parametrize("bad", [[[1, 2], [3]], "a", ["a"], None, [None], {"a": 1}, [[1], 2], [1j], np.array(["a"]), [10**400]], ids=str)
+@pytest.mark.parametrize(
+    "bad", [[[1, 2], [3]], "a", ["a"], None, [None], {"a": 1}, [[1], 2], [1j], np.array(["a"]), [10**400]], ids=str
+)
 def test_what_is_no_array_of_numbers(bad: Any) -> None:
     with pytest.raises(InputError, match=r"^rewards"):
         reals(bad, "rewards")
@@ -76,7 +88,13 @@ def test_narrow() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.one_of(st.floats(-1, 1), st.sampled_from([0.1, 0.2, 0.3, 1e308, -1e308, 5e-324, 0.0])), min_size=1, max_size=6))
+@given(
+    st.lists(
+        st.one_of(st.floats(-1, 1), st.sampled_from([0.1, 0.2, 0.3, 1e308, -1e308, 5e-324, 0.0])),
+        min_size=1,
+        max_size=6,
+    )
+)
 def test_grids_are_exact(values: list[float]) -> None:
     integers, unit = on_grid(np.array(values))
     assert [int(n) * unit for n in integers] == [Fraction(repr(v)) for v in values]

@@ -1,4 +1,6 @@
-"""Sources of rollouts: the listed one against brute force, the sampled one against the engine, and what groups refuse."""
+"""Sources of rollouts: the listed one against brute force, the sampled one against the engine, and what
+groups refuse.
+"""
 
 from dataclasses import replace
 from fractions import Fraction
@@ -37,7 +39,10 @@ def test_listed_groups_are_the_product_law() -> None:
     law: dict[tuple[Any, ...], float] = {}
     for one, two in product(paths, repeat=2):
         if one.prompt == two.prompt:
-            rows = [[*path.rewards, sum(np.log(table[d]) for d in path.decisions), *oracle.score(path, scores)] for path in (one, two)]
+            rows = [
+                [*path.rewards, sum(np.log(table[d]) for d in path.decisions), *oracle.score(path, scores)]
+                for path in (one, two)
+            ]
             key = signature(one.prompt, rows)
             law[key] = law.get(key, 0.0) + float(env.prompt_probability[one.prompt]) * one.probability * two.probability
     found: dict[tuple[Any, ...], float] = {}
@@ -54,7 +59,9 @@ def test_listed_groups_have_the_prompts_share() -> None:
     env = families.random_tree(5, prompts=3, tools=0, answers=2, max_tool_depth=0)
     groups = ExactSource(env, TabularSoftmax(env)).rollouts(3)
     assert groups.weight is not None and len(set(env.prompt_probability.tolist())) > 1
-    assert [groups.weight[groups.prompt == q].sum() for q in range(3)] == pytest.approx(env.prompt_probability.tolist(), rel=1e-12)
+    assert [groups.weight[groups.prompt == q].sum() for q in range(3)] == pytest.approx(
+        env.prompt_probability.tolist(), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("shared", [False, True])
@@ -76,7 +83,8 @@ def test_sampled_rollouts_have_the_law(shared: bool, listed: bool, monkeypatch: 
         expected = law[q].probability * len(rewards)
         assert stats.chisquare(counts, expected).pvalue > 1e-6
         scores = groups.scores[own].reshape(len(rewards), -1)
-        # along random directions, since a single rare action is far from normal; five standard errors: one in two million a comparison
+        # along random directions, since a single rare action is far from normal; five standard errors: one in two
+        # million a comparison
         along = scores @ np.random.default_rng(2).standard_normal((scores.shape[1], 20))
         assert (np.abs(along.mean(axis=0)) <= 5 * along.std(axis=0) / len(scores) ** 0.5).all()
         squares = (scores**2).sum(axis=1)
@@ -88,7 +96,9 @@ def test_sampled_rollouts_have_the_law(shared: bool, listed: bool, monkeypatch: 
         assert (np.abs(moved.mean(axis=0) - gradient @ directions) <= 5 * moved.std(axis=0) / len(scores) ** 0.5).all()
     paths = exact.enumerate_trajectories(env)
     log_pi = paths.log_policy(policy.pair_log_probability[:, None])[:, 0]
-    mean = float((paths.probability(policy.pair_log_probability[:, None])[:, 0] * log_pi) @ env.prompt_probability[paths.prompt])
+    mean = float(
+        (paths.probability(policy.pair_log_probability[:, None])[:, 0] * log_pi) @ env.prompt_probability[paths.prompt]
+    )
     values = groups.log_probability.ravel()
     assert abs(values.mean() - mean) <= 5 * values.std() / len(values) ** 0.5
 
@@ -131,7 +141,10 @@ def test_too_many_groups_to_list() -> None:
 def test_no_score_is_larger_than_the_bound(shared: bool) -> None:
     """Against every trajectory: in the tabular case the bound is the largest, and at most sqrt(2 H) by L2."""
     env, policy = small(shared)
-    listed, sampled = ExactSource(env, policy).rollouts(2), SampledSource(env, policy).rollouts(2, 5, np.random.default_rng(0))
+    listed, sampled = (
+        ExactSource(env, policy).rollouts(2),
+        SampledSource(env, policy).rollouts(2, 5, np.random.default_rng(0)),
+    )
     assert listed.scores is not None and listed.score_bound is not None
     largest = np.linalg.norm(listed.scores, axis=-1).max()
     assert listed.score_bound == sampled.score_bound and largest <= listed.score_bound
@@ -140,7 +153,14 @@ def test_no_score_is_larger_than_the_bound(shared: bool) -> None:
     assert sampled.split(2).score_bound == sampled.select(np.arange(2)).score_bound == listed.score_bound
 
 
-GOOD = RolloutGroups(("a", "b"), (Fraction(1, 2), Fraction(1, 2)), np.zeros(3, dtype=int), np.zeros((3, 2, 2)), np.zeros((3, 2)), np.zeros((3, 2, 4)))
+GOOD = RolloutGroups(
+    ("a", "b"),
+    (Fraction(1, 2), Fraction(1, 2)),
+    np.zeros(3, dtype=int),
+    np.zeros((3, 2, 2)),
+    np.zeros((3, 2)),
+    np.zeros((3, 2, 4)),
+)
 
 
 @pytest.mark.parametrize(
@@ -194,8 +214,14 @@ def test_low_precision_is_read_as_decimals(kind: Any) -> None:
     rewards: Any = [[[0.1, 0.2], [0.3, 0.0]], [[0.1, 0.0], [0.7, 1.0]]]
     scores: Any = [[[1.0], [2.0]], [[3.0], [4.0]]]
     if kind is not None:
-        make = (lambda values: torch.tensor(values, dtype=kind)) if isinstance(kind, torch.dtype) else (lambda values: np.array(values, dtype=kind))
-        found = RolloutGroups(("a", "b"), (Fraction(1), Fraction(1)), torch.tensor([0, 1]), make(rewards), scores=make(scores))  # type: ignore[arg-type]
+        make = (
+            (lambda values: torch.tensor(values, dtype=kind))
+            if isinstance(kind, torch.dtype)
+            else (lambda values: np.array(values, dtype=kind))
+        )
+        found = RolloutGroups(
+            ("a", "b"), (Fraction(1), Fraction(1)), torch.tensor([0, 1]), make(rewards), scores=make(scores)
+        )  # type: ignore[arg-type]
     else:
         found = RolloutGroups(("a", "b"), (Fraction(1), Fraction(1)), [0, 1], rewards, scores=scores)  # type: ignore[arg-type]
     assert found.rewards.dtype == np.float64 and found.rewards.tolist() == rewards

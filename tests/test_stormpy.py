@@ -1,6 +1,7 @@
 """Storm as an independent oracle: values, class probabilities and optimal values by its model checker.
 
-Policies enter as exact rationals, so Storm's answers are exact; only the float64 of the engine is left in the difference.
+Policies enter as exact rationals, so Storm's answers are exact; only the float64 of the engine is left in the
+difference.
 """
 
 from collections.abc import Iterator, Sequence
@@ -64,7 +65,9 @@ def mixed(env: TAMDP, policy: Policy) -> list[list[Row]]:
 
 
 def model(env: TAMDP, rows: Sequence[Sequence[Row]], mdp: bool) -> Any:
-    """A model with states nodes, classes, end; class c has label c{c} and gives the rewards R_1..R_K and composite once."""
+    """A model with states nodes, classes, end; class c has label c{c} and gives the rewards R_1..R_K and composite
+    once.
+    """
     end = env.n_nodes + env.n_classes
     everything = [*rows, *([{end: Fraction(1)}] for _ in range(env.n_classes + 1))]
     builder = stormpy.datastructures.SparseMatrixBuilder[stormpy.Rational](has_custom_row_grouping=mdp)

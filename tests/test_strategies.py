@@ -1,4 +1,6 @@
-"""Public strategies: what they draw is valid, covers the special cases that claims turn on, and shrinks to small processes."""
+"""Public strategies: what they draw is valid, covers the special cases that claims turn on, and shrinks to small
+processes.
+"""
 
 import subprocess
 import sys
@@ -16,14 +18,25 @@ from hypothesis import strategies as st
 
 from tamdp_theory import TAMDP, LogLinear, Network, Policy, TabularSoftmax, families
 from tamdp_theory.exact import NORMALIZATIONS, Scheme
-from tamdp_theory.strategies import SHAPES, Shape, distributions, documents, policies, reward_tables, schemes, tabular_policies, tamdps, weights
+from tamdp_theory.strategies import (
+    SHAPES,
+    Shape,
+    distributions,
+    documents,
+    policies,
+    reward_tables,
+    schemes,
+    tabular_policies,
+    tamdps,
+    weights,
+)
 
 DRAWS = settings(max_examples=400, deadline=None, database=None, derandomize=True, phases=[Phase.generate])
 SEARCH = settings(max_examples=2000, deadline=None, database=None, derandomize=True)
 GRADES = {Fraction(0), Fraction(1), Fraction(1, 2), Fraction(1, 4), Fraction(1, 3)}
 
 
-# -- predicates on the content of a file ------------------------------------------------------------------------------------
+# -- predicates on the content of a file -------------------------------------------------------------------------------
 
 
 def actions(content: dict[str, Any]) -> list[dict[str, Any]]:
@@ -55,7 +68,9 @@ def complementary(content: dict[str, Any]) -> bool:
 
 
 def independent(content: dict[str, Any], constant: bool = False) -> bool:
-    """At every action that can end, the law of the vector is the product of its components' laws, none constant unless allowed."""
+    """At every action that can end, the law of the vector is the product of its components' laws, none constant unless
+    allowed.
+    """
     laws = []
     for action in actions(content):
         law: Counter[tuple[Fraction, ...]] = Counter()
@@ -64,13 +79,18 @@ def independent(content: dict[str, Any], constant: bool = False) -> bool:
                 law[tuple(edge["rewards"])] += edge["probability"]
         total = sum(law.values())
         if law:
-            chances = [sum(p for vector, p in law.items() if vector[k]) / total for k in range(len(content["components"]))]
+            chances = [
+                sum(p for vector, p in law.items() if vector[k]) / total for k in range(len(content["components"]))
+            ]
             expected = {
                 bits: prod(chance if bit else 1 - chance for bit, chance in zip(bits, chances, strict=True))
                 for bits in product((0, 1), repeat=len(chances))
-            }  # fmt: skip
+            }
             possible = {bits: p for bits, p in expected.items() if p}
-            laws.append((constant or all(0 < chance < 1 for chance in chances)) and {vector: p / total for vector, p in law.items()} == possible)
+            laws.append(
+                (constant or all(0 < chance < 1 for chance in chances))
+                and {vector: p / total for vector, p in law.items()} == possible
+            )
     return len(content["components"]) > 1 and all(laws)
 
 
@@ -80,7 +100,9 @@ def ties(env: TAMDP) -> bool:
 
 
 def silent(env: TAMDP) -> bool:
-    """On some prompt with several reward vectors, one of them ends two trajectories that differ: a group can be silent and yet mixed."""
+    """On some prompt with several reward vectors, one of them ends two trajectories that differ: a group can be silent
+    and yet mixed.
+    """
     ends = Counter(env.edge_target[env.edge_target >= env.n_nodes].tolist())
     return any(len(classes) > 1 and any(ends[c + env.n_nodes] > 1 for c in classes) for classes in env.prompt_classes)
 
@@ -88,10 +110,13 @@ def silent(env: TAMDP) -> bool:
 def nearly_deterministic(policy: Policy) -> bool:
     """At some node with a choice, every action but one is less likely than 1e-6."""
     table = policy.probabilities()
-    return any(count > 1 and 0 < np.sort(row[:count])[-2] < 1e-6 for row, count in zip(table, policy.env.pair_count, strict=True))
+    return any(
+        count > 1 and 0 < np.sort(row[:count])[-2] < 1e-6
+        for row, count in zip(table, policy.env.pair_count, strict=True)
+    )
 
 
-# -- what is drawn is valid -------------------------------------------------------------------------------------------------
+# -- what is drawn is valid --------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=200, deadline=None)
@@ -144,7 +169,11 @@ def test_every_shape_is_known() -> None:
 
 
 @settings(max_examples=40, deadline=None)
-@given(tamdps(one_decision=True, max_nodes=3), tamdps(max_components=1, shape="complementary"), tamdps(max_components=5, shape="independent"))
+@given(
+    tamdps(one_decision=True, max_nodes=3),
+    tamdps(max_components=1, shape="complementary"),
+    tamdps(max_components=5, shape="independent"),
+)
 def test_arguments(bandit: TAMDP, single: TAMDP, few: TAMDP) -> None:
     assert bandit.horizon == 1
     assert single.n_components == 1
@@ -165,7 +194,12 @@ def test_distributions_and_weights(data: st.DataObject, size: int) -> None:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.data(), st.integers(1, 5), st.integers(1, 4), st.sampled_from(["two_valued", "free", "ties", "comonotone", "complementary"]))
+@given(
+    st.data(),
+    st.integers(1, 5),
+    st.integers(1, 4),
+    st.sampled_from(["two_valued", "free", "ties", "comonotone", "complementary"]),
+)
 def test_reward_tables(data: st.DataObject, rows: int, components: int, shape: Any) -> None:
     table = data.draw(reward_tables(rows, components, shape))
     assert [len(row) for row in table] == [components] * rows
@@ -189,7 +223,7 @@ def test_policies_and_schemes(data: st.DataObject, env: TAMDP, scheme: Scheme) -
     assert scheme.group_size in (2, 3)
 
 
-# -- what claims turn on occurs ---------------------------------------------------------------------------------------------
+# -- what claims turn on occurs ----------------------------------------------------------------------------------------
 
 
 def test_special_cases_occur() -> None:
@@ -201,24 +235,39 @@ def test_special_cases_occur() -> None:
     def run(data: st.DataObject, content: dict[str, Any], scheme: Scheme) -> None:
         env = TAMDP.from_dict(content)
         policy = data.draw(policies(env))
-        targets = Counter((edge["node"], id(action)) for action in actions(content) for edge in action["next"] if "node" in edge)
+        targets = Counter(
+            (edge["node"], id(action)) for action in actions(content) for edge in action["next"] if "node" in edge
+        )
         w = env.exact_weights
         found = {
-            "ties": ties(env), "silent": silent(env), "always silent": min(map(len, env.prompt_classes)) == 1,
-            "comonotone": comonotone(content), "complementary": complementary(content), "independent": independent(content),
-            "two-valued": vary(content) and two_valued(content), "graded": not two_valued(content),
-            "one component": env.n_components == 1, "two prompts": env.n_prompts == 2, "longer": env.horizon > 1,
+            "ties": ties(env),
+            "silent": silent(env),
+            "always silent": min(map(len, env.prompt_classes)) == 1,
+            "comonotone": comonotone(content),
+            "complementary": complementary(content),
+            "independent": independent(content),
+            "two-valued": vary(content) and two_valued(content),
+            "graded": not two_valued(content),
+            "one component": env.n_components == 1,
+            "two prompts": env.n_prompts == 2,
+            "longer": env.horizon > 1,
             "stochastic tool": any(action["kind"] == "tool" and len(action["next"]) > 1 for action in actions(content)),
             "thinking": "think" in {action["kind"] for action in actions(content)},
             "dag": len({node for node, _ in targets}) < len(targets),
             "rare": min(edge["probability"] for edge in edges(content)) < Fraction(1, 900),
-            "equal weights": len(w) > 1 and len(set(w)) == 1 and sum(w) == 1, "unit weights": len(w) > 1 and set(w) == {1},
-            "unequal weights": len(set(w) - {0}) > 1, "a zero weight": 0 in w,
-            "nearly deterministic": nearly_deterministic(policy), "uniform": policy.is_tabular and not policy.parameters.any(),
-            "log-linear": isinstance(policy, LogLinear), "network": isinstance(policy, Network),
-            "ddof": scheme.ddof == 1, "eps": scheme.eps > 0, "group of four": scheme.group_size == 4,
+            "equal weights": len(w) > 1 and len(set(w)) == 1 and sum(w) == 1,
+            "unit weights": len(w) > 1 and set(w) == {1},
+            "unequal weights": len(set(w) - {0}) > 1,
+            "a zero weight": 0 in w,
+            "nearly deterministic": nearly_deterministic(policy),
+            "uniform": policy.is_tabular and not policy.parameters.any(),
+            "log-linear": isinstance(policy, LogLinear),
+            "network": isinstance(policy, Network),
+            "ddof": scheme.ddof == 1,
+            "eps": scheme.eps > 0,
+            "group of four": scheme.group_size == 4,
             **{name: scheme.normalization == name for name in NORMALIZATIONS},
-        }  # fmt: skip
+        }
         seen.update({name: int(occurs) for name, occurs in found.items()})
 
     run()
@@ -226,7 +275,9 @@ def test_special_cases_occur() -> None:
 
 
 def test_tied_rewards_tie_often() -> None:
-    """Equal composite sums of vectors that differ: in a fifth of what the shape draws, and wherever it rotates a vector and weights are equal."""
+    """Equal composite sums of vectors that differ: in a fifth of what the shape draws, and wherever it rotates a vector
+    and weights are equal.
+    """
     seen: Counter[bool] = Counter()
 
     @DRAWS
@@ -240,7 +291,7 @@ def test_tied_rewards_tie_often() -> None:
     assert seen[True] > 80, seen
 
 
-# -- shrinking --------------------------------------------------------------------------------------------------------------
+# -- shrinking ---------------------------------------------------------------------------------------------------------
 
 
 def sizes(env: TAMDP) -> tuple[int, ...]:
@@ -253,14 +304,28 @@ def sizes(env: TAMDP) -> tuple[int, ...]:
     [
         (lambda env: True, (1, 1, 2, 2, 1)),
         (lambda env: env.n_classes == 2, (1, 1, 2, 2, 1)),
-        (lambda env: max(len({env.exact_class_composite[c] for c in classes}) for classes in env.prompt_classes) >= 3, (1, 1, 3, 3, 2)),
+        (
+            lambda env: (
+                max(len({env.exact_class_composite[c] for c in classes}) for classes in env.prompt_classes) >= 3
+            ),
+            (1, 1, 3, 3, 2),
+        ),
         (lambda env: env.exact_class_rewards == ((0, 1), (1, 0)), (1, 1, 2, 2, 2)),
         (lambda env: env.n_components == 3, (1, 1, 2, 2, 3)),
         (lambda env: env.horizon == 2, (1, 2, 3, 3, 1)),
         (lambda env: env.n_prompts == 2, (2, 2, 4, 4, 1)),
         (lambda env: 2 in env.pair_kind and 0 in env.pair_kind, (1, 1, 2, 2, 1)),
     ],
-    ids=["any", "two classes", "three composite values", "opposite components", "three components", "two decisions", "two prompts", "a tool"],
+    ids=[
+        "any",
+        "two classes",
+        "three composite values",
+        "opposite components",
+        "three components",
+        "two decisions",
+        "two prompts",
+        "a tool",
+    ],
 )
 def test_processes_shrink(condition: Callable[[TAMDP], bool], limits: tuple[int, ...]) -> None:
     env = find(tamdps(), condition, settings=SEARCH)

@@ -1,1 +1,3 @@
-"""A campaign against wrong verdicts: adversarial instances through every claim, the float verdict beside the exact one."""
+"""A campaign against wrong verdicts: adversarial instances through every claim, the float verdict beside
+the exact one.
+"""

@@ -1,6 +1,7 @@
 """``python -m experiments.campaign``: the campaign, chunk by chunk, and its summary.
 
-A chunk that is done is a file; a run that was stopped goes on with the chunks that are missing. The summary holds counts, and no times.
+A chunk that is done is a file; a run that was stopped goes on with the chunks that are missing. The summary holds
+counts, and no times.
 """
 
 import json
@@ -48,7 +49,13 @@ class Campaign:
         storage.check_writable(self.out)
         chunks = range(-(-self.checks // (INSTANCES * len(ENCLOSED))))
         found = {chunk: content for chunk in chunks if (content := self._read(chunk)) is not None}
-        columns = (TextColumn("chunks"), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), BarColumn(bar_width=30))
+        columns = (
+            TextColumn("chunks"),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            BarColumn(bar_width=30),
+        )
         terminal = console(stderr=True)
         with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
             task = progress.add_task("", total=len(chunks), completed=len(found))
@@ -63,7 +70,9 @@ class Campaign:
     def _missing(self, chunks: Sequence[int]) -> Iterator[tuple[int, dict[str, Any]]]:
         workers = self.workers or os.cpu_count() or 1
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, one_thread_each():
-            waiting: dict[Future[dict[str, Any]], int] = {pool.submit(make_chunk, self.seed, chunk): chunk for chunk in chunks}
+            waiting: dict[Future[dict[str, Any]], int] = {
+                pool.submit(make_chunk, self.seed, chunk): chunk for chunk in chunks
+            }
             pending = set(waiting)
             try:
                 while pending:

@@ -25,7 +25,11 @@ def make_chunk(seed: int, chunk: int) -> dict[str, Any]:
 def content_of(tally: Tally) -> dict[str, Any]:
     """A tally as plain content."""
     counts = [[*key, count] for key, count in sorted(tally.claims.items())]
-    return {"claims": counts, "families": [[*key, count] for key, count in sorted(tally.families.items())], "contradictions": tally.contradictions}
+    return {
+        "claims": counts,
+        "families": [[*key, count] for key, count in sorted(tally.families.items())],
+        "contradictions": tally.contradictions,
+    }
 
 
 def summary(chunks: Sequence[dict[str, Any]], seed: int) -> dict[str, Any]:
@@ -41,10 +45,16 @@ def summary(chunks: Sequence[dict[str, Any]], seed: int) -> dict[str, Any]:
     found = [one for content in chunks for one in content["contradictions"]]
     verdicts = (Verdict.HOLDS, Verdict.VIOLATED)
     return {
-        "schema": "tamdp-campaign-summary/1", "version": __version__, "seed": seed, "checks": sum(pairs.values()), "contradictions": len(found),
-        "both_decided": sum(pairs[_pair(a, b)] for a in verdicts for b in verdicts), "pairs": dict(pairs.most_common()),
-        **{name: {key: dict(table[key].most_common()) for key in sorted(table)} for name, table in tables.items()}, "found": found[:20],
-    }  # fmt: skip
+        "schema": "tamdp-campaign-summary/1",
+        "version": __version__,
+        "seed": seed,
+        "checks": sum(pairs.values()),
+        "contradictions": len(found),
+        "both_decided": sum(pairs[_pair(a, b)] for a in verdicts for b in verdicts),
+        "pairs": dict(pairs.most_common()),
+        **{name: {key: dict(table[key].most_common()) for key in sorted(table)} for name, table in tables.items()},
+        "found": found[:20],
+    }
 
 
 def _pair(floats: str, exact: str) -> str:
@@ -55,6 +65,7 @@ def text(total: dict[str, Any]) -> str:
     """The line that a run ends with."""
     silent = sum(count for pair, count in total["pairs"].items() if pair.endswith(NOTHING))
     return (
-        f"{total['checks']:,} checks of floats against exact arithmetic, both decided on {total['both_decided']:,}, no exact verdict on {silent:,}: "
+        f"{total['checks']:,} checks of floats against exact arithmetic, both decided on {total['both_decided']:,}, no "
+        f"exact verdict on {silent:,}: "
         f"{total['contradictions']} contradictions"
     )

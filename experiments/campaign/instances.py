@@ -1,4 +1,6 @@
-"""Adversarial instances: where floats, ties and tolerances go wrong. Everything from a generator; numbers are decimals, read exactly."""
+"""Adversarial instances: where floats, ties and tolerances go wrong. Everything from a generator; numbers are decimals,
+read exactly.
+"""
 
 from collections.abc import Callable, Sequence
 from fractions import Fraction
@@ -27,7 +29,9 @@ def _power(g: Generator, least: int = 1, most: int = 16) -> Fraction:
 
 def _bandit(g: Generator, rewards: Rewards, weights: Sequence[Fraction] | None = None) -> TAMDP:
     count = len(rewards[0])
-    given = weights or ([Fraction(1, count)] * count if g.random() < 0.5 else [Fraction(int(g.integers(1, 9)), 8) for _ in range(count)])
+    given = weights or (
+        [Fraction(1, count)] * count if g.random() < 0.5 else [Fraction(int(g.integers(1, 9)), 8) for _ in range(count)]
+    )
     if g.random() < 0.25 and len(rewards) > 1:  # an arm that is a lottery
         p = Fraction(int(g.integers(1, 8)), 8)
         return families.bandit([[(p, rewards[0]), (1 - p, rewards[1])], *rewards[1:]], weights=given, name="lottery")
@@ -45,7 +49,11 @@ def ties(g: Generator) -> TAMDP:
     for _ in range(int(g.integers(1, 3))):
         m, k, step = int(g.integers(arms)), int(g.integers(count)), _power(g)
         source = rows[int(g.integers(arms))][k]
-        rows[m][k] = source - step if source >= step and (g.random() < 0.5 or source + step > 1) else min(source + step, Fraction(1))
+        rows[m][k] = (
+            source - step
+            if source >= step and (g.random() < 0.5 or source + step > 1)
+            else min(source + step, Fraction(1))
+        )
     return _bandit(g, [tuple(row) for row in rows])
 
 
@@ -61,7 +69,11 @@ def opposed(g: Generator) -> TAMDP:
     arms, _ = _sizes(g)
     first = [_grade(g) for _ in range(arms)]
     scale = (Fraction(1), Fraction(1, 2), Fraction(1, 3))[g.integers(3)]
-    second = [scale * v if g.random() < 0.5 else scale * (1 - v) for v in first] if g.random() < 0.3 else [scale * (1 - v) for v in first]
+    second = (
+        [scale * v if g.random() < 0.5 else scale * (1 - v) for v in first]
+        if g.random() < 0.3
+        else [scale * (1 - v) for v in first]
+    )
     if g.random() < 0.3:
         second = [scale * v for v in first]
     if g.random() < 0.5:
@@ -74,7 +86,9 @@ def weights(g: Generator) -> TAMDP:
     """Tiny and huge weights in one process."""
     arms, count = int(g.integers(2, 4)), int(g.integers(2, 4))
     rows = [tuple(_grade(g) for _ in range(count)) for _ in range(arms)]
-    return families.bandit(rows, weights=[Fraction(10) ** int(g.integers(-20, 9)) for _ in range(count)], name="weights")
+    return families.bandit(
+        rows, weights=[Fraction(10) ** int(g.integers(-20, 9)) for _ in range(count)], name="weights"
+    )
 
 
 def constant(g: Generator) -> TAMDP:
@@ -100,9 +114,14 @@ def bits(g: Generator) -> TAMDP:
 def trees(g: Generator) -> TAMDP:
     """Small trees with tools that fail, graded or not."""
     return families.random_tree(
-        seed=int(g.integers(2**31)), prompts=int(g.integers(1, 3)), tools=1, answers=2, max_tool_depth=1, components=int(g.integers(1, 3)),
+        seed=int(g.integers(2**31)),
+        prompts=int(g.integers(1, 3)),
+        tools=1,
+        answers=2,
+        max_tool_depth=1,
+        components=int(g.integers(1, 3)),
         levels=int(g.integers(2, 4)),
-    )  # fmt: skip
+    )
 
 
 def prompts(g: Generator) -> TAMDP:
@@ -127,11 +146,21 @@ def rare(g: Generator) -> TAMDP:
 
 
 FAMILIES: dict[str, Callable[[Generator], TAMDP]] = {
-    "ties": ties, "close": close, "opposed": opposed, "weights": weights, "constant": constant, "bits": bits, "trees": trees, "prompts": prompts, "rare": rare,
-}  # fmt: skip
+    "ties": ties,
+    "close": close,
+    "opposed": opposed,
+    "weights": weights,
+    "constant": constant,
+    "bits": bits,
+    "trees": trees,
+    "prompts": prompts,
+    "rare": rare,
+}
 
 
-_SHARES = np.array([1 if name == "trees" else 3 for name in FAMILIES]) / (3 * len(FAMILIES) - 2)  # a tree takes as long as ten bandits
+_SHARES = np.array([1 if name == "trees" else 3 for name in FAMILIES]) / (
+    3 * len(FAMILIES) - 2
+)  # a tree takes as long as ten bandits
 
 
 def _logits(g: Generator, env: TAMDP) -> Floats:
@@ -162,4 +191,14 @@ def draw(g: Generator) -> tuple[str, Instance]:
         target = list(env.exact_prompt_probability)
     reference = TabularSoftmax(env, _logits(g, env)) if g.random() < 0.8 else policy
     setting = Generalization(tuple(target), (policy,), n=int(g.integers(1, 40)))
-    return name, Instance(env, policy, scheme, reference, int(g.integers(1000)), steps=5, runs=2, label=f"{name} {env.name}", generalization=setting)
+    return name, Instance(
+        env,
+        policy,
+        scheme,
+        reference,
+        int(g.integers(1000)),
+        steps=5,
+        runs=2,
+        label=f"{name} {env.name}",
+        generalization=setting,
+    )

@@ -1,4 +1,6 @@
-"""One instance through every claim that has an exact form: what floats alone say, what exact arithmetic says, and whether they agree."""
+"""One instance through every claim that has an exact form: what floats alone say, what exact arithmetic says, and
+whether they agree.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -79,7 +81,11 @@ def run(seed: int, chunk: int, instances: int, claims: Iterable[Claim] = ENCLOSE
         subject, rows = exactly(base), Rows()
         for claim in chosen:
             # mostly what the claim speaks of
-            own = claim.schemes[g.integers(len(claim.schemes))].normalization if claim.schemes else base.scheme.normalization
+            own = (
+                claim.schemes[g.integers(len(claim.schemes))].normalization
+                if claim.schemes
+                else base.scheme.normalization
+            )
             scheme = replace(base.scheme, normalization=own)
             instance = replace(base, scheme=scheme)
             try:
@@ -89,5 +95,7 @@ def run(seed: int, chunk: int, instances: int, claims: Iterable[Claim] = ENCLOSE
             tally.claims[claim.id, floats, exact] += 1
             tally.families[family, floats, exact] += 1
             if reason := contradicts(claim, floats, exact):
-                tally.contradictions.append(f"{reason}: floats {floats}, exact {exact}\n{describe(claim.check(instance), instance)}")
+                tally.contradictions.append(
+                    f"{reason}: floats {floats}, exact {exact}\n{describe(claim.check(instance), instance)}"
+                )
     return tally

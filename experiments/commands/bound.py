@@ -14,10 +14,11 @@ from tamdp_theory import InputError, posteriors
 
 @dataclass(frozen=True)
 class Bound:
-    """Bound the risk of a posterior over policies from its mean loss on a training set, and the risk under another prompt distribution.
+    """Bound the risk of a posterior over policies from its mean loss on a training set, and the risk under another
+    prompt distribution.
 
-    Losses lie in [0, 1]. Each bound holds with probability 1 - delta over the draw of the n training examples, whatever the posterior,
-    if the prior was fixed before. A bound of 1 or more is marked vacuous: it says nothing.
+    Losses lie in [0, 1]. Each bound holds with probability 1 - delta over the draw of the n training examples, whatever
+    the posterior, if the prior was fixed before. A bound of 1 or more is marked vacuous: it says nothing.
 
     Example: tamdp bound --risk 0.2 --n 500 --kl 3 --delta 0.05
 
@@ -41,7 +42,9 @@ class Bound:
     total_variation: float | None = None
     """Also bound the risk under a prompt distribution this far from the training one, in [0, 1]."""
     oscillation: tuple[float, ...] = ()
-    """With --total-variation: range over prompts of each component's expected reward, in [0, 1]; default: 1, the worst."""
+    """With --total-variation: range over prompts of each component's expected reward, in [0, 1]; default:
+    1, the worst.
+    """
     weights: tuple[float, ...] = ()
     """With --oscillation: weight of each component; default: equal."""
     json: Annotated[str | None, tyro.conf.arg(metavar="FILE")] = None
@@ -50,7 +53,10 @@ class Bound:
     def run(self) -> int:
         """Compute, print, write; return 0."""
         divergence = self._divergence()
-        found = {method: pac_bayes.risk_bound(self.risk, self.n, divergence, self.delta, method, self.c) for method in pac_bayes.RISK}
+        found = {
+            method: pac_bayes.risk_bound(self.risk, self.n, divergence, self.delta, method, self.c)
+            for method in pac_bayes.RISK
+        }
         shifted = {}
         if self.total_variation is None and (self.oscillation or self.weights):
             raise InputError("oscillation, weights: belong to --total-variation; give that too")
@@ -65,8 +71,13 @@ class Bound:
             if self.json == "-":
                 return 0
         out = console()
-        out.print(f"empirical risk {self.risk:g}, n = {self.n}, KL = {divergence:.6g}, each bound fails with probability at most {self.delta:g}")
-        table = Table("bound", "risk under the source", *(["risk under the target"] if shifted else []), box=None, padding=(0, 2))
+        out.print(
+            f"empirical risk {self.risk:g}, n = {self.n}, KL = {divergence:.6g}, each bound fails with probability at "
+            f"most {self.delta:g}"
+        )
+        table = Table(
+            "bound", "risk under the source", *(["risk under the target"] if shifted else []), box=None, padding=(0, 2)
+        )
         for method, value in found.items():
             table.add_row(_NAMES[method], _show(value), *([_show(shifted[method])] if shifted else []))
         out.print(table)

@@ -18,8 +18,9 @@ from tamdp_theory.exact import Normalization, Scheme
 class Certify:
     """Verify a certificate: compute both sides of its claim anew, in rationals and balls, from the file alone.
 
-    A file that was changed, cut, or does not show what it says is refused with the reason, exit code 2. Without a file: verify the
-    certificates that come with the package. With --claim, FILE is a tamdp/1 process, and a certificate for it is made and written.
+    A file that was changed, cut, or does not show what it says is refused with the reason, exit code 2. Without a file:
+    verify the certificates that come with the package. With --claim, FILE is a tamdp/1 process, and a certificate for
+    it is made and written.
 
     Example: tamdp certify results/falsify/T2.printed.json
 
@@ -49,7 +50,9 @@ class Certify:
             return self._make(self.claim)
         given = [f.name for f in fields(self) if f.name not in ("file", "claim") and getattr(self, f.name) != f.default]
         if given:
-            raise InputError(f"{', '.join(given).replace('_', '-')}: belongs to --claim; a certificate holds its own instance")
+            raise InputError(
+                f"{', '.join(given).replace('_', '-')}: belongs to --claim; a certificate holds its own instance"
+            )
         if self.file is not None:
             self._show(certificates.verify(self.file))
             return 0
@@ -79,10 +82,25 @@ class Certify:
         table = Table(box=None, show_header=False, padding=(0, 2))
         table.add_row("left side", plain(found.lhs))
         table.add_row("right side", plain(found.rhs))
-        table.add_row("instance", plain(f"{found.instance.process.get('name')}, G = {found.instance.group_size}, {found.instance.normalization}"))
+        table.add_row(
+            "instance",
+            plain(
+                f"{found.instance.process.get('name')}, G = {found.instance.group_size}, {found.instance.normalization}"
+            ),
+        )
         if found.instance.target:
-            table.add_row("target", plain(f"{', '.join(str(p) for p in found.instance.target)} on the prompts in order; n = {found.instance.samples}"))
-        table.add_row("assumptions", ", ".join(f"{name}{'' if met else ' (not met, dropped)'}" for name, met in found.assumptions.items()) or "none")
+            table.add_row(
+                "target",
+                plain(
+                    f"{', '.join(str(p) for p in found.instance.target)} on the prompts in order; n = "
+                    f"{found.instance.samples}"
+                ),
+            )
+        table.add_row(
+            "assumptions",
+            ", ".join(f"{name}{'' if met else ' (not met, dropped)'}" for name, met in found.assumptions.items())
+            or "none",
+        )
         table.add_row("arithmetic", "exact" if found.is_exact else f"balls, {found.bits} bits")
         out.print(table)
         out.print(f"{'holds' if found.verdict == 'holds' else '[bold]violated[/]'} on this instance: verified")

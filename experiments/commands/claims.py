@@ -74,7 +74,9 @@ def find_claim(claim_id: str) -> bounds.Claim:
 
 def statement_text(claim: bounds.Claim) -> str:
     """The statement on one line of plain text."""
-    names = {symbol: sp.Symbol(_bracketed(plain(str(symbol)))) for symbol in claim.statement.free_symbols if symbol.is_Symbol}
+    names = {
+        symbol: sp.Symbol(_bracketed(plain(str(symbol)))) for symbol in claim.statement.free_symbols if symbol.is_Symbol
+    }
     lhs, rhs = (sp.sstr(side.xreplace(names), order="none") for side in (claim.statement.lhs, claim.statement.rhs))
     return f"{lhs} {RELATIONS[type(claim.statement).__name__]} {rhs}".replace("**2", "²")
 
@@ -87,14 +89,54 @@ def _bracketed(name: str) -> str:
 
 
 _PLAIN = (
-    (r"^{\star}", "*"), ("{t<T}", "{t<T} "), (r"\nabla ", "∇"), (r"\nabla", "∇"), (r"\equiv", " ≡"), (r"\le ", " ≤ "), (r"\langle ", "<"), (r"\langle", "<"),
-    (r"\textstyle", ""), (r"\operatorname", ""), (r"\mathrm", ""), (r"\mathbb", ""), (r"\text", ""), (r"\rangle", ">"),
-    (r"\theta", "θ"), (r"\kappa", "κ"), (r"\alpha", "α"), (r"\eta", "η"), (r"\rho", "ρ"), (r"\pi", "π"), (r"\psi", "ψ"),
-    (r"\Sigma", "Σ"), (r"\sum", "Σ"), (r"\partial", "∂"), (r"\hat g", "ĝ"),  (r"\bar V", "V̄"), (r"\|", "‖"), (r"\max", "max"),
-    (r"\min", "min"), (r"\ln", "ln"), (r"\tfrac12", "1/2"), (r"\frac{1}{T}", "1/T "), (r"\frac{1}{G}", "1/G "),
-    (r"\#", "#"), (r"\{", "("), (r"\}", ")"), (r"\,", " "), ("{", ""), ("}", ""), ("^2", "²"), ("**2", "²"),
-    (r"\hat R", "R̂"), (r"\Pi", "Π"), (r"\delta", "δ"), (r"\chi", "χ"), (r"\ell", "ℓ"), ("\\", ""),
-)  # fmt: skip
+    (r"^{\star}", "*"),
+    ("{t<T}", "{t<T} "),
+    (r"\nabla ", "∇"),
+    (r"\nabla", "∇"),
+    (r"\equiv", " ≡"),
+    (r"\le ", " ≤ "),
+    (r"\langle ", "<"),
+    (r"\langle", "<"),
+    (r"\textstyle", ""),
+    (r"\operatorname", ""),
+    (r"\mathrm", ""),
+    (r"\mathbb", ""),
+    (r"\text", ""),
+    (r"\rangle", ">"),
+    (r"\theta", "θ"),
+    (r"\kappa", "κ"),
+    (r"\alpha", "α"),
+    (r"\eta", "η"),
+    (r"\rho", "ρ"),
+    (r"\pi", "π"),
+    (r"\psi", "ψ"),
+    (r"\Sigma", "Σ"),
+    (r"\sum", "Σ"),
+    (r"\partial", "∂"),
+    (r"\hat g", "ĝ"),
+    (r"\bar V", "V̄"),
+    (r"\|", "‖"),
+    (r"\max", "max"),
+    (r"\min", "min"),
+    (r"\ln", "ln"),
+    (r"\tfrac12", "1/2"),
+    (r"\frac{1}{T}", "1/T "),
+    (r"\frac{1}{G}", "1/G "),
+    (r"\#", "#"),
+    (r"\{", "("),
+    (r"\}", ")"),
+    (r"\,", " "),
+    ("{", ""),
+    ("}", ""),
+    ("^2", "²"),
+    ("**2", "²"),
+    (r"\hat R", "R̂"),
+    (r"\Pi", "Π"),
+    (r"\delta", "δ"),
+    (r"\chi", "χ"),
+    (r"\ell", "ℓ"),
+    ("\\", ""),
+)
 
 
 def plain(latex: str) -> str:

@@ -42,13 +42,19 @@ class Exact:
         policy = TabularSoftmax(env) if self.policy is None else load_policy(env, self.policy)
         values = exact.values(env, policy)
         gradient = exact.policy_gradient(env, policy)
-        update = exact.update_moments(env, policy, self.group_size, self.normalization, self.eps, self.ddof, self.think_weight)
+        update = exact.update_moments(
+            env, policy, self.group_size, self.normalization, self.eps, self.ddof, self.think_weight
+        )
         if self.json is not None:
             write_json(
                 self.json,
                 {
-                    "total": values.total, "components": values.components.tolist(), "gradient": gradient.tolist(),
-                    "mean": update.mean.tolist(), "second_moment": update.second_moment, "variance": update.variance,
+                    "total": values.total,
+                    "components": values.components.tolist(),
+                    "gradient": gradient.tolist(),
+                    "mean": update.mean.tolist(),
+                    "second_moment": update.second_moment,
+                    "variance": update.variance,
                 },
             )
             if self.json == "-":

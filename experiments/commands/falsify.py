@@ -21,10 +21,10 @@ from tamdp_theory.numbers import show as rational
 class Falsify:
     """Search for an instance that violates a claim, and write it as a certificate.
 
-    Random families and Hypothesis draw instances, gradient descent and differential evolution follow the slack down, a violation is
-    shrunk to small rationals and confirmed in exact arithmetic. For a claim that stands, the tightest instance met is shown. Exit code
-    0 if the outcome is what the claim's standing says: printed claims, and claims with an assumption dropped, are violated; proved ones
-    are not; 1 otherwise.
+    Random families and Hypothesis draw instances, gradient descent and differential evolution follow the slack down, a
+    violation is shrunk to small rationals and confirmed in exact arithmetic. For a claim that stands, the tightest
+    instance met is shown. Exit code 0 if the outcome is what the claim's standing says: printed claims, and claims with
+    an assumption dropped, are violated; proved ones are not; 1 otherwise.
 
     Example: tamdp falsify T2.suboptimality.solvable --without solvable
     """
@@ -46,18 +46,28 @@ class Falsify:
 
         claim = find_claim(self.id)
         if len(set(self.without)) < len(self.without):
-            raise InputError(f"without: given twice: {', '.join(sorted({name for name in self.without if self.without.count(name) > 1}))}")
+            raise InputError(
+                f"without: given twice: "
+                f"{', '.join(sorted({name for name in self.without if self.without.count(name) > 1}))}"
+            )
         if self.seed < 0:
             raise InputError(f"seed: must not be negative, got {self.seed}")
         storage.check_writable(self.out)
         out, terminal = console(), console(stderr=True)
-        columns = (TextColumn("{task.fields[phase]:<10}"), BarColumn(bar_width=30), TimeElapsedColumn(), TextColumn("{task.description}"))
+        columns = (
+            TextColumn("{task.fields[phase]:<10}"),
+            BarColumn(bar_width=30),
+            TimeElapsedColumn(),
+            TextColumn("{task.description}"),
+        )
         with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
             task = bar.add_task("", total=self.seconds, phase="random")
 
             def report(phase: str, tried: int, slack: float | None) -> None:
                 least = "" if slack is None else f", smallest relative slack {number(slack)}"
-                bar.update(task, completed=bar.tasks[0].elapsed or 0.0, phase=phase, description=f"{tried} instances{least}")
+                bar.update(
+                    task, completed=bar.tasks[0].elapsed or 0.0, phase=phase, description=f"{tried} instances{least}"
+                )
 
             finding = falsify(claim, self.without, self.seconds, self.seed, report)
         counts = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in sorted(finding.counts.items()))
@@ -65,21 +75,39 @@ class Falsify:
         out.print(f"[bold]{claim.id}[/]{plain(dropped)}  {plain(statement_text(claim))}", soft_wrap=True)
         out.print(f"tried {sum(finding.counts.values())} instances: {counts}", soft_wrap=True)
         if finding.check is None or finding.candidate is None:
-            why = finding.reason or "every instance failed an assumption of the claim, or its numbers do not exist without the one dropped"
+            why = (
+                finding.reason
+                or "every instance failed an assumption of the claim, "
+                "or its numbers do not exist without the one dropped"
+            )
             out.print(f"[yellow]nothing to show[/]: {plain(why)}", soft_wrap=True)
             return 1 if expects_violation(claim, self.without) else 0
-        verdict = "[bold red]violated[/]" if finding.violated else f"not violated; tightest instance met ({finding.phase}), {finding.check.verdict}"
+        verdict = (
+            "[bold red]violated[/]"
+            if finding.violated
+            else f"not violated; tightest instance met ({finding.phase}), {finding.check.verdict}"
+        )
         out.print(verdict)
         self._print(finding.check, finding.candidate.instance(), finding.certificate)
         if finding.certificate is None:
             out.print(f"[yellow]no certificate[/]: {plain(finding.reason)}", soft_wrap=True)
         else:
-            path = self.out / f"{'-'.join([claim.id, *('without ' + name for name in self.without)]).replace(' ', '_')}.json"
+            path = (
+                self.out
+                / f"{'-'.join([claim.id, *('without ' + name for name in self.without)]).replace(' ', '_')}.json"
+            )
             certificates.save(finding.certificate, path)
             out.print(f"certificate ({finding.certificate.verdict}): {plain(str(path))}", soft_wrap=True)
-        return 0 if finding.violated == expects_violation(claim, self.without) or claim.standing is bounds.Standing.CONJECTURED else 1
+        return (
+            0
+            if finding.violated == expects_violation(claim, self.without)
+            or claim.standing is bounds.Standing.CONJECTURED
+            else 1
+        )
 
-    def _print(self, check: bounds.Check, instance: bounds.Instance, certificate: certificates.Certificate | None) -> None:
+    def _print(
+        self, check: bounds.Check, instance: bounds.Instance, certificate: certificates.Certificate | None
+    ) -> None:
         out, env = console(), instance.env
         sides = Table(box=None, show_header=False, padding=(0, 2))
         exact = certificate is not None
@@ -93,11 +121,19 @@ class Falsify:
         deviation = f", eps {scheme.eps:g}" if scheme.eps else ""
         deviation += ", ddof 1" if scheme.ddof else ""
         think = f", think weight {instance.think_weight:g}" if instance.think_weight != 1 else ""
-        out.print(f"groups of {scheme.group_size}, {scheme.normalization}{deviation}{think}; weights {weights}", soft_wrap=True)
+        out.print(
+            f"groups of {scheme.group_size}, {scheme.normalization}{deviation}{think}; weights {weights}",
+            soft_wrap=True,
+        )
         found = exactly(instance)
         if check.claim_id.startswith("T3."):
-            moved = (f"{plain(name)} {p} -> {t}" for name, p, t in zip(env.prompt_names, env.exact_prompt_probability, found.target, strict=True))
-            out.print(f"prompts, source -> target: {', '.join(moved)}; n = {found.samples} training prompts", soft_wrap=True)
+            moved = (
+                f"{plain(name)} {p} -> {t}"
+                for name, p, t in zip(env.prompt_names, env.exact_prompt_probability, found.target, strict=True)
+            )
+            out.print(
+                f"prompts, source -> target: {', '.join(moved)}; n = {found.samples} training prompts", soft_wrap=True
+            )
         if check.note:
             out.print(plain(check.note), soft_wrap=True)
         table = Table("node", "action", "probability", "leads to", box=None, padding=(0, 2))
@@ -112,7 +148,9 @@ class Falsify:
                     place = f"({', '.join(rational_text(r) for r in env.exact_class_rewards[target - env.n_nodes])})"
                 ends.append(f"{rational_text(env.numbers[env.edge_number[edge]])}: {place}")
             shown = str(pi[pair]) if len(str(pi[pair])) <= 12 else number(float(instance.policy.pair_probability[pair]))
-            table.add_row(plain(env.node_ids[env.pair_node[pair]]), plain(env.action_names[pair]), shown, "  ".join(ends))
+            table.add_row(
+                plain(env.node_ids[env.pair_node[pair]]), plain(env.action_names[pair]), shown, "  ".join(ends)
+            )
         out.print(table)
 
 

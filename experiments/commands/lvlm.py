@@ -13,7 +13,8 @@ Task = Literal["number_line", "number_line_step", "blackjack", "image_repair"]
 
 @dataclass(frozen=True)
 class Check:
-    """Let a model play an environment and check every claim that its rollouts show; the exact twin has the model's action frequencies.
+    """Let a model play an environment and check every claim that its rollouts show; the exact twin has the model's
+    action frequencies.
 
     Example: tamdp lvlm check --model MODEL_FOLDER --env number_line
 
@@ -25,7 +26,9 @@ class Check:
     env: Task = "number_line"
     """number_line and blackjack as in RL4VLM, number_line_step (one move), image_repair (tool calls)."""
     groups: int = 64
-    """Groups drawn, each of twice the group size, so that the variance shows too; confidence intervals need 16 or more."""
+    """Groups drawn, each of twice the group size, so that the variance shows too; confidence intervals need
+    16 or more.
+    """
     group_size: int = 4
     """G."""
     normalization: Normalization = "sum_then_normalize"
@@ -95,11 +98,12 @@ class FromLogs:
 
 @dataclass(frozen=True)
 class Demo:
-    """The whole way on one machine: a small model, a warm start, GRPO by TRL with LoRA, verdicts next to the exact twin's.
+    """The whole way on one machine: a small model, a warm start, GRPO by TRL with LoRA, verdicts next to the exact
+    twin's.
 
-    A pretrained SmolLM2-135M (extra lvlm-demo) gets a small vision tower that is trained on synthetic pictures; --tiny takes random weights and
-    a minute. Broken off, the same command goes on where it stopped. Uses a GPU if there is one; several:
-    accelerate launch --config_file CONFIG -m experiments lvlm demo
+    A pretrained SmolLM2-135M (extra lvlm-demo) gets a small vision tower that is trained on synthetic pictures; --tiny
+    takes random weights and a minute. Broken off, the same command goes on where it stopped. Uses a GPU if there is
+    one; several: accelerate launch --config_file CONFIG -m experiments lvlm demo
 
     Example: tamdp lvlm demo
 
@@ -134,7 +138,8 @@ class Demo:
 
 @dataclass(frozen=True)
 class Lvlm:
-    """The checks on a real vision-language model (extra lvlm): a model at rest, a training run by TRL, its logs, or the demo.
+    """The checks on a real vision-language model (extra lvlm): a model at rest, a training run by TRL, its logs, or the
+    demo.
 
     Example: tamdp lvlm check --model MODEL_FOLDER --env number_line
     """
@@ -152,4 +157,3 @@ class Lvlm:
 
         require()
         return self.command.run()
-

@@ -11,10 +11,12 @@ from tamdp_theory import storage
 
 @dataclass(frozen=True)
 class Report:
-    """Write saved results as one self-contained page: verdict table, figures, and every claim with its statement and proof.
+    """Write saved results as one self-contained page: verdict table, figures, and every claim with its statement and
+    proof.
 
-    Read from the checks of `tamdp verify` and the figures beside them; nothing is computed anew but the certificates that come with the
-    package, which are verified. A figure that is missing is left out, with a line naming the command that makes it.
+    Read from the checks of `tamdp verify` and the figures beside them; nothing is computed anew but the certificates
+    that come with the package, which are verified. A figure that is missing is left out, with a line naming the command
+    that makes it.
 
     Example: tamdp report --out report.html
 

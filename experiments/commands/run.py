@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, make_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Union, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import tyro
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -43,9 +43,19 @@ def run_study(name: str, configs: Sequence[Any], folder: Path, workers: int | No
     out, terminal = console(), console(stderr=True)
     todo = runner.cells(name, configs, folder)
     count = min(workers or os.cpu_count() or 1, len(todo))
-    columns = (TextColumn("{task.description:<16}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description:<16}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     executor = runner.local(count) if scheduler is None else runner.cluster(scheduler)
-    with executor as pool, Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
+    with (
+        executor as pool,
+        Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar,
+    ):
         task = bar.add_task(name, total=len(todo))
         before = 0
 
@@ -54,7 +64,13 @@ def run_study(name: str, configs: Sequence[Any], folder: Path, workers: int | No
             before = kept
             bar.update(task, completed=done)
 
-        table = runner.run(todo, folder, pool, report, lambda text: terminal.print(f"[yellow]warning:[/] {plain(text)}", soft_wrap=True))
+        table = runner.run(
+            todo,
+            folder,
+            pool,
+            report,
+            lambda text: terminal.print(f"[yellow]warning:[/] {plain(text)}", soft_wrap=True),
+        )
     kept = f", {before} of them from before" if before else ""
     summary = getattr(runner.study(name), "summary", None)
     if summary is not None:
@@ -67,7 +83,9 @@ def chosen(module: Any, quick: bool, options: Any) -> list[Any]:
     configs = list(module.sweep(quick))
     for axis in (f.name for f in fields(module.Config)):
         if values := getattr(options, axis):
-            configs = list(dict.fromkeys(replace(config, **{axis: value}) for config, value in itertools.product(configs, values)))
+            configs = list(
+                dict.fromkeys(replace(config, **{axis: value}) for config, value in itertools.product(configs, values))
+            )
     return configs
 
 
@@ -79,7 +97,11 @@ def command(name: str) -> type:
     for axis in (f.name for f in fields(module.Config)):
         shown = tyro.conf.arg(help=texts.get(axis, ""), help_behavior_hint=f"(default: {_values(configs, axis)})")
         axes.append((axis, Annotated[tuple[hints[axis], ...], shown], ()))
-    return _make(name, [*axes, *_COMMON], f"{module.__doc__}\n\nSeveral values of an option make a grid.\n\nExample: tamdp run {name} --quick")
+    return _make(
+        name,
+        [*axes, *_COMMON],
+        f"{module.__doc__}\n\nSeveral values of an option make a grid.\n\nExample: tamdp run {name} --quick",
+    )
 
 
 def everything() -> type:
@@ -89,15 +111,27 @@ def everything() -> type:
 
 _COMMON: list[Any] = [
     ("quick", Annotated[bool, tyro.conf.arg(help="A few cells, seconds.")], False),
-    ("workers", Annotated[int | None, tyro.conf.arg(help="Worker processes; default one per core. The table does not depend on it.")], None),
-    ("scheduler", Annotated[str | None, tyro.conf.arg(help="Address of a Dask scheduler to run the cells on (extra cluster).")], None),
+    (
+        "workers",
+        Annotated[
+            int | None, tyro.conf.arg(help="Worker processes; default one per core. The table does not depend on it.")
+        ],
+        None,
+    ),
+    (
+        "scheduler",
+        Annotated[str | None, tyro.conf.arg(help="Address of a Dask scheduler to run the cells on (extra cluster).")],
+        None,
+    ),
     ("out", Annotated[Path, tyro.conf.arg(help="Folder for results; each study has its own in it.")], Path("results")),
 ]
 
 
 def _make(name: str, options: Sequence[Any], text: str) -> type:
     members = [(n, t, field(default=d)) for n, t, d in options]
-    return make_dataclass(f"Run{name.title()}", members, bases=(Run,), namespace={"study": name, "__doc__": text}, frozen=True)
+    return make_dataclass(
+        f"Run{name.title()}", members, bases=(Run,), namespace={"study": name, "__doc__": text}, frozen=True
+    )
 
 
 def _values(configs: Sequence[Any], axis: str) -> str:
@@ -110,9 +144,10 @@ def attribute_texts(config: type) -> dict[str, str]:
     """The line below each attribute of a class."""
     body = ast.parse(inspect.getsource(config)).body[0].body  # type: ignore[attr-defined]
     return {
-        one.target.id: two.value.value for one, two in itertools.pairwise(body)
+        one.target.id: two.value.value
+        for one, two in itertools.pairwise(body)
         if isinstance(one, ast.AnnAssign) and isinstance(two, ast.Expr) and isinstance(two.value, ast.Constant)
-    }  # fmt: skip
+    }
 
 
 _COMMANDS = {**{name: command(name) for name in runner.STUDIES}, "all": everything()}
@@ -122,7 +157,8 @@ _COMMANDS = {**{name: command(name) for name in runner.STUDIES}, "all": everythi
 class Studies:
     """Run a study: compute its cells in parallel, keep each on disk as it ends, write one table.
 
-    A run that was broken off goes on where it stopped. Results are plain files in results/STUDY; figures are drawn from them.
+    A run that was broken off goes on where it stopped. Results are plain files in results/STUDY; figures are drawn from
+    them.
 
     Example: tamdp run transfer --quick
 
@@ -130,7 +166,12 @@ class Studies:
     """
 
     study: Annotated[
-        Union[tuple(Annotated[made, tyro.conf.subcommand(name, description=made.__doc__.partition('\n')[0])] for name, made in _COMMANDS.items())],  # type: ignore[misc] # noqa: UP007
+        (
+            tuple(
+                Annotated[made, tyro.conf.subcommand(name, description=made.__doc__.partition("\n")[0])]
+                for name, made in _COMMANDS.items()
+            )
+        ),  # type: ignore[misc]
         tyro.conf.arg(name=""),
     ]
 

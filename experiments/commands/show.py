@@ -33,9 +33,14 @@ class Show:
         out.print(f"[bold]{plain(env.name)}[/]")
         sizes = Table(box=None, show_header=False, padding=(0, 2))
         for label, value in (
-            ("prompts", env.n_prompts), ("nodes", env.n_nodes), ("legal actions", env.n_pairs), ("edges", env.n_edges),
-            ("trajectories", exact.count_trajectories(env)), ("horizon", env.horizon), ("tool depth", env.max_tool_depth),
-        ):  # fmt: skip
+            ("prompts", env.n_prompts),
+            ("nodes", env.n_nodes),
+            ("legal actions", env.n_pairs),
+            ("edges", env.n_edges),
+            ("trajectories", exact.count_trajectories(env)),
+            ("horizon", env.horizon),
+            ("tool depth", env.max_tool_depth),
+        ):
             sizes.add_row(label, f"{value:,}")
         out.print(sizes)
         best = exact.optimal_values(env)
@@ -53,7 +58,9 @@ class Show:
         shown: set[int] = set()
         for q in range(env.n_prompts):
             x = int(env.prompt_start[q])
-            root = Tree(f"[bold]{plain(env.prompt_names[q])}[/] probability {rational(env.exact_prompt_probability[q])}")
+            root = Tree(
+                f"[bold]{plain(env.prompt_names[q])}[/] probability {rational(env.exact_prompt_probability[q])}"
+            )
             stack = [(root, x)]
             while stack and left > 0:
                 tree, x = stack.pop()
@@ -67,7 +74,9 @@ class Show:
 
     def _add_node(self, env: TAMDP, tree: Tree, x: int, shown: set[int]) -> list[tuple[Tree, int]]:
         found = []
-        node = tree.add(f"[cyan]{plain(env.node_ids[x])}[/] depth {env.node_depth[x]} [dim]{plain(env.observations[x])}[/]")
+        node = tree.add(
+            f"[cyan]{plain(env.node_ids[x])}[/] depth {env.node_depth[x]} [dim]{plain(env.observations[x])}[/]"
+        )
         for pair in range(env.pair_start[x], env.pair_start[x] + env.pair_count[x]):
             action = node.add(f"{plain(env.action_names[pair])} [dim]{KINDS[env.pair_kind[pair]]}[/]")
             for edge in range(*env.edge_pair.searchsorted([pair, pair + 1])):

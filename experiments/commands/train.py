@@ -52,7 +52,9 @@ class Train:
         terminal = console(stderr=True)
         with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
             task = progress.add_task("", total=config.steps)
-            history = grpo.train(env, policy, config, range(self.seeds), progress=lambda done: progress.update(task, completed=done))
+            history = grpo.train(
+                env, policy, config, range(self.seeds), progress=lambda done: progress.update(task, completed=done)
+            )
         if self.save_policy is not None:
             save_policy(policy.with_parameters(history.parameters[0]), self.save_policy)
         if self.json is not None:
@@ -62,13 +64,17 @@ class Train:
         return 0
 
     def _print(self, env: TAMDP, history: grpo.History) -> None:
-        table = Table("step", "J", *(f"J {plain(name)}" for name in env.component_names), "||grad J||²", box=None, padding=(0, 2))
+        table = Table(
+            "step", "J", *(f"J {plain(name)}" for name in env.component_names), "||grad J||²", box=None, padding=(0, 2)
+        )
         for column in table.columns:
             column.justify = "right"
         for r in np.unique(np.linspace(0, len(history.step) - 1, ROWS).round().astype(int)):
             mean = history.components[:, r].mean(axis=0)
             squares = number(float(history.gradient_norm2[:, r].mean()))
-            table.add_row(str(history.step[r]), _spread(history.total[:, r]), *(number(float(x)) for x in mean), squares)
+            table.add_row(
+                str(history.step[r]), _spread(history.total[:, r]), *(number(float(x)) for x in mean), squares
+            )
         console().print(table)
         if len(history.total) > 1:
             console().print(f"means over {len(history.total)} runs; ± is the standard deviation between runs")
@@ -76,7 +82,11 @@ class Train:
 
 def history_content(env: TAMDP, history: grpo.History) -> dict[str, object]:
     """A history as plain content for JSON."""
-    content: dict[str, object] = {"process": env.name, "components": list(env.component_names), "config": asdict(history.config)}
+    content: dict[str, object] = {
+        "process": env.name,
+        "components": list(env.component_names),
+        "config": asdict(history.config),
+    }
     for name in ("step", "total", "components", "gradient_norm2", "update_norm2", "drift", "variance"):
         values = getattr(history, name)
         if values is not None:

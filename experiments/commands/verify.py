@@ -20,16 +20,21 @@ from experiments.suite import Level, plan
 from tamdp_theory import InputError, storage
 
 _COLOURS = {
-    Verdict.HOLDS: "green", Verdict.VIOLATED: "bold red", Verdict.VACUOUS: "yellow", Verdict.ASSUMPTION_UNMET: "dim", Verdict.UNDECIDED: "magenta",
-}  # fmt: skip
+    Verdict.HOLDS: "green",
+    Verdict.VIOLATED: "bold red",
+    Verdict.VACUOUS: "yellow",
+    Verdict.ASSUMPTION_UNMET: "dim",
+    Verdict.UNDECIDED: "magenta",
+}
 
 
 @dataclass(frozen=True)
 class Verify:
     """Check every claim on the reference suite and print a verdict table.
 
-    Each row is one claim: the check with the least slack (or the violation), and how many checks held. Exit code 0 when every
-    proved and literature claim holds wherever its assumptions are met and every printed claim is refuted, 1 otherwise.
+    Each row is one claim: the check with the least slack (or the violation), and how many checks held. Exit code 0 when
+    every proved and literature claim holds wherever its assumptions are met and every printed claim is refuted, 1
+    otherwise.
 
     Example: tamdp verify --claim L9 --claim T1.stationary --json -
     """
@@ -47,7 +52,9 @@ class Verify:
     budget: float = BUDGET
     """Seconds that one check may be expected to take; what would take longer is skipped, and says so."""
     out: Path | None = None
-    """Folder for the checks and figures; default results/verify for a whole run, results/verify-part for --quick or --claim."""
+    """Folder for the checks and figures; default results/verify for a whole run, results/verify-part for --quick or
+    --claim.
+    """
 
     def run(self) -> int:
         """Check, print, write; return the exit code."""
@@ -69,7 +76,11 @@ class Verify:
         survey = benefit.survey(level) if "T2.benefit" in chosen else []
         write_json(str(folder / "benefit.json"), {"instances": [row.to_dict() for row in survey]})
         # figures are plugged in by the entry-point group tamdp.figures: this room does not import theirs
-        figures = [path for point in entry_points(group="tamdp.figures", name="verdicts") for path in point.load().draw(folder / "checks.json", folder)]
+        figures = [
+            path
+            for point in entry_points(group="tamdp.figures", name="verdicts")
+            for path in point.load().draw(folder / "checks.json", folder)
+        ]
         if self.json is not None:
             write_json(self.json, content)
         if self.json != "-":
@@ -78,7 +89,11 @@ class Verify:
             if self.full:
                 out.print(_all_checks(checks))
                 out.print(_tightness(outcomes))
-            out.print(f"checks and figures: {', '.join(str(path) for path in (folder / 'checks.json', *figures))}", soft_wrap=True, markup=False)
+            out.print(
+                f"checks and figures: {', '.join(str(path) for path in (folder / 'checks.json', *figures))}",
+                soft_wrap=True,
+                markup=False,
+            )
             if survey:
                 out.print(benefit.summary(survey), soft_wrap=True)
             out.print(verification.summary(outcomes, time.perf_counter() - started), soft_wrap=True)
@@ -86,13 +101,19 @@ class Verify:
 
     def _check(self, chosen: list[str], level: Level) -> list[Check]:
         todo = plan(chosen, level, self.budget)
-        what = TextColumn("{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"))
+        what = TextColumn(
+            "{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
+        )
         columns = (TextColumn("checking"), MofNCompleteColumn(), TimeElapsedColumn(), BarColumn(bar_width=20), what)
         terminal = console(stderr=True)
-        with Progress(*columns, console=terminal, transient=True, expand=True, disable=not terminal.is_terminal) as progress:
+        with Progress(
+            *columns, console=terminal, transient=True, expand=True, disable=not terminal.is_terminal
+        ) as progress:
             task = progress.add_task("", total=len(todo))
             workers = self.workers or (1 if level == "quick" else os.cpu_count() or 1)
-            return verification.run(todo, lambda done, what: progress.update(task, completed=done, description=what), workers)
+            return verification.run(
+                todo, lambda done, what: progress.update(task, completed=done, description=what), workers
+            )
 
 
 def _table(outcomes: dict[str, verification.Outcome], width: int) -> Table:
@@ -101,10 +122,20 @@ def _table(outcomes: dict[str, verification.Outcome], width: int) -> Table:
     for outcome in outcomes.values():
         check = outcome.telling
         left, relation, right, slack = _sides(check)
-        rows.append({
-            "claim": outcome.claim.id, "standing": str(outcome.claim.standing), "tightest instance": check.instance, "left": left, "": relation,
-            "right": right, "slack": slack, "verdict": _verdict(outcome, check), "evidence": str(check.evidence), "checks": _counts(outcome),
-        })  # fmt: skip
+        rows.append(
+            {
+                "claim": outcome.claim.id,
+                "standing": str(outcome.claim.standing),
+                "tightest instance": check.instance,
+                "left": left,
+                "": relation,
+                "right": right,
+                "slack": slack,
+                "verdict": _verdict(outcome, check),
+                "evidence": str(check.evidence),
+                "checks": _counts(outcome),
+            }
+        )
     dropped: list[str] = []
     for limit, name in ((130, "tightest instance"), (105, "checks"), (95, "evidence"), (82, "standing")):
         if width < limit:
@@ -112,21 +143,29 @@ def _table(outcomes: dict[str, verification.Outcome], width: int) -> Table:
     names = [name for name in rows[0] if name not in dropped]
     table = Table(box=None, padding=(0, 1))
     for name in names:
-        table.add_column(name, justify="right" if name in ("left", "right", "slack") else "left", no_wrap=name not in ("tightest instance", "checks"))
+        table.add_column(
+            name,
+            justify="right" if name in ("left", "right", "slack") else "left",
+            no_wrap=name not in ("tightest instance", "checks"),
+        )
     for row in rows:
         table.add_row(*(row[name] for name in names))
     return table
 
 
 def _tightness(outcomes: dict[str, verification.Outcome]) -> Table:
-    table = Table("inequality", "tightest", "median", "loosest", "checks", box=None, padding=(0, 2), title_justify="left")
+    table = Table(
+        "inequality", "tightest", "median", "loosest", "checks", box=None, padding=(0, 2), title_justify="left"
+    )
     table.title = "tightness: larger over smaller side, 1 is equality"
     for column in table.columns[1:]:
         column.justify = "right"
     for outcome in outcomes.values():
         found = verification.tightness(outcome)
         if found is not None:
-            table.add_row(outcome.claim.id, number(found.least), number(found.median), number(found.worst), str(found.checks))
+            table.add_row(
+                outcome.claim.id, number(found.least), number(found.median), number(found.worst), str(found.checks)
+            )
     return table
 
 
@@ -134,12 +173,24 @@ def _all_checks(checks: list[Check]) -> Table:
     headers = ("claim", "instance", "left", "", "right", "slack", "verdict", "evidence", "note")
     table = Table(*headers, box=None, padding=(0, 1), title="every check", title_justify="left")
     for check in checks:
-        table.add_row(check.claim_id, check.instance, *_sides(check), f"[{_COLOURS[check.verdict]}]{check.verdict}[/]", str(check.evidence), check.note)
+        table.add_row(
+            check.claim_id,
+            check.instance,
+            *_sides(check),
+            f"[{_COLOURS[check.verdict]}]{check.verdict}[/]",
+            str(check.evidence),
+            check.note,
+        )
     return table
 
 
 def _sides(check: Check) -> tuple[str, str, str, str]:
-    return number(check.lhs), RELATIONS[type(CLAIMS[check.claim_id].statement).__name__], number(check.rhs), number(check.slack)
+    return (
+        number(check.lhs),
+        RELATIONS[type(CLAIMS[check.claim_id].statement).__name__],
+        number(check.rhs),
+        number(check.slack),
+    )
 
 
 def _verdict(outcome: verification.Outcome, check: Check) -> str:
@@ -149,5 +200,11 @@ def _verdict(outcome: verification.Outcome, check: Check) -> str:
 
 
 def _counts(outcome: verification.Outcome) -> str:
-    words = {Verdict.HOLDS: "hold", Verdict.VIOLATED: "violated", Verdict.UNDECIDED: "undecided", Verdict.VACUOUS: "vacuous", Verdict.ASSUMPTION_UNMET: "n/a"}
+    words = {
+        Verdict.HOLDS: "hold",
+        Verdict.VIOLATED: "violated",
+        Verdict.UNDECIDED: "undecided",
+        Verdict.VACUOUS: "vacuous",
+        Verdict.ASSUMPTION_UNMET: "n/a",
+    }
     return ", ".join(f"{count} {word}" for verdict, word in words.items() if (count := outcome.count(verdict)))

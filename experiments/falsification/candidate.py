@@ -47,16 +47,30 @@ class Candidate:
         """Numbers of prompts, nodes, actions, edges and components."""
         nodes = self.content["nodes"]
         actions = sum(len(node["actions"]) for node in nodes)
-        return len(self.content["prompts"]), len(nodes), actions, sum(1 for _ in edges(self.content)), len(self.content["components"])
+        return (
+            len(self.content["prompts"]),
+            len(nodes),
+            actions,
+            sum(1 for _ in edges(self.content)),
+            len(self.content["components"]),
+        )
 
     def instance(self) -> Instance:
         """The instance; InputError if the numbers make none."""
         env = TAMDP.from_dict(self.content)
         reference = None if self.reference is None else _policy(env, self.reference)
         return Instance(
-            env, _policy(env, self.policy), self.scheme, reference, self.seed, steps=20, runs=64, without=self.without,
-            think_weight=float(self.think_weight), label=str(env.name),
-        )  # fmt: skip
+            env,
+            _policy(env, self.policy),
+            self.scheme,
+            reference,
+            self.seed,
+            steps=20,
+            runs=64,
+            without=self.without,
+            think_weight=float(self.think_weight),
+            label=str(env.name),
+        )
 
 
 def of_instance(instance: Instance, claim_id: str, without: tuple[str, ...]) -> Candidate | None:
@@ -69,7 +83,15 @@ def of_instance(instance: Instance, claim_id: str, without: tuple[str, ...]) -> 
         given = instance.reference or instance.policy.with_parameters(np.zeros(instance.policy.n_parameters))
         reference = _behaviour(given)
     scheme = instance.scheme
-    return Candidate(fractions(env.to_dict()), policy, scheme, reference, exact(float(instance.think_weight), "think_weight"), without, instance.seed)
+    return Candidate(
+        fractions(env.to_dict()),
+        policy,
+        scheme,
+        reference,
+        exact(float(instance.think_weight), "think_weight"),
+        without,
+        instance.seed,
+    )
 
 
 def _behaviour(policy: Policy) -> Behaviour | None:
@@ -117,7 +139,8 @@ def edges(content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 @dataclass(frozen=True)
 class Chart:
-    """Coordinates of a candidate's continuous numbers, each in [0, 1]: policy, weights, and if ``rewards`` they and the transitions.
+    """Coordinates of a candidate's continuous numbers, each in [0, 1]: policy, weights, and if ``rewards`` they and the
+    transitions.
 
     Probabilities and weights x stand for e^(10 (x - 1)), normalized; so small ones are reachable.
     """
@@ -134,7 +157,9 @@ class Chart:
         found: list[float] = []
         for behaviour in (self.start.policy, self.start.reference):
             if isinstance(behaviour, Shared):
-                found += [_squash(v) for row in behaviour.features for v in row] + [_squash(v) for v in behaviour.parameters]
+                found += [_squash(v) for row in behaviour.features for v in row] + [
+                    _squash(v) for v in behaviour.parameters
+                ]
             elif behaviour is not None:
                 found += [_logarithm(p) for p in behaviour]
         found += [_logarithm(c["weight"]) for c in self.start.content["components"] if c["weight"]]
@@ -160,9 +185,13 @@ class Chart:
                     edge["rewards"] = [decimal(next(numbers)) for _ in edge["rewards"]]
             for node in content["nodes"]:
                 for action in node["actions"]:
-                    for edge, p in zip(action["next"], normal([_exponential(next(numbers)) for _ in action["next"]]), strict=True):
+                    for edge, p in zip(
+                        action["next"], normal([_exponential(next(numbers)) for _ in action["next"]]), strict=True
+                    ):
                         edge["probability"] = p
-            for prompt, p in zip(content["prompts"], normal([_exponential(next(numbers)) for _ in content["prompts"]]), strict=True):
+            for prompt, p in zip(
+                content["prompts"], normal([_exponential(next(numbers)) for _ in content["prompts"]]), strict=True
+            ):
                 prompt["probability"] = p
         return replace(self.start, content=content, policy=policy, reference=reference)
 

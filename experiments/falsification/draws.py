@@ -12,7 +12,9 @@ from tamdp_theory import TAMDP, LogLinear, Policy, TabularSoftmax, families
 from tamdp_theory.exact import NORMALIZATIONS, Scheme
 
 _GRADES = (Fraction(0), Fraction(1), Fraction(1, 2), Fraction(1, 4), Fraction(3, 4))
-_SCHEME_ASSUMPTIONS = frozenset({"center", "joint", "decomposed", "pairs", "plain scaling", "plain joint", "no eps", "potential", "step size"})
+_SCHEME_ASSUMPTIONS = frozenset(
+    {"center", "joint", "decomposed", "pairs", "plain scaling", "plain joint", "no eps", "potential", "step size"}
+)
 
 
 def draw_instances(claim: Claim, without: tuple[str, ...], generator: np.random.Generator) -> Iterator[Instance]:
@@ -25,19 +27,32 @@ def draw_instances(claim: Claim, without: tuple[str, ...], generator: np.random.
         think = 0.5 if "full score" in without or (claim.weighted and generator.random() < 0.1) else 1.0
         reference = policy.with_parameters(policy.parameters + generator.normal(size=policy.n_parameters))
         yield Instance(
-            env, policy, draw_scheme(claim, without, generator), reference, int(generator.integers(100)), steps=20, runs=64, without=without,
+            env,
+            policy,
+            draw_scheme(claim, without, generator),
+            reference,
+            int(generator.integers(100)),
+            steps=20,
+            runs=64,
+            without=without,
             think_weight=think,
-        )  # fmt: skip
+        )
 
 
 def draw_scheme(claim: Claim, without: tuple[str, ...], generator: np.random.Generator) -> Scheme:
-    """A scheme of the claim, often with another group size; any scheme where an assumption about schemes is dropped or none is named."""
+    """A scheme of the claim, often with another group size; any scheme where an assumption about schemes is dropped or
+    none is named.
+    """
     free = bool(set(without) & _SCHEME_ASSUMPTIONS)
     size = int(generator.integers(2, 7))
     if claim.schemes and not (free and generator.random() < 0.8):
         scheme = claim.schemes[generator.integers(len(claim.schemes))]
         pairs_only = any(a.name == "pairs" for a in claim.assumptions)
-        return scheme if pairs_only or generator.random() < 0.5 else Scheme(size, scheme.normalization, scheme.eps, scheme.ddof)
+        return (
+            scheme
+            if pairs_only or generator.random() < 0.5
+            else Scheme(size, scheme.normalization, scheme.eps, scheme.ddof)
+        )
     eps, ddof = ((0.0, 0), (0.0, 1), (0.25, 0), (1.0, 0))[generator.integers(4)] if free else (0.0, 0)
     return Scheme(size, NORMALIZATIONS[generator.integers(3)], eps, ddof)
 
@@ -47,8 +62,14 @@ def draw_process(generator: np.random.Generator, one_decision: bool) -> TAMDP:
     components = int(generator.integers(1, 4))
     if not one_decision and generator.random() < 0.6:
         levels = 2 if generator.random() < 0.6 else 3
-        seed, prompts, depth = int(generator.integers(2**31)), int(generator.integers(1, 3)), int(generator.integers(1, 3))
-        return families.random_tree(seed=seed, prompts=prompts, tools=1, answers=2, max_tool_depth=depth, components=components, levels=levels)
+        seed, prompts, depth = (
+            int(generator.integers(2**31)),
+            int(generator.integers(1, 3)),
+            int(generator.integers(1, 3)),
+        )
+        return families.random_tree(
+            seed=seed, prompts=prompts, tools=1, answers=2, max_tool_depth=depth, components=components, levels=levels
+        )
     if generator.random() < 0.15:
         return component_bandit(max(components, 2), bool(generator.random() < 0.5), "components")
     grades = _GRADES[:2] if generator.random() < 0.6 else _GRADES
@@ -59,7 +80,9 @@ def draw_process(generator: np.random.Generator, one_decision: bool) -> TAMDP:
     return families.bandit(arms, weights=weights, name="bandit")
 
 
-def _draw_arm(components: int, grades: tuple[Fraction, ...], generator: np.random.Generator) -> list[tuple[Fraction, tuple[Fraction, ...]]]:
+def _draw_arm(
+    components: int, grades: tuple[Fraction, ...], generator: np.random.Generator
+) -> list[tuple[Fraction, tuple[Fraction, ...]]]:
     kind = generator.integers(3)
     if kind == 0:
         chances = [Fraction(int(generator.integers(0, 9)), 8) for _ in range(components)]

@@ -1,7 +1,7 @@
 """The search for a violation: random draws, Hypothesis, descent, evolution; then shrinking and a certificate.
 
-Phases share one time budget and one seed. Every judgement is the claim's own check; a violation counts once exact arithmetic confirms
-it, or is said to be unconfirmed where the claim has no exact form.
+Phases share one time budget and one seed. Every judgement is the claim's own check; a violation counts once exact
+arithmetic confirms it, or is said to be unconfirmed where the claim has no exact form.
 """
 
 import time
@@ -33,8 +33,8 @@ MAX_STARTS = 500
 
 @dataclass(frozen=True)
 class Finding:
-    """What a search found: the tightest check (or the violation) and its instance; certificate None where none could be made, ``reason``
-    says why. counts: instances tried by verdict."""
+    """What a search found: the tightest check (or the violation) and its instance; certificate None where none could be
+    made, ``reason`` says why. counts: instances tried by verdict."""
 
     claim: Claim
     check: Check | None
@@ -51,7 +51,9 @@ class Finding:
 
 
 def relative(check: Check) -> float:
-    """slack over the larger side; infinite where a check says nothing, or compares numbers within their error of zero."""
+    """slack over the larger side; infinite where a check says nothing, or compares numbers within their
+    error of zero.
+    """
     if check.slack is None or check.lhs is None or check.rhs is None or not np.isfinite(check.slack):
         return np.inf
     size = max(abs(check.lhs), abs(check.rhs))
@@ -125,7 +127,13 @@ class _Stop(BaseException):
     """Leaves Hypothesis when the time is up; not an Exception, which it would try to reproduce."""
 
 
-def falsify(claim: Claim, without: tuple[str, ...] = (), seconds: float = 60.0, seed: int = 0, progress: Progress = lambda *_: None) -> Finding:
+def falsify(
+    claim: Claim,
+    without: tuple[str, ...] = (),
+    seconds: float = 60.0,
+    seed: int = 0,
+    progress: Progress = lambda *_: None,
+) -> Finding:
     """Search for an instance that violates a claim, with assumptions dropped by name; else the tightest one met.
 
     Raises InputError for an unknown assumption or a budget that is not positive.
@@ -139,7 +147,12 @@ def falsify(claim: Claim, without: tuple[str, ...] = (), seconds: float = 60.0, 
     started = time.monotonic()
     search = Search(claim, without, seed, started + seconds, progress)
     until = started
-    for name, phase in (("random", _random), ("hypothesis", _hypothesis), ("descent", _descent), ("evolution", _evolution)):
+    for name, phase in (
+        ("random", _random),
+        ("hypothesis", _hypothesis),
+        ("descent", _descent),
+        ("evolution", _evolution),
+    ):
         until += SHARES[name] * seconds
         search.phase = name
         if not search.over():
@@ -157,7 +170,12 @@ def _random(search: Search, until: float) -> None:
 def _hypothesis(search: Search, until: float) -> None:
     """Drawn by the public strategies, steered towards small slack."""
     options = settings(
-        max_examples=100_000, deadline=None, database=None, phases=(Phase.generate, Phase.target), suppress_health_check=list(HealthCheck), print_blob=False
+        max_examples=100_000,
+        deadline=None,
+        database=None,
+        phases=(Phase.generate, Phase.target),
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
     )
 
     @seed(search.seed)
@@ -189,7 +207,9 @@ def _descent(search: Search, until: float) -> None:
 
 
 def _evolution(search: Search, until: float) -> None:
-    """Differential evolution around the best candidates, in turn: policy and weights, then rewards and transitions too."""
+    """Differential evolution around the best candidates, in turn: policy and weights, then rewards and
+    transitions too.
+    """
     generator = np.random.default_rng([search.seed, 1])
     fallback = draw_instances(search.claim, search.without, generator)
     turn = 0
@@ -218,13 +238,17 @@ def _evolve(search: Search, chart: Chart, generator: np.random.Generator, until:
         return score if np.isfinite(score) else 1e6
 
     with suppress(_Stop):
-        differential_evolution(slack, chart.bounds(), init=population, maxiter=60, tol=1e-12, polish=False, rng=generator)
+        differential_evolution(
+            slack, chart.bounds(), init=population, maxiter=60, tol=1e-12, polish=False, rng=generator
+        )
 
 
 def _finish(search: Search) -> Finding:
     if search.violation is None:
         if not search.best:
-            return Finding(search.claim, None, None, None, "; ".join(sorted(search.refused)), search.counts, search.phase)
+            return Finding(
+                search.claim, None, None, None, "; ".join(sorted(search.refused)), search.counts, search.phase
+            )
         _, _, check, candidate, phase = search.best[0]
         if check.verdict is Verdict.VIOLATED:  # floats said so, exact arithmetic did not
             sound = [one for one in search.best if one[2].verdict is not Verdict.VIOLATED]

@@ -50,11 +50,18 @@ def _structure(candidate: Candidate) -> Iterator[Candidate]:
         for a, action in enumerate(node["actions"]):
             if len(action["next"]) > 1:
                 for e in range(len(action["next"])):
-                    yield from _without(candidate, lambda copy, x=x, a=a, e=e: copy["nodes"][x]["actions"][a]["next"].pop(e))
+                    yield from _without(
+                        candidate, lambda copy, x=x, a=a, e=e: copy["nodes"][x]["actions"][a]["next"].pop(e)
+                    )
             for e, edge in enumerate(action["next"]):
                 if "node" in edge:
                     for reward in (0, 1):
-                        yield from _without(candidate, lambda copy, x=x, a=a, e=e, r=reward: _end(copy["nodes"][x]["actions"][a]["next"][e], copy, r))
+                        yield from _without(
+                            candidate,
+                            lambda copy, x=x, a=a, e=e, r=reward: _end(
+                                copy["nodes"][x]["actions"][a]["next"][e], copy, r
+                            ),
+                        )
     if len(content["components"]) > 1:
         for k in range(len(content["components"])):
             yield from _without(candidate, lambda copy, k=k: _drop_component(copy, k))
@@ -86,7 +93,9 @@ def _without(candidate: Candidate, change: Callable[..., Any]) -> Iterator[Candi
     for node in copy["nodes"]:
         for action in node["actions"]:
             del action["place"]
-    copy["max_tool_depth"] = max([node["depth"] + any(a["kind"] == "tool" for a in node["actions"]) for node in copy["nodes"]])
+    copy["max_tool_depth"] = max(
+        [node["depth"] + any(a["kind"] == "tool" for a in node["actions"]) for node in copy["nodes"]]
+    )
     reference = None if candidate.reference is None else _kept(candidate.reference, groups)
     yield replace(candidate, content=copy, policy=_kept(candidate.policy, groups), reference=reference)
 
@@ -129,7 +138,9 @@ def _numbers(candidate: Candidate) -> Iterator[Candidate]:
                 own = candidate.policy[start : start + size]
                 short = _round_law(own, denominator)
                 if short is not None and _cost(short) < _cost(own):
-                    yield replace(candidate, policy=(*candidate.policy[:start], *short, *candidate.policy[start + size :]))
+                    yield replace(
+                        candidate, policy=(*candidate.policy[:start], *short, *candidate.policy[start + size :])
+                    )
             start += size
         count = sum(len(edge.get("rewards", ())) for edge in edges(candidate.content))
         for place in range(count):
@@ -157,7 +168,11 @@ def _rounded(candidate: Candidate, kind: str, denominator: int) -> Iterator[Cand
             if "rewards" in edge:
                 edge["rewards"] = [_round(r, denominator) for r in edge["rewards"]]
     else:
-        lists = [copy["prompts"]] if kind == "prompts" else [action["next"] for node in copy["nodes"] for action in node["actions"]]
+        lists = (
+            [copy["prompts"]]
+            if kind == "prompts"
+            else [action["next"] for node in copy["nodes"] for action in node["actions"]]
+        )
         for items in lists:
             short_law = _round_law([item["probability"] for item in items], denominator)
             if short_law is None:
@@ -218,7 +233,9 @@ def _flat(behaviour: Behaviour) -> list[Fraction]:
 
 
 def _content_numbers(content: Any) -> list[Fraction]:
-    numbers = [component["weight"] for component in content["components"]] + [prompt["probability"] for prompt in content["prompts"]]
+    numbers = [component["weight"] for component in content["components"]] + [
+        prompt["probability"] for prompt in content["prompts"]
+    ]
     for edge in edges(content):
         numbers += [edge["probability"], *edge.get("rewards", ())]
     return numbers

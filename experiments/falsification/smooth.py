@@ -1,7 +1,9 @@
-"""Gradient search: a claim's slack by torch autograd, where both sides are smooth in rewards, weights, logits and transitions.
+"""Gradient search: a claim's slack by torch autograd, where both sides are smooth in rewards, weights, logits and
+transitions.
 
-The exact quantities are sums over trajectories and groups of them, written here once more in torch for tabular policies; both sides are
-the claim's own statement (lambdify over tensors). Whatever the descent proposes is judged by the claim's check, never by this module.
+The exact quantities are sums over trajectories and groups of them, written here once more in torch for tabular
+policies; both sides are the claim's own statement (lambdify over tensors). Whatever the descent proposes is judged by
+the claim's check, never by this module.
 """
 
 from collections.abc import Iterator, Mapping
@@ -18,10 +20,31 @@ from experiments.falsification.candidate import Candidate, decimal, edges, fract
 from tamdp_theory import TAMDP
 from tamdp_theory.exact import Scheme, count_multisets, count_trajectories, list_multisets
 
-KNOWN = frozenset({
-    s.J, s.J_star, s.C_theta, s.grad_J, s.hessian, s.osc, s.energy, s.H, s.A_max, s.variance, s.second_law, s.kappa, s.W, s.G, s.K, s.w_squares,
-    s.energy_squared_rho, s.drift, s.gap_norm, s.Q_gap, s.lambda_max,
-})  # fmt: skip
+KNOWN = frozenset(
+    {
+        s.J,
+        s.J_star,
+        s.C_theta,
+        s.grad_J,
+        s.hessian,
+        s.osc,
+        s.energy,
+        s.H,
+        s.A_max,
+        s.variance,
+        s.second_law,
+        s.kappa,
+        s.W,
+        s.G,
+        s.K,
+        s.w_squares,
+        s.energy_squared_rho,
+        s.drift,
+        s.gap_norm,
+        s.Q_gap,
+        s.lambda_max,
+    }
+)
 GROUPWISE = frozenset({s.variance, s.second_law, s.drift, s.gap_norm})
 MAX_TRAJECTORIES = 60
 MAX_GROUPS = 4000
@@ -39,7 +62,9 @@ def is_smooth(claim: Claim, candidate: Candidate) -> bool:
     env = candidate.instance().env
     count = count_trajectories(env)
     lists_groups = bool(set(claim.quantities) & GROUPWISE)
-    return count <= MAX_TRAJECTORIES and not (lists_groups and count_multisets(count, candidate.scheme.group_size) > MAX_GROUPS)
+    return count <= MAX_TRAJECTORIES and not (
+        lists_groups and count_multisets(count, candidate.scheme.group_size) > MAX_GROUPS
+    )
 
 
 def descend(claim: Claim, candidate: Candidate) -> Iterator[Candidate]:
@@ -104,8 +129,9 @@ class _World:
         values = {
             "logits": np.log([float(p) for p in policy]),
             "weights": np.log([max(float(c["weight"]), 1e-6) for c in self.start.content["components"]]),
-            "rewards": np.log(inner / (1 - inner)), "edges": np.log([float(edge["probability"]) for edge in self.edges]),
-        }  # fmt: skip
+            "rewards": np.log(inner / (1 - inner)),
+            "edges": np.log([float(edge["probability"]) for edge in self.edges]),
+        }
         return {name: torch.tensor(value, dtype=torch.float64, requires_grad=True) for name, value in values.items()}
 
     def numbers(self, torch: Any, parameters: Mapping[str, Any], wanted: set[Any]) -> dict[Any, Any]:
@@ -116,12 +142,25 @@ class _World:
         weights, rewards = parameters["weights"].exp(), torch.sigmoid(parameters["rewards"])
         rho = torch.tensor(np.array(env.prompt_probability))
         found: dict[Any, Any] = {
-            s.W: weights.sum(), s.G: float(scheme.group_size), s.K: float(env.n_components), s.kappa: scheme.kappa, s.H: float(env.horizon),
-            s.A_max: float(env.n_actions), s.w_squares: (weights**2).sum(),
-        }  # fmt: skip
+            s.W: weights.sum(),
+            s.G: float(scheme.group_size),
+            s.K: float(env.n_components),
+            s.kappa: scheme.kappa,
+            s.H: float(env.horizon),
+            s.A_max: float(env.n_actions),
+            s.w_squares: (weights**2).sum(),
+        }
         prompts = [self._prompt(torch, q, pi, p, weights, rewards, wanted) for q in range(env.n_prompts)]
-        total = {name: sum(r * one[name] for r, one in zip(rho, prompts, strict=True)) for name in ("J", "gradient", "energy", "hessian", "mean")}
-        found |= {s.J: total["J"], s.grad_J: _norm(torch, total["gradient"]), s.energy: total["energy"], s.drift: total["gradient"] @ total["mean"]}
+        total = {
+            name: sum(r * one[name] for r, one in zip(rho, prompts, strict=True))
+            for name in ("J", "gradient", "energy", "hessian", "mean")
+        }
+        found |= {
+            s.J: total["J"],
+            s.grad_J: _norm(torch, total["gradient"]),
+            s.energy: total["energy"],
+            s.drift: total["gradient"] @ total["mean"],
+        }
         found[s.osc] = torch.stack([r * one["osc"] for r, one in zip(rho, prompts, strict=True)]).max()
         found[s.energy_squared_rho] = sum(r**2 * one["energy"] for r, one in zip(rho, prompts, strict=True))
         found[s.variance] = sum(r**2 * one["variance"] for r, one in zip(rho, prompts, strict=True))
@@ -137,7 +176,9 @@ class _World:
             found[s.energy] = torch.stack([one["energy"] for one in prompts])
         return found
 
-    def _prompt(self, torch: Any, q: int, pi: Any, p: Any, weights: Any, rewards: Any, wanted: set[Any]) -> dict[str, Any]:
+    def _prompt(
+        self, torch: Any, q: int, pi: Any, p: Any, weights: Any, rewards: Any, wanted: set[Any]
+    ) -> dict[str, Any]:
         env, paths = self.env, self.paths[q]
         visits = torch.zeros((len(paths), env.n_pairs), dtype=torch.float64)
         owner = torch.zeros((len(paths), env.n_nodes), dtype=torch.float64)
@@ -168,7 +209,10 @@ class _World:
             mean = probability @ estimate
             result["mean"], result["variance"] = mean, probability @ (estimate**2).sum(dim=1) - mean @ mean
             if s.gap_norm in wanted:
-                joint, split = (_advantages(torch, table[members], weights, replace(self.start.scheme, normalization=name)) for name in _NAMES)
+                joint, split = (
+                    _advantages(torch, table[members], weights, replace(self.start.scheme, normalization=name))
+                    for name in _NAMES
+                )
                 gap = torch.einsum("gi,gip->gp", joint - split, score[members]) / members.shape[1]
                 result["gap"] = _norm(torch, probability @ gap)
                 result["square"] = probability @ ((joint - split) ** 2).mean(dim=1)
@@ -185,7 +229,12 @@ class _World:
             worth = []
             for pair in range(env.pair_start[x], env.pair_start[x] + env.pair_count[x]):
                 parts = [
-                    p[e] * (value[int(env.edge_target[e])] if env.edge_target[e] < env.n_nodes else rewards[self.terminal[e]] @ weights)
+                    p[e]
+                    * (
+                        value[int(env.edge_target[e])]
+                        if env.edge_target[e] < env.n_nodes
+                        else rewards[self.terminal[e]] @ weights
+                    )
                     for e in range(first[pair], first[pair + 1])
                 ]
                 worth.append(sum(parts))
@@ -195,7 +244,10 @@ class _World:
         star, now = torch.zeros(env.n_nodes, dtype=torch.float64), torch.zeros(env.n_nodes, dtype=torch.float64)
         for own in self.paths:
             for pairs, taken in own:
-                chance, best = pi[pairs].prod() * p[taken].prod(), p[taken].prod() * float(all(chosen[int(env.pair_node[i])] == i for i in pairs))
+                chance, best = (
+                    pi[pairs].prod() * p[taken].prod(),
+                    p[taken].prod() * float(all(chosen[int(env.pair_node[i])] == i for i in pairs)),
+                )
                 for pair in pairs:
                     x = int(env.pair_node[pair])
                     now = now + chance * torch.eye(env.n_nodes, dtype=torch.float64)[x]
@@ -220,7 +272,9 @@ class _World:
             for action in node["actions"]:
                 size = len(action["next"])
                 logs = found["edges"][place : place + size]
-                for edge, probability in zip(action["next"], normal([decimal(float(v)) for v in np.exp(logs - logs.max())]), strict=True):
+                for edge, probability in zip(
+                    action["next"], normal([decimal(float(v)) for v in np.exp(logs - logs.max())]), strict=True
+                ):
                     edge["probability"] = probability
                     if "rewards" in edge:
                         edge["rewards"] = [decimal(v) for v in next(ends)]

@@ -1,4 +1,6 @@
-"""``tamdp lvlm check``: a model at rest plays an environment; every claim that its rollouts show, and the exact twin's beside it."""
+"""``tamdp lvlm check``: a model at rest plays an environment; every claim that its rollouts show, and the exact twin's
+beside it.
+"""
 
 import json
 from collections.abc import Callable, Iterator
@@ -23,12 +25,16 @@ from tamdp_theory.lvlm.source import Play, Settings, TransformersSource
 
 
 def environment(name: str, template: str = "") -> Environment:
-    """An environment by the name that the command line has for it; tool results come as what the chat template knows."""
+    """An environment by the name that the command line has for it; tool results come as what the chat
+    template knows.
+    """
     if name == "image_repair":
         return ImageRepair(result_role="tool" if "tool" in template else "user")
     makers: dict[str, Callable[[], Environment]] = {
-        "number_line": NumberLine, "number_line_step": lambda: NumberLine(max_steps=1, max_distance=1), "blackjack": Blackjack,
-    }  # fmt: skip
+        "number_line": NumberLine,
+        "number_line_step": lambda: NumberLine(max_steps=1, max_distance=1),
+        "blackjack": Blackjack,
+    }
     return makers[name]()
 
 
@@ -66,10 +72,14 @@ def play(loaded: Any, task: Environment, settings: Settings, group_size: int, gr
             return source.play(group_size, groups, np.random.default_rng(seed))
         except (MemoryError, torch.OutOfMemoryError) as error:
             remedy = "smaller batches, fewer groups or a smaller projection need less"
-            raise CapacityError(f"{task.name}: {group_size * groups} rollouts do not fit in memory; {remedy}") from error
+            raise CapacityError(
+                f"{task.name}: {group_size * groups} rollouts do not fit in memory; {remedy}"
+            ) from error
 
 
-def report(played: Play, scheme: Scheme, level: float, seed: int, process: Any, out: Path, **more: Any) -> verdicts.Findings:
+def report(
+    played: Play, scheme: Scheme, level: float, seed: int, process: Any, out: Path, **more: Any
+) -> verdicts.Findings:
     """Judge, print, save."""
     policy = twin.fitted(process, (decision for group in played.decisions for said in group for decision in said))
     findings = verdicts.judge(played.groups, scheme, level, seed, policy=policy, **more)
@@ -82,19 +92,28 @@ def report(played: Play, scheme: Scheme, level: float, seed: int, process: Any, 
 
 
 def drawing(out: Path) -> str:
-    """The command that draws what is in a folder, after the words that lead to it; figures are drawn from folders named lvlm."""
+    """The command that draws what is in a folder, after the words that lead to it; figures are drawn from folders named
+    lvlm.
+    """
     if out.name != "lvlm":
         return ""
-    return "; the picture: tamdp figures lvlm" + ("" if out.parent == Path("results") else f" --results {plain(str(out.parent))}")
+    return "; the picture: tamdp figures lvlm" + (
+        "" if out.parent == Path("results") else f" --results {plain(str(out.parent))}"
+    )
 
 
 def _transcripts(played: Play) -> list[dict[str, Any]]:
     """What was said, rollout by rollout."""
     return [
-        {"prompt": int(played.groups.prompt[n]), "texts": list(texts), "decisions": [[one.node, one.action] for one in played.decisions[n][i]],
-         "rewards": played.groups.rewards[n, i].tolist()}
-        for n, group in enumerate(played.texts) for i, texts in enumerate(group)
-    ]  # fmt: skip
+        {
+            "prompt": int(played.groups.prompt[n]),
+            "texts": list(texts),
+            "decisions": [[one.node, one.action] for one in played.decisions[n][i]],
+            "rewards": played.groups.rewards[n, i].tolist(),
+        }
+        for n, group in enumerate(played.texts)
+        for i, texts in enumerate(group)
+    ]
 
 
 @contextmanager

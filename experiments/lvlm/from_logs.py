@@ -21,7 +21,9 @@ def run(options: Any) -> int:
     storage.check_writable(options.out)
     fresh = [step.groups for step in steps if not step.repeated]
     everything = rewards_of(fresh)
-    scheme = Scheme(everything.group_size, options.normalization, 0.0 if options.normalization == "center" else TRL_EPS, TRL_DDOF)
+    scheme = Scheme(
+        everything.group_size, options.normalization, 0.0 if options.normalization == "center" else TRL_EPS, TRL_DDOF
+    )
     findings = verdicts.judge(everything, scheme, options.level, training=fresh, label=f"{len(fresh)} logged batches")
     verdicts.save(findings, options.out)
     out = console()
@@ -36,7 +38,8 @@ def run(options: Any) -> int:
         out.print("advantages: TRL whitens decomposed ones over the batch, so the logged ones are not compared")
     elif far:
         out.print(
-            f"[bold red]advantages: {far} of {len(everything.prompt)} groups differ from {plain(scheme.normalization)}, by up to {worst:.3g}[/]; "
+            f"[bold red]advantages: {far} of {len(everything.prompt)} groups differ from "
+            f"{plain(scheme.normalization)}, by up to {worst:.3g}[/]; "
             "wrong --weights, --normalization or --group-size, or an evaluation took the place of a file?"
         )
     else:
@@ -51,8 +54,13 @@ def _disagreement(steps: list[LoggedStep], scheme: Scheme) -> tuple[int, float]:
     far, worst = 0, 0.0
     for step in steps:
         weights = np.array([float(w) for w in step.groups.weights])
-        gap = np.abs(grpo.advantages(step.groups.rewards, weights, scheme.normalization, scheme.eps, scheme.ddof) - step.advantages).max(axis=1)
-        spread = (step.groups.rewards @ weights).std(axis=1, ddof=scheme.ddof) + scheme.eps  # what rounding is divided by
+        gap = np.abs(
+            grpo.advantages(step.groups.rewards, weights, scheme.normalization, scheme.eps, scheme.ddof)
+            - step.advantages
+        ).max(axis=1)
+        spread = (step.groups.rewards @ weights).std(
+            axis=1, ddof=scheme.ddof
+        ) + scheme.eps  # what rounding is divided by
         allowed = ROUNDING * weights.sum() * (1.0 if scheme.normalization == "center" else 1 / spread + 1)
         far, worst = far + int((gap > allowed).sum()), max(worst, float(gap.max()))
     return far, worst

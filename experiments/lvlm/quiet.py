@@ -40,7 +40,14 @@ class _Bar(TrainerCallback):  # type: ignore[misc]
 
     def __init__(self, text: str) -> None:
         terminal = console(stderr=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
         self.text = text
         self.bar = Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal)
         self.task = self.bar.add_task(text, total=None)

@@ -4,14 +4,15 @@
 
     trainer = GRPOTrainer(...)                          # as usual
     check = TheoryCheck("results/lvlm").attach(trainer)
-    trainer.train()                                     # numbers in the trainer's log under theory/, verdicts at the end
+    trainer.train()                                     # numbers in the trainer's log, theory/..., then verdicts
     check.report()                                      # the same again, as data
 
-Training steps show silent groups, Q, ||E g||^2 and the drift as they change. Claims about the update at one policy need many groups under
-that policy: they are read off the last evaluation, so give the trainer held-out prompts (``eval_dataset``, ``eval_strategy="steps"``) and, to see
-the variance too, ``num_generations_eval`` of twice ``num_generations``. The same evaluations give the PAC-Bayes bound over the run's
-checkpoints: the class is the run itself, its prior uniform, and both are fixed before the held-out prompts are looked at as long as training
-does not use them (no early stopping, no choice of settings by them).
+Training steps show silent groups, Q, ||E g||^2 and the drift as they change. Claims about the update at one policy need
+many groups under that policy: they are read off the last evaluation, so give the trainer held-out prompts
+(``eval_dataset``, ``eval_strategy="steps"``) and, to see the variance too, ``num_generations_eval`` of twice
+``num_generations``. The same evaluations give the PAC-Bayes bound over the run's checkpoints: the class is the run
+itself, its prior uniform, and both are fixed before the held-out prompts are looked at as long as training does not use
+them (no early stopping, no choice of settings by them).
 """
 
 from collections.abc import Mapping
@@ -41,35 +42,63 @@ TRL_EPS, TRL_DDOF = 1e-4, 1
 class TheoryCheck:
     """Records a training run and judges it.
 
-    out: folder for results (records, checks.json, table.csv), also what a resumed run goes on from. level: confidence of each verdict; delta:
-    probability with which the PAC-Bayes bound may fail. scored: per-completion gradients too, on every ``scores_every``-th step and, if
-    ``score_evaluations``, on evaluations; without them only what rewards show. projection: dimension of the random projection of gradients, None for none;
-    batch_size: completions per backward pass; seed: of projection and bootstrap; announce: print and save the verdicts when training ends.
+    out: folder for results (records, checks.json, table.csv), also what a resumed run goes on from. level: confidence
+    of each verdict; delta: probability with which the PAC-Bayes bound may fail. scored: per-completion gradients too,
+    on every ``scores_every``-th step and, if ``score_evaluations``, on evaluations; without them only what rewards
+    show. projection: dimension of the random projection of gradients, None for none; batch_size: completions per
+    backward pass; seed: of projection and bootstrap; announce: print and save the verdicts when training ends.
     """
 
     def __init__(
-        self, out: str | Path = "results/lvlm", *, level: float = 0.99, delta: float = 0.05, scored: bool = True, scores_every: int = 1,
-        score_evaluations: bool = True, projection: int | None = 2048, batch_size: int = 16, seed: int = 0, announce: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        out: str | Path = "results/lvlm",
+        *,
+        level: float = 0.99,
+        delta: float = 0.05,
+        scored: bool = True,
+        scores_every: int = 1,
+        score_evaluations: bool = True,
+        projection: int | None = 2048,
+        batch_size: int = 16,
+        seed: int = 0,
+        announce: bool = True,
+    ) -> None:
         self.out, self.level, self.delta, self.seed, self._announce = Path(out), level, delta, seed, announce
-        self._scored, self._every, self._score_evaluations, self._batch_size = scored, scores_every, scored and score_evaluations, batch_size
+        self._scored, self._every, self._score_evaluations, self._batch_size = (
+            scored,
+            scores_every,
+            scored and score_evaluations,
+            batch_size,
+        )
         self._projection = None if projection is None else Projection(projection, seed)
         self._recorder: Recorder | None = None
         self.scheme = Scheme(2, "center")
 
     def attach(self, trainer: Any) -> Self:
-        """Start watching a ``GRPOTrainer`` that has not trained yet. InputError for settings that no claim speaks of."""
+        """Start watching a ``GRPOTrainer`` that has not trained yet. InputError for settings that no claim
+        speaks of.
+        """
         self.scheme = scheme_of(trainer.args)
         score = None
         if self._scored:
             _check_sampling(trainer.args)
             given = (trainer.args.generation_kwargs or {}).get("suppress_tokens")
-            suppressed = tuple(given or getattr(base_model(trainer.model).generation_config, "suppress_tokens", None) or ())
+            suppressed = tuple(
+                given or getattr(base_model(trainer.model).generation_config, "suppress_tokens", None) or ()
+            )
             score = partial(
-                scores, temperature=trainer.args.temperature, suppressed=suppressed, batch_size=self._batch_size, projection=self._projection
+                scores,
+                temperature=trainer.args.temperature,
+                suppressed=suppressed,
+                batch_size=self._batch_size,
+                projection=self._projection,
             )
         self._recorder = Recorder(
-            score=score, scores_every=self._every, score_evaluations=self._score_evaluations, on_step=self._log, folder=self.out / "records"
+            score=score,
+            scores_every=self._every,
+            score_evaluations=self._score_evaluations,
+            on_step=self._log,
+            folder=self.out / "records",
         ).attach(trainer)
         trainer.add_callback(_AtTheEnd(self))
         return self
@@ -93,13 +122,22 @@ class TheoryCheck:
         scheme = replace(self.scheme, group_size=min(self.scheme.group_size, fixed.group_size))
         where = f"step {recorder.steps[-1]}" if last is None else f"evaluation at step {recorder.evaluations[-1].step}"
         return verdicts.judge(
-            fixed, scheme, self.level, self.seed, training=training, evaluation=self.evaluation(), label=where, everything=rewards_of(training)
+            fixed,
+            scheme,
+            self.level,
+            self.seed,
+            training=training,
+            evaluation=self.evaluation(),
+            label=where,
+            everything=rewards_of(training),
         )
 
     def evaluation(self) -> Evaluation | None:
         """Losses of the run's checkpoints on the prompts that all of its evaluations have."""
         events = self.recorder.evaluations
-        if not events or any(len(event.prompt) != len(events[0].prompt) or (event.prompt != events[0].prompt).any() for event in events):
+        if not events or any(
+            len(event.prompt) != len(events[0].prompt) or (event.prompt != events[0].prompt).any() for event in events
+        ):
             return None
         weights = np.array([float(w) for w in self.recorder.records.weights])
         losses = np.stack([1 - event.mean @ weights / weights.sum() for event in events])
@@ -109,7 +147,11 @@ class TheoryCheck:
         statistics = Statistics(groups, self.scheme, self.level, self.seed)
         numbers = {"silent_groups": statistics.silent.value, "Q": statistics.gap.value}
         if groups.scores is not None and len(groups.prompt) > 1:
-            numbers |= {"update_norm2": statistics.update.value, "drift": statistics.drift.value, "score_energy": statistics.score_energy.value}
+            numbers |= {
+                "update_norm2": statistics.update.value,
+                "drift": statistics.drift.value,
+                "score_energy": statistics.score_energy.value,
+            }
         return numbers
 
     def _finish(self) -> None:
@@ -121,7 +163,10 @@ class TheoryCheck:
             verdicts.save(findings, self.out)
             screen.print(verdicts.tables(findings))
         if self.recorder.dropped:
-            screen.print(f"theory check: {self.recorder.dropped} groups of training left out, since a reward of theirs is missing (None or NaN)")
+            screen.print(
+                f"theory check: {self.recorder.dropped} groups of training left out, since a reward of theirs is "
+                f"missing (None or NaN)"
+            )
 
 
 class _AtTheEnd(TrainerCallback):  # type: ignore[misc]
@@ -139,7 +184,10 @@ def scheme_of(args: Any) -> Scheme:
     if args.multi_objective_aggregation == "normalize_then_sum":
         normalization: Normalization = "normalize_then_sum"
     elif scale in ("batch",):
-        raise InputError('scale_rewards: "batch" divides all groups by one number, and no claim speaks of that; use "group" or "none"')
+        raise InputError(
+            'scale_rewards: "batch" divides all groups by one number, and no claim speaks of that; use "group" '
+            'or "none"'
+        )
     else:
         normalization = "center" if scale in ("none", "False") else "sum_then_normalize"
     return Scheme(int(args.num_generations), normalization, 0.0 if normalization == "center" else TRL_EPS, TRL_DDOF)
@@ -151,4 +199,7 @@ def _check_sampling(args: Any) -> None:
     given = vars(args) | dict(args.generation_kwargs or {})  # which override the others
     for name, values in neutral.items():
         if given.get(name) not in values:
-            raise InputError(f"{name}: {given[name]!r} samples from another policy than the softmax whose scores are taken; leave it at its default")
+            raise InputError(
+                f"{name}: {given[name]!r} samples from another policy than the softmax whose scores are taken; leave "
+                f"it at its default"
+            )

@@ -1,4 +1,6 @@
-"""The exact twin of a model in an environment: the same process under a tabular policy with the model's own action frequencies."""
+"""The exact twin of a model in an environment: the same process under a tabular policy with the model's own action
+frequencies.
+"""
 
 from collections.abc import Iterable
 
@@ -12,9 +14,11 @@ PRIOR = 0.5  # added to the count of every action over all nodes: a policy has f
 
 
 def fitted(env: TAMDP, decisions: Iterable[Decision]) -> TabularSoftmax:
-    """The tabular policy with the frequencies of these decisions: at each node its own, and those over all nodes with the weight of one decision.
+    """The tabular policy with the frequencies of these decisions: at each node its own, and those over all nodes with
+    the weight of one decision.
 
-    A process has thousands of nodes and a model visits few: at the others the twin does what the model does on the whole.
+    A process has thousands of nodes and a model visits few: at the others the twin does what the model does on the
+    whole.
     """
     counts = np.zeros(env.n_pairs)
     place = {(env.node_ids[x], env.action_names[i]): i for i, x in enumerate(env.pair_node.tolist())}
@@ -29,9 +33,14 @@ def fitted(env: TAMDP, decisions: Iterable[Decision]) -> TabularSoftmax:
 
 
 def numbers(env: TAMDP, policy: Policy, scheme: Scheme) -> dict[str, float]:
-    """What ``bounds.statistics`` estimates, exactly: those numbers that do not depend on how the policy is parametrized."""
+    """What ``bounds.statistics`` estimates, exactly: those numbers that do not depend on how the policy is
+    parametrized.
+    """
     values, law, rho = exact.values(env, policy), exact.reward_law(env, policy), env.prompt_probability
-    found = {"objective": values.total, **{f"component {name}": float(v) for name, v in zip(env.component_names, values.components, strict=True)}}
+    found = {
+        "objective": values.total,
+        **{f"component {name}": float(v) for name, v in zip(env.component_names, values.components, strict=True)},
+    }
     silent = gap = 0.0
     for q, classes in enumerate(env.prompt_classes):
         p, rows = law[q].probability, tuple(env.exact_class_rewards[c] for c in classes)
@@ -45,6 +54,10 @@ def numbers(env: TAMDP, policy: Policy, scheme: Scheme) -> dict[str, float]:
 
 
 def variance_share(env: TAMDP, policy: Policy, scheme: Scheme) -> float:
-    """E_q V_q / E||s||^2 of the scheme's estimator; it depends on the parametrization, here one logit for every action of a node."""
+    """E_q V_q / E||s||^2 of the scheme's estimator; it depends on the parametrization, here one logit for every action
+    of a node.
+    """
     rho = env.prompt_probability
-    return float(rho @ UpdatePlan(env, scheme).moments(policy).prompt_variance / (rho @ exact.score_energy(env, policy)))
+    return float(
+        rho @ UpdatePlan(env, scheme).moments(policy).prompt_variance / (rho @ exact.score_energy(env, policy))
+    )

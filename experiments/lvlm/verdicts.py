@@ -3,8 +3,9 @@
     results/lvlm/checks.json   every check, in the form of ``tamdp verify --json``, the twin's under "twin"
     results/lvlm/table.csv     every number: part, name, series, x, value, low, high, interval, twin
 
-``interval`` says what low and high are worth: "valid" at this number of draws, "asymptotic" (a model's scores have no known bound), or "exact".
-A check on an asymptotic interval is undecided, whatever it suggests, and its note says what that is.
+``interval`` says what low and high are worth: "valid" at this number of draws, "asymptotic" (a model's scores have no
+known bound), or "exact". A check on an asymptotic interval is undecided, whatever it suggests, and its note says what
+that is.
 """
 
 import json
@@ -35,9 +36,16 @@ RUNS = ("T1.stationary", "T1.biased")
 HELD_OUT = ("T3.kl", "T3.mcallester")
 NORMALIZATIONS: tuple[Normalization, ...] = ("center", "sum_then_normalize", "normalize_then_sum")
 NAMES = {
-    "objective": "J, composite reward", "silent": "share of silent groups", "gap": "Q, joint against decomposed", "score_energy": "E||s||²",
-    "score_mean": "||E s||², 0 on-policy", "update": "||E g||²", "gradient": "||∇J||²", "update_gap": "||E g, joint - decomposed||²", "drift": "<∇J, E g>",
-}  # fmt: skip
+    "objective": "J, composite reward",
+    "silent": "share of silent groups",
+    "gap": "Q, joint against decomposed",
+    "score_energy": "E||s||²",
+    "score_mean": "||E s||², 0 on-policy",
+    "update": "||E g||²",
+    "gradient": "||∇J||²",
+    "update_gap": "||E g, joint - decomposed||²",
+    "drift": "<∇J, E g>",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,41 +58,80 @@ class Findings:
 
 
 def judge(
-    rollouts: RolloutGroups, scheme: Scheme, level: float, seed: int = 0, *, training: Sequence[RolloutGroups] = (),
-    evaluation: Evaluation | None = None, label: str = "", policy: Policy | None = None, everything: RolloutGroups | None = None,
-) -> Findings:  # fmt: skip
+    rollouts: RolloutGroups,
+    scheme: Scheme,
+    level: float,
+    seed: int = 0,
+    *,
+    training: Sequence[RolloutGroups] = (),
+    evaluation: Evaluation | None = None,
+    label: str = "",
+    policy: Policy | None = None,
+    everything: RolloutGroups | None = None,
+) -> Findings:
     """Check every claim that rollouts of one policy show, and its twin under ``policy`` where one is given.
 
-    Groups of at least twice G show a variance; ``everything``: groups of any policies, for the claims about single groups.
+    Groups of at least twice G show a variance; ``everything``: groups of any policies, for the claims about single
+    groups.
     """
     base = Observation(rollouts, scheme, level, seed, label, training=tuple(training), evaluation=evaluation)
-    centred = replace(base, scheme=replace(scheme, normalization="center", group_size=min(scheme.group_size, max(2, rollouts.group_size // 2))))
+    centred = replace(
+        base,
+        scheme=replace(
+            scheme, normalization="center", group_size=min(scheme.group_size, max(2, rollouts.group_size // 2))
+        ),
+    )
     single = everything or rollouts
-    plain_groups = Observation(single, Scheme(min(scheme.group_size, single.group_size), scheme.normalization), level, seed)
+    plain_groups = Observation(
+        single, Scheme(min(scheme.group_size, single.group_size), scheme.normalization), level, seed
+    )
     chosen = [(name, plain_groups) for name in REWARDS]
     if rollouts.scores is not None:
         chosen += [(name, centred if name == "L9" else base) for name in UPDATES]
     chosen += [(name, base) for name in RUNS] if training else []
     chosen += [(name, base) for name in HELD_OUT] if evaluation is not None else []
     checks = tuple(CLAIMS[name].check(observation) for name, observation in chosen)
-    beside = {} if policy is None else {name: one for name, observation in chosen if (one := _twin_check(name, policy, observation.scheme)) is not None}
-    rows = [*_numbers(base, policy), *_variances(base, policy), *_steps(base), *_windows(base), *_evaluations(evaluation, level)]
+    beside = (
+        {}
+        if policy is None
+        else {
+            name: one
+            for name, observation in chosen
+            if (one := _twin_check(name, policy, observation.scheme)) is not None
+        }
+    )
+    rows = [
+        *_numbers(base, policy),
+        *_variances(base, policy),
+        *_steps(base),
+        *_windows(base),
+        *_evaluations(evaluation, level),
+    ]
     return Findings(checks, beside, tuple(rows))
 
 
 def _twin_check(name: str, policy: Policy, scheme: Scheme) -> Check | None:
     """The same claim on the process itself, by the exact engine; None where it is too large for a check.
 
-    T1.drift is left out: whether a step is uphill depends on the parametrization, and enclosing it takes minutes on a large process.
+    T1.drift is left out: whether a step is uphill depends on the parametrization, and enclosing it takes minutes on a
+    large process.
     """
     if name == "T1.drift":
         return None
     settings: dict[str, Any] = {"steps": 50, "runs": 8} if name in RUNS else {}
     if name == "T1.stationary":
-        scheme = replace(scheme, normalization="center", eps=0.0, ddof=0)  # the one with a potential whatever the rewards
+        scheme = replace(
+            scheme, normalization="center", eps=0.0, ddof=0
+        )  # the one with a potential whatever the rewards
     try:
         return CLAIMS[name].check(
-            policy.env, policy, group_size=scheme.group_size, normalization=scheme.normalization, eps=scheme.eps, ddof=scheme.ddof, **settings
+            policy.env,
+            policy,
+            group_size=scheme.group_size,
+            normalization=scheme.normalization,
+            eps=scheme.eps,
+            ddof=scheme.ddof,
+            **settings,
         )
     except CapacityError:
         return None
@@ -98,9 +145,16 @@ def _row(part: str, name: str, series: str, x: float, found: Estimate, exact: fl
         return value if np.isfinite(value) else ""
 
     return {
-        "part": part, "name": name, "series": series, "x": x, "value": shown(found.value), "low": shown(found.low), "high": shown(found.high),
-        "interval": "exact" if found.low == found.high else "valid" if found.valid else "asymptotic", "twin": "" if exact is None else exact,
-    }  # fmt: skip
+        "part": part,
+        "name": name,
+        "series": series,
+        "x": x,
+        "value": shown(found.value),
+        "low": shown(found.low),
+        "high": shown(found.high),
+        "interval": "exact" if found.low == found.high else "valid" if found.valid else "asymptotic",
+        "twin": "" if exact is None else exact,
+    }
 
 
 def _numbers(base: Observation, policy: Policy | None) -> list[Row]:
@@ -109,7 +163,10 @@ def _numbers(base: Observation, policy: Policy | None) -> list[Row]:
     names = [name for name in NAMES if base.rollouts.scores is not None or name in ("objective", "silent", "gap")]
     rows = [_row("number", name, "", 0, getattr(statistics, name), exact.get(name)) for name in names]
     parts = zip(base.rollouts.component_names, statistics.components, strict=True)
-    return [*rows, *(_row("number", f"component {name}", "", 0, found, exact.get(f"component {name}")) for name, found in parts)]
+    return [
+        *rows,
+        *(_row("number", f"component {name}", "", 0, found, exact.get(f"component {name}")) for name, found in parts),
+    ]
 
 
 def _variances(base: Observation, policy: Policy | None) -> list[Row]:
@@ -119,15 +176,21 @@ def _variances(base: Observation, policy: Policy | None) -> list[Row]:
     while base.rollouts.scores is not None and 2 * size <= base.rollouts.group_size:
         for normalization in NORMALIZATIONS:
             scheme = replace(base.scheme, normalization=normalization, group_size=size)
-            statistics = Statistics(base.rollouts, scheme, (1 + base.level) / 2, base.seed)  # two intervals share the level
+            statistics = Statistics(
+                base.rollouts, scheme, (1 + base.level) / 2, base.seed
+            )  # two intervals share the level
             variance, energy = statistics.variance, statistics.score_energy
             if energy.low > 0:
                 exact = None if policy is None else twin.variance_share(policy.env, policy, scheme)
                 valid = variance.valid and energy.valid
-                found = Estimate(variance.value / energy.value, variance.low / energy.high, variance.high / energy.low, valid)
+                found = Estimate(
+                    variance.value / energy.value, variance.low / energy.high, variance.high / energy.low, valid
+                )
                 rows.append(_row("variance", "V/E||s||²", normalization, size, found, exact))
         total = float(sum(base.rollouts.weights))
-        rows.append(_row("variance", "V/E||s||²", "L9", size, Estimate.exact(((size - 1) / size) ** 2 * total**2 / size)))
+        rows.append(
+            _row("variance", "V/E||s||²", "L9", size, Estimate.exact(((size - 1) / size) ** 2 * total**2 / size))
+        )
         size *= 2
     return rows
 
@@ -148,7 +211,9 @@ def _steps(base: Observation) -> list[Row]:
 
 
 def _windows(base: Observation) -> list[Row]:
-    """Each component over stretches of steps with at least ``intervals.LEAST`` groups, the last ones joined to the stretch before."""
+    """Each component over stretches of steps with at least ``intervals.LEAST`` groups, the last ones joined to the
+    stretch before.
+    """
     stretches: list[list[int]] = [[]]
     for t in range(len(base.training)):
         if sum(len(base.training[u].prompt) for u in stretches[-1]) >= intervals.LEAST:
@@ -162,7 +227,10 @@ def _windows(base: Observation) -> list[Row]:
         rewards = np.concatenate([base.training[t].rewards.mean(axis=1) for t in stretch])
         middle = (stretch[0] + stretch[-1]) / 2
         names = base.rollouts.component_names
-        rows += [_row("stretch", f"component {name}", "", middle, intervals.bounded_mean(rewards[:, k], base.level)) for k, name in enumerate(names)]
+        rows += [
+            _row("stretch", f"component {name}", "", middle, intervals.bounded_mean(rewards[:, k], base.level))
+            for k, name in enumerate(names)
+        ]
     return rows
 
 
@@ -171,33 +239,66 @@ def _evaluations(evaluation: Evaluation | None, level: float) -> list[Row]:
     if evaluation is None:
         return []
     rows: list[Row] = []
-    for j, (losses, bound) in enumerate(zip(evaluation.losses, observed.risk_bounds(evaluation, evaluation.losses), strict=True), start=1):
-        rows += [_row("evaluation", "risk", "", j, intervals.bounded_mean(losses, level)), _row("evaluation", "bound", "", j, Estimate.exact(bound))]
+    for j, (losses, bound) in enumerate(
+        zip(evaluation.losses, observed.risk_bounds(evaluation, evaluation.losses), strict=True), start=1
+    ):
+        rows += [
+            _row("evaluation", "risk", "", j, intervals.bounded_mean(losses, level)),
+            _row("evaluation", "bound", "", j, Estimate.exact(bound)),
+        ]
     return rows
 
 
 # -- for people ---------------------------------------------------------------------------------------------------
 
 ASYMPTOTIC = (
-    "asymptotic: the size of these scores has no known bound, so an interval from few draws may miss a rare large one; such a check decides nothing, "
+    "asymptotic: the size of these scores has no known bound, so an interval from few draws may miss a rare large one; "
+    "such a check decides nothing, "
     "and its note says what the interval suggests"
 )
-_COLOURS = {"holds": "green", "violated": "bold red", "vacuous": "yellow", "assumption_unmet": "dim", "undecided": "magenta"}
+_COLOURS = {
+    "holds": "green",
+    "violated": "bold red",
+    "vacuous": "yellow",
+    "assumption_unmet": "dim",
+    "undecided": "magenta",
+}
 
 
 def tables(findings: Findings) -> Group:
     """Verdicts with the twin's, then numbers with intervals and the twin's exact ones."""
-    verdicts = Table("claim", "left", "", "right", "verdict", "evidence", *(["exact twin"] if findings.twin_checks else []), box=None, padding=(0, 1))
+    verdicts = Table(
+        "claim",
+        "left",
+        "",
+        "right",
+        "verdict",
+        "evidence",
+        *(["exact twin"] if findings.twin_checks else []),
+        box=None,
+        padding=(0, 1),
+    )
     for check in findings.checks:
         relation = RELATIONS[type(CLAIMS[check.claim_id].statement).__name__]
         exact = [_short(findings.twin_checks.get(check.claim_id))] if findings.twin_checks else []
         evidence = "-" if check.lhs is None else str(check.evidence)
-        verdicts.add_row(check.claim_id, number(check.lhs), relation, number(check.rhs), _word(check.verdict), evidence, *exact)
+        verdicts.add_row(
+            check.claim_id, number(check.lhs), relation, number(check.rhs), _word(check.verdict), evidence, *exact
+        )
     notes = Table(box=None, padding=(0, 1), show_header=False)
     for check in findings.checks:
         if check.note:
             notes.add_row(check.claim_id, plain(check.note))
-    found = Table("number", "estimate", "low", "high", "interval", *(["exact twin"] if findings.twin_checks else []), box=None, padding=(0, 2))
+    found = Table(
+        "number",
+        "estimate",
+        "low",
+        "high",
+        "interval",
+        *(["exact twin"] if findings.twin_checks else []),
+        box=None,
+        padding=(0, 2),
+    )
     for column in [*found.columns[1:4], *found.columns[5:]]:
         column.justify = "right"
     for row in findings.rows:
@@ -206,7 +307,9 @@ def tables(findings: Findings) -> Group:
             ends = (number(row[end]) if row[end] != "" else "-" for end in ("value", "low", "high"))
             found.add_row(plain(NAMES.get(row["name"], row["name"])), *ends, row["interval"], *exact)
     asymptotic = any(check.evidence is Evidence.ASYMPTOTIC and check.lhs is not None for check in findings.checks)
-    return Group(verdicts, *(["", notes] if notes.row_count else []), *(["", ASYMPTOTIC] if asymptotic else []), "", found)
+    return Group(
+        verdicts, *(["", notes] if notes.row_count else []), *(["", ASYMPTOTIC] if asymptotic else []), "", found
+    )
 
 
 def _word(verdict: Verdict) -> str:
@@ -228,7 +331,8 @@ def failed(checks: Iterable[Check]) -> bool:
 def save(findings: Findings, folder: Path) -> None:
     """Write both files."""
     content = {
-        "checks": [check.to_dict() for check in findings.checks], "twin": {name: check.to_dict() for name, check in findings.twin_checks.items()},
-    }  # fmt: skip
+        "checks": [check.to_dict() for check in findings.checks],
+        "twin": {name: check.to_dict() for name, check in findings.twin_checks.items()},
+    }
     storage.write_atomically(folder / "checks.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
     storage.write_atomically(folder / "table.csv", to_csv(list(findings.rows)))

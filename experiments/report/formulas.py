@@ -1,6 +1,8 @@
-"""Statements as LaTeX for reading: positive terms first, roots and common factors together, sums over several indices in one sign.
+"""Statements as LaTeX for reading: positive terms first, roots and common factors together, sums over several indices
+in one sign.
 
-``Claim.latex`` is what certificates record and must not change; this is the same expression in the order in which people write it.
+``Claim.latex`` is what certificates record and must not change; this is the same expression in the order in which
+people write it.
 """
 
 import re
@@ -35,7 +37,9 @@ class Product:
 
 
 def split(expression: sp.Mul) -> Product:
-    """Sort the factors of a product; a numeric root goes below the others' sign, with its coefficient: sqrt(2) sqrt(x) / 2 is sqrt(x / 2)."""
+    """Sort the factors of a product; a numeric root goes below the others' sign, with its coefficient: sqrt(2) sqrt(x)
+    / 2 is sqrt(x / 2).
+    """
     coefficient, rest = expression.as_coeff_Mul()
     parts: dict[str, list[sp.Expr]] = {"above": [], "below": [], "root above": [], "root below": []}
     for factor in sp.Mul.make_args(rest):
@@ -56,7 +60,9 @@ def split(expression: sp.Mul) -> Product:
         parts["root below"].append(sp.Integer(square.q))
         coefficient = sp.sign(coefficient)
     above, below = [sp.Integer(abs(coefficient.p)), *parts["above"]], [sp.Integer(coefficient.q), *parts["below"]]
-    return Product(bool(coefficient < 0), *(_written(part) for part in (above, below, parts["root above"], parts["root below"])))
+    return Product(
+        bool(coefficient < 0), *(_written(part) for part in (above, below, parts["root above"], parts["root below"]))
+    )
 
 
 def _written(factors: list[sp.Expr]) -> tuple[sp.Expr, ...]:
@@ -64,7 +70,9 @@ def _written(factors: list[sp.Expr]) -> tuple[sp.Expr, ...]:
 
 
 def _rank(factor: sp.Expr) -> tuple[int, bool, str]:
-    """Numbers, weights, letters (Greek first), brackets, then what extends to its right: norms, expectations, maxima, sums."""
+    """Numbers, weights, letters (Greek first), brackets, then what extends to its right: norms, expectations, maxima,
+    sums.
+    """
     base = factor.as_base_exp()[0]
     if factor.is_Rational:
         return 0, False, ""
@@ -101,7 +109,10 @@ class Reading(LatexPrinter):  # type: ignore[misc]
 
     def _print_Mul(self, expr: sp.Mul) -> str:
         product = split(expr)
-        pieces = [self._factor(factor, len(product.numerator) + bool(product.root_numerator) > 1) for factor in product.numerator]
+        pieces = [
+            self._factor(factor, len(product.numerator) + bool(product.root_numerator) > 1)
+            for factor in product.numerator
+        ]
         if product.root_numerator or product.root_denominator:
             root = rf"\sqrt{{{self._fraction(product.root_numerator, product.root_denominator)}}}"
             pieces.insert(sum(_rank(factor)[0] < 3 for factor in product.numerator), root)

@@ -15,15 +15,71 @@ from tamdp_theory import __version__
 from tamdp_theory.errors import printable
 
 _ESCAPES = {
-    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "%": r"\%", "#": r"\#", "_": r"\_\allowbreak{}", "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$", "|": "$|$", '"': "''", "–": "--", "—": "---", "’": "'", "‘": "`", "“": "``", "”": "''", "…": r"\dots{}",
-    "²": "$^2$", "³": "$^3$", "½": r"$\frac12$", "±": r"$\pm$", "×": r"$\times$", "−": "$-$", "·": r"$\cdot$", "≤": r"$\leq$", "≥": r"$\geq$", "≠": r"$\neq$",
-    "≡": r"$\equiv$", "∈": r"$\in$", "‖": r"$\|$", "∇": r"$\nabla$", "√": r"$\surd$", "∞": r"$\infty$", "∂": r"$\partial$",
-    "⟨": r"$\langle$", "⟩": r"$\rangle$",
-    "→": r"$\to$", "←": r"$\gets$", "Σ": r"$\Sigma$", "Π": r"$\Pi$", "Ψ": r"$\Psi$", "Δ": r"$\Delta$", "α": r"$\alpha$", "β": r"$\beta$", "γ": r"$\gamma$",
-    "δ": r"$\delta$", "ε": r"$\varepsilon$", "η": r"$\eta$", "θ": r"$\theta$", "κ": r"$\kappa$", "λ": r"$\lambda$", "μ": r"$\mu$", "π": r"$\pi$",
-    "ρ": r"$\rho$", "σ": r"$\sigma$", "τ": r"$\tau$", "φ": r"$\varphi$", "χ": r"$\chi$", "ψ": r"$\psi$", "ω": r"$\omega$",
-}  # fmt: skip
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "$": r"\$",
+    "&": r"\&",
+    "%": r"\%",
+    "#": r"\#",
+    "_": r"\_\allowbreak{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": "$<$",
+    ">": "$>$",
+    "|": "$|$",
+    '"': "''",
+    "–": "--",
+    "—": "---",
+    "’": "'",
+    "‘": "`",
+    "“": "``",
+    "”": "''",
+    "…": r"\dots{}",
+    "²": "$^2$",
+    "³": "$^3$",
+    "½": r"$\frac12$",
+    "±": r"$\pm$",
+    "×": r"$\times$",
+    "−": "$-$",
+    "·": r"$\cdot$",
+    "≤": r"$\leq$",
+    "≥": r"$\geq$",
+    "≠": r"$\neq$",
+    "≡": r"$\equiv$",
+    "∈": r"$\in$",
+    "‖": r"$\|$",
+    "∇": r"$\nabla$",
+    "√": r"$\surd$",
+    "∞": r"$\infty$",
+    "∂": r"$\partial$",
+    "⟨": r"$\langle$",
+    "⟩": r"$\rangle$",
+    "→": r"$\to$",
+    "←": r"$\gets$",
+    "Σ": r"$\Sigma$",
+    "Π": r"$\Pi$",
+    "Ψ": r"$\Psi$",
+    "Δ": r"$\Delta$",
+    "α": r"$\alpha$",
+    "β": r"$\beta$",
+    "γ": r"$\gamma$",
+    "δ": r"$\delta$",
+    "ε": r"$\varepsilon$",
+    "η": r"$\eta$",
+    "θ": r"$\theta$",
+    "κ": r"$\kappa$",
+    "λ": r"$\lambda$",
+    "μ": r"$\mu$",
+    "π": r"$\pi$",
+    "ρ": r"$\rho$",
+    "σ": r"$\sigma$",
+    "τ": r"$\tau$",
+    "φ": r"$\varphi$",
+    "χ": r"$\chi$",
+    "ψ": r"$\psi$",
+    "ω": r"$\omega$",
+}
 _SIGNS = {"≤": r"\leq", "≥": r"\geq"}
 _ACCENTS = {0x300: "`", 0x301: "'", 0x302: "^", 0x303: "~", 0x304: "=", 0x308: '"', 0x30C: "v"}
 _COUNTS = (Verdict.HOLDS, Verdict.VACUOUS, Verdict.ASSUMPTION_UNMET, Verdict.VIOLATED)
@@ -46,7 +102,10 @@ def _character(character: str) -> str:
 
 
 def _head(results: Results) -> str:
-    return f"% Made by `tamdp report --latex`, tamdp-theory {__version__}; checks {results.digest[:12]} (SHA-256 of checks.json).\n"
+    return (
+        f"% Made by `tamdp report --latex`, tamdp-theory {__version__}; checks {results.digest[:12]} (SHA-256 of "
+        f"checks.json).\n"
+    )
 
 
 def theorems(results: Results) -> str:
@@ -54,7 +113,10 @@ def theorems(results: Results) -> str:
     parts = [
         _head(results),
         "% In the preamble: \\usepackage{amsmath,amssymb}; environments that the article has already are kept.\n",
-        *(f"\\ifcsname {name}\\endcsname\\else\\newtheorem{{{name}}}{{{name.title()}}}\\fi\n" for name in ("lemma", "theorem", "conjecture")),
+        *(
+            f"\\ifcsname {name}\\endcsname\\else\\newtheorem{{{name}}}{{{name.title()}}}\\fi\n"
+            for name in ("lemma", "theorem", "conjecture")
+        ),
     ]
     for heading, found in results.groups().items():
         parts.append(f"\n\\section*{{{escaped(heading)}}}\n")
@@ -67,7 +129,9 @@ def _theorem(claim: Claim) -> str:
     standing = {"printed": " Printed, and refuted:", "literature": " From the literature:"}.get(claim.standing, "")
     lines = [f"\n\\begin{{{name}}}[{escaped(claim.id)}]\\label{{{claim.id}}}", f"\\textbf{{{_text(claim.title)}.}}"]
     if claim.assumptions:
-        lines.append(f"Assume {'; '.join(_text(assumption.text) for assumption in claim.assumptions)}.{standing or ' Then'}")
+        lines.append(
+            f"Assume {'; '.join(_text(assumption.text) for assumption in claim.assumptions)}.{standing or ' Then'}"
+        )
     elif standing:
         lines.append(standing.strip())
     lines += [r"\[", "  " + formulas.statement(claim), r"\]", f"\\end{{{name}}}"]
@@ -108,10 +172,21 @@ def verdicts(results: Results) -> str:
 
 def _row(result: Result) -> str:
     check = result.telling
-    left, right, slack = (_number(value) for value in ((check.lhs, check.rhs, check.slack) if check else (None, None, None)))
+    left, right, slack = (
+        _number(value) for value in ((check.lhs, check.rhs, check.slack) if check else (None, None, None))
+    )
     sign = relation(result)
     counts = "/".join(str(result.count(verdict)) for verdict in _COUNTS)
-    cells = (escaped(result.claim.id), result.verdict, left, f"${_SIGNS.get(sign, sign)}$", right, slack, str(check.evidence) if check else "--", counts)
+    cells = (
+        escaped(result.claim.id),
+        result.verdict,
+        left,
+        f"${_SIGNS.get(sign, sign)}$",
+        right,
+        slack,
+        str(check.evidence) if check else "--",
+        counts,
+    )
     return " & ".join(cells) + " \\\\\n"
 
 

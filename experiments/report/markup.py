@@ -15,8 +15,14 @@ class Markup(str):
 
 def tag(element: str, *children: str, **attributes: str | int | bool | None) -> Markup:
     """An element. ``class_`` and ``data_value`` become class and data-value; None and False leave an attribute out."""
-    given = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items() if value is not None and value is not False}
-    shown = "".join(f' {name}="{escape(printable("" if value is True else str(value)))}"' for name, value in given.items())
+    given = {
+        name.rstrip("_").replace("_", "-"): value
+        for name, value in attributes.items()
+        if value is not None and value is not False
+    }
+    shown = "".join(
+        f' {name}="{escape(printable("" if value is True else str(value)))}"' for name, value in given.items()
+    )
     if element in VOID:
         return Markup(f"<{element}{shown}/>")
     return Markup(f"<{element}{shown}>{join(*children)}</{element}>")

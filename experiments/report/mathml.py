@@ -1,7 +1,8 @@
 r"""The LaTeX of the statements as MathML: the commands that they use, no more.
 
-MathML Core alone, which browsers draw without help: names of functions are one upright ``mi``, fences stretch only after ``\left``,
-limits go below a sum or a maximum in displayed formulas and beside it in running text. A command that is not known is an error.
+MathML Core alone, which browsers draw without help: names of functions are one upright ``mi``, fences stretch only
+after ``\left``, limits go below a sum or a maximum in displayed formulas and beside it in running text. A command that
+is not known is an error.
 """
 
 import re
@@ -14,17 +15,63 @@ from tamdp_theory import InputError
 Element = ElementTree.Element
 _TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\s+|.", re.S)
 _LETTERS = {
-    "alpha": "α", "delta": "δ", "eta": "η", "theta": "θ", "kappa": "κ", "lambda": "λ", "mu": "μ", "pi": "π", "rho": "ρ", "sigma": "σ", "chi": "χ",
-    "psi": "ψ", "beta": "β", "gamma": "γ", "epsilon": "ϵ", "varepsilon": "ε", "tau": "τ", "phi": "ϕ", "varphi": "φ", "omega": "ω", "nu": "ν", "xi": "ξ",
-    "zeta": "ζ", "ell": "ℓ", "partial": "∂",
-}  # fmt: skip
+    "alpha": "α",
+    "delta": "δ",
+    "eta": "η",
+    "theta": "θ",
+    "kappa": "κ",
+    "lambda": "λ",
+    "mu": "μ",
+    "pi": "π",
+    "rho": "ρ",
+    "sigma": "σ",
+    "chi": "χ",
+    "psi": "ψ",
+    "beta": "β",
+    "gamma": "γ",
+    "epsilon": "ϵ",
+    "varepsilon": "ε",
+    "tau": "τ",
+    "phi": "ϕ",
+    "varphi": "φ",
+    "omega": "ω",
+    "nu": "ν",
+    "xi": "ξ",
+    "zeta": "ζ",
+    "ell": "ℓ",
+    "partial": "∂",
+}
 _UPRIGHT = {
-    "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ", "Lambda": "Λ", "Pi": "Π", "Sigma": "Σ", "Phi": "Φ", "Psi": "Ψ", "Omega": "Ω", "nabla": "∇", "star": "⋆",
-    "top": "⊤", "infty": "∞", "#": "#", "prime": "′",
-}  # fmt: skip
+    "Gamma": "Γ",
+    "Delta": "Δ",
+    "Theta": "Θ",
+    "Lambda": "Λ",
+    "Pi": "Π",
+    "Sigma": "Σ",
+    "Phi": "Φ",
+    "Psi": "Ψ",
+    "Omega": "Ω",
+    "nabla": "∇",
+    "star": "⋆",
+    "top": "⊤",
+    "infty": "∞",
+    "#": "#",
+    "prime": "′",
+}
 _FUNCTIONS = ("ln", "log", "exp", "Pr", "det", "sin", "cos")
 _LIMITS = ("max", "min", "sup", "inf")
-_RELATIONS = {"le": "≤", "leq": "≤", "ge": "≥", "geq": "≥", "equiv": "≡", "ne": "≠", "neq": "≠", "in": "∈", "to": "→", "approx": "≈"}
+_RELATIONS = {
+    "le": "≤",
+    "leq": "≤",
+    "ge": "≥",
+    "geq": "≥",
+    "equiv": "≡",
+    "ne": "≠",
+    "neq": "≠",
+    "in": "∈",
+    "to": "→",
+    "approx": "≈",
+}
 _BINARY = {"cdot": "⋅", "times": "×", "pm": "±"}
 _OPEN = {"(": "(", "[": "[", r"\{": "{", r"\langle": "⟨"}
 _CLOSE = {")": ")", "]": "]", r"\}": "}", r"\rangle": "⟩"}
@@ -39,7 +86,13 @@ Atom = tuple[Element, str]  # with its class: ord, op, bin, rel, open, close, pu
 def formula(latex: str, display: bool = False) -> Markup:
     """LaTeX as a ``math`` element; InputError naming a command that is not known."""
     parser = _Parser(latex)
-    root = _element("math", *parser.row(None), xmlns="http://www.w3.org/1998/Math/MathML", display="block" if display else "inline", alttext=latex)
+    root = _element(
+        "math",
+        *parser.row(None),
+        xmlns="http://www.w3.org/1998/Math/MathML",
+        display="block" if display else "inline",
+        alttext=latex,
+    )
     return Markup(ElementTree.tostring(root, encoding="unicode"))
 
 
@@ -138,7 +191,9 @@ class _Parser:
             return _element("mi", text=token), "ord"
         for table, kind in ((_OPEN, "open"), (_CLOSE, "close")):
             if token in table:
-                return _element("mo", text=table[token], stretchy="false", form="prefix" if kind == "open" else "postfix"), kind
+                return _element(
+                    "mo", text=table[token], stretchy="false", form="prefix" if kind == "open" else "postfix"
+                ), kind
         if token in _BARS:
             return _element("mo", text=_BARS[token], stretchy="false", lspace="0", rspace="0"), "punct"
         if token in _SPACES:
@@ -179,7 +234,9 @@ class _Parser:
         return (_element("mstyle", found, displaystyle=style) if style else found), "ord"
 
     def accent(self, mark: str) -> Atom:
-        attributes = {} if mark == "¯" else {"accent": "true"}  # as an accent, the bar touches its letter in common fonts
+        attributes = (
+            {} if mark == "¯" else {"accent": "true"}
+        )  # as an accent, the bar touches its letter in common fonts
         return _element("mover", self.argument(), _element("mo", text=mark, stretchy="false"), **attributes), "ord"
 
     def board(self) -> Atom:
@@ -197,12 +254,19 @@ class _Parser:
             if self.peek() == r"\middle":
                 self.take()
                 parts += _spaced(atoms)
-                parts.append(_element("mo", text=fences[self.take()], form="infix", stretchy="true", lspace="0.12em", rspace="0.12em"))
+                parts.append(
+                    _element(
+                        "mo", text=fences[self.take()], form="infix", stretchy="true", lspace="0.12em", rspace="0.12em"
+                    )
+                )
                 atoms = []
             else:
                 atoms.append(self.scripted(atoms[-1][1] if atoms else "open"))
         self.take()
-        parts += [*_spaced(atoms), _element("mo", text=fences[self.take()], form="postfix", fence="true", stretchy="true")]
+        parts += [
+            *_spaced(atoms),
+            _element("mo", text=fences[self.take()], form="postfix", fence="true", stretchy="true"),
+        ]
         return _element("mrow", *parts), "close"
 
 

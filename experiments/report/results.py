@@ -17,8 +17,12 @@ from tamdp_theory.errors import quote
 from tamdp_theory.files import readable
 
 GROUPS = {
-    "L": "Lemmas", "T1": "Theorem 1: convergence", "T2": "Theorem 2: reward decomposition", "T3": "Theorem 3: generalization", "": "Further claims",
-}  # fmt: skip
+    "L": "Lemmas",
+    "T1": "Theorem 1: convergence",
+    "T2": "Theorem 2: reward decomposition",
+    "T3": "Theorem 3: generalization",
+    "": "Further claims",
+}
 FOLDERS = ("verify", "figures")  # of figures; the first that has one of a name is taken
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -107,12 +111,19 @@ class Results:
 
 
 def load(folder: Path, pictures: bool = True) -> Results:
-    """Read the results in a folder; InputError if the checks are missing or damaged, a line in ``missing`` for every figure that is."""
+    """Read the results in a folder; InputError if the checks are missing or damaged, a line in ``missing`` for every
+    figure that is.
+    """
     path = folder / "verify" / "checks.json"
     checks, digest = _checks(path)
     outcomes = verification.judge(checks)
     figures, missing = _figures(folder) if pictures else ([], [])
-    return Results(tuple(Result(claim, outcomes.get(claim.id)) for claim in CLAIMS.values()), tuple(figures), tuple(missing), digest)
+    return Results(
+        tuple(Result(claim, outcomes.get(claim.id)) for claim in CLAIMS.values()),
+        tuple(figures),
+        tuple(missing),
+        digest,
+    )
 
 
 def _checks(path: Path) -> tuple[list[Check], str]:
@@ -129,7 +140,10 @@ def _checks(path: Path) -> tuple[list[Check], str]:
         raise InputError(f"{path}: holds no checks; make it again with `tamdp verify`")
     for place, record in enumerate(records):
         if record.claim not in CLAIMS:
-            raise InputError(f"{path}: checks[{place}].claim: {quote(record.claim)} is not in the registry; make it again with `tamdp verify`")
+            raise InputError(
+                f"{path}: checks[{place}].claim: {quote(record.claim)} is not in the registry; make it again with "
+                f"`tamdp verify`"
+            )
     return [_check(record) for record in records], hashlib.sha256(content).hexdigest()
 
 
@@ -158,4 +172,6 @@ def _figures(folder: Path) -> tuple[list[Figure], list[str]]:
             module = point.load()
             first = "" if (folder / module.SOURCE).exists() else f"`{module.COMMAND}` and then "
             missing[point.name] = f"{point.name}: not drawn yet; make it with {first}`tamdp figures {point.name}`"
-    return [found[name] for name in sorted(found, key=lambda name: (name != "verdicts", name))], [missing[name] for name in sorted(missing)]
+    return [found[name] for name in sorted(found, key=lambda name: (name != "verdicts", name))], [
+        missing[name] for name in sorted(missing)
+    ]

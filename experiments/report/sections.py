@@ -13,51 +13,97 @@ from experiments.report.results import Result
 from experiments.report.table import badge, breakable, relation, shown
 
 _WORDS = {
-    Verdict.HOLDS: "hold", Verdict.VACUOUS: "vacuous", Verdict.ASSUMPTION_UNMET: "not applicable", Verdict.UNDECIDED: "undecided", Verdict.VIOLATED: "violated",
-}  # fmt: skip
+    Verdict.HOLDS: "hold",
+    Verdict.VACUOUS: "vacuous",
+    Verdict.ASSUMPTION_UNMET: "not applicable",
+    Verdict.UNDECIDED: "undecided",
+    Verdict.VIOLATED: "violated",
+}
 
 
 def section(result: Result, used_by: Sequence[str], certificates: Mapping[str, Certificate]) -> Markup:
     """One claim."""
     claim = result.claim
     facts: list[tuple[str, Markup | None]] = [
-        ("Assumptions", _assumptions(claim)), ("Why", join(prose(claim.proof)) if claim.proof else None), ("Reference", join(claim.reference)),
-        ("Builds on", _links(claim.depends_on)), ("Used by", _links(used_by)), ("Checks", _checks(result)), ("Tightness", _tightness(result)),
-        *((("Certificate", _certificate(name, certificate))) for name, certificate in certificates.items() if certificate.claim == claim.id),
-    ]  # fmt: skip
+        ("Assumptions", _assumptions(claim)),
+        ("Why", join(prose(claim.proof)) if claim.proof else None),
+        ("Reference", join(claim.reference)),
+        ("Builds on", _links(claim.depends_on)),
+        ("Used by", _links(used_by)),
+        ("Checks", _checks(result)),
+        ("Tightness", _tightness(result)),
+        *(
+            (("Certificate", _certificate(name, certificate)))
+            for name, certificate in certificates.items()
+            if certificate.claim == claim.id
+        ),
+    ]
     return tag(
         "article",
         tag(
-            "header", tag("h3", tag("a", breakable(claim.id), href=f"#{claim.id}", class_="id"), " ", tag("span", claim.title)),
-            tag("p", badge(result), tag("span", str(claim.standing)), tag("span", claim.kind), tag("a", "↑ table", href="#verdicts"), class_="about"),
+            "header",
+            tag("h3", tag("a", breakable(claim.id), href=f"#{claim.id}", class_="id"), " ", tag("span", claim.title)),
+            tag(
+                "p",
+                badge(result),
+                tag("span", str(claim.standing)),
+                tag("span", claim.kind),
+                tag("a", "↑ table", href="#verdicts"),
+                class_="about",
+            ),
         ),
         tag("div", formula(formulas.statement(claim), display=True), class_="formula"),
-        tag("dl", *(join(tag("dt", formula(latex)), tag("dd", prose(meaning(symbol)))) for latex, symbol in formulas.symbols(claim).items()), class_="symbols"),
-        tag("dl", *(tag("div", tag("dt", name), tag("dd", content)) for name, content in facts if content), class_="facts"),
+        tag(
+            "dl",
+            *(
+                join(tag("dt", formula(latex)), tag("dd", prose(meaning(symbol))))
+                for latex, symbol in formulas.symbols(claim).items()
+            ),
+            class_="symbols",
+        ),
+        tag(
+            "dl",
+            *(tag("div", tag("dt", name), tag("dd", content)) for name, content in facts if content),
+            class_="facts",
+        ),
         id=claim.id,
-    )  # fmt: skip
+    )
 
 
 def _assumptions(claim: Claim) -> Markup:
     if not claim.assumptions:
         return join("none")
-    return tag("ul", *(tag("li", tag("em", assumption.name), ": ", prose(assumption.text)) for assumption in claim.assumptions))
+    return tag(
+        "ul", *(tag("li", tag("em", assumption.name), ": ", prose(assumption.text)) for assumption in claim.assumptions)
+    )
 
 
 def _links(ids: Sequence[str]) -> Markup | None:
-    return tag("ul", *(tag("li", tag("a", claim_id, href=f"#{claim_id}")) for claim_id in ids), class_="links") if ids else None
+    return (
+        tag("ul", *(tag("li", tag("a", claim_id, href=f"#{claim_id}")) for claim_id in ids), class_="links")
+        if ids
+        else None
+    )
 
 
 def _checks(result: Result) -> Markup:
     if result.outcome is None or result.telling is None:
-        return join("not checked in these results; ", tag("code", f"tamdp verify --claim {result.claim.id}"), " checks it alone")
+        return join(
+            "not checked in these results; ", tag("code", f"tamdp verify --claim {result.claim.id}"), " checks it alone"
+        )
     counts = ", ".join(f"{result.count(verdict):,} {word}" for verdict, word in _WORDS.items() if result.count(verdict))
     check = result.telling
     if check.lhs is None:
         return join(counts)
     sides = tag("span", shown(check.lhs), f" {relation(result)} ", shown(check.rhs), class_="sides")
     note = f" ({check.note})" if check.note else ""
-    return join(f"{counts}. Tightest: {check.instance}, ", sides, ", slack ", tag("span", shown(check.slack), class_="sides"), f", {check.evidence}{note}")
+    return join(
+        f"{counts}. Tightest: {check.instance}, ",
+        sides,
+        ", slack ",
+        tag("span", shown(check.slack), class_="sides"),
+        f", {check.evidence}{note}",
+    )
 
 
 def _tightness(result: Result) -> Markup | None:
@@ -72,9 +118,16 @@ def _tightness(result: Result) -> Markup | None:
 
 def _certificate(name: str, certificate: Certificate) -> Markup:
     arithmetic = "exact arithmetic" if certificate.is_exact else f"ball arithmetic, {certificate.bits} bits"
-    instance = f"{certificate.instance.process.get('name')}, G = {certificate.instance.group_size}, {certificate.instance.normalization}"
+    instance = (
+        f"{certificate.instance.process.get('name')}, G = {certificate.instance.group_size}, "
+        f"{certificate.instance.normalization}"
+    )
     rows = {
-        "verdict": join(f"{certificate.verdict} on {instance}; {arithmetic}"), "left": tag("code", certificate.lhs), "right": tag("code", certificate.rhs),
+        "verdict": join(f"{certificate.verdict} on {instance}; {arithmetic}"),
+        "left": tag("code", certificate.lhs),
+        "right": tag("code", certificate.rhs),
         "verify": tag("code", f"tamdp certify bounds/certified/{name}.json"),
-    }  # fmt: skip
-    return tag("dl", *(tag("div", tag("dt", word), tag("dd", content)) for word, content in rows.items()), class_="certificate")
+    }
+    return tag(
+        "dl", *(tag("div", tag("dt", word), tag("dd", content)) for word, content in rows.items()), class_="certificate"
+    )

@@ -1,16 +1,19 @@
-"""How fast GRPO reaches a stationary point: running mean of the squared gradient against the number of steps, and what Theorem 1 promises.
+"""How fast GRPO reaches a stationary point: running mean of the squared gradient against the number of steps, and what
+Theorem 1 promises.
 
-Process: RL4VLM's number line, three numbers and two steps; tabular policy, uniform at the start. Where L7 gives a potential F (centred
-advantages; components that are 0 or 1 under normalize_then_sum; accuracy alone under sum_then_normalize) the measured number is the mean
-of ||grad F||^2 over the first T steps, its bounds T1.stationary (a priori), T1.stationary.path (exact variance along the path) and, for
-exact updates, T1.stationary.path without variance and T1.exact.start. The composite reward of three values under sum_then_normalize has no
-potential (L8): there the number is the mean of ||grad J||^2, and its bound T1.biased with the drift constant measured along the path.
+Process: RL4VLM's number line, three numbers and two steps; tabular policy, uniform at the start. Where L7 gives a
+potential F (centred advantages; components that are 0 or 1 under normalize_then_sum; accuracy alone under
+sum_then_normalize) the measured number is the mean of ||grad F||^2 over the first T steps, its bounds T1.stationary (a
+priori), T1.stationary.path (exact variance along the path) and, for exact updates, T1.stationary.path without variance
+and T1.exact.start. The composite reward of three values under sum_then_normalize has no potential (L8): there the
+number is the mean of ||grad J||^2, and its bound T1.biased with the drift constant measured along the path.
 
-Schedules: ``tuned`` trains anew for each T with the step that minimizes the bound a priori, ``largest`` is one training with step 1/L,
-``exact`` follows the expected update with step 1/L. The rate is the slope of log mean over log T for T >= steps/16, fitted for each run,
-with a Student-t interval over runs. Expected: no mean above its bound; a bound of slope -1/2 if tuned (-1 while the step is still 1/L), -1 if
-exact; a floor of the bound a priori at the largest step, where the measured mean may still fall, since variance vanishes where the policy
-turns deterministic. A small gradient is no optimum: ``gap`` is J* - J after T steps.
+Schedules: ``tuned`` trains anew for each T with the step that minimizes the bound a priori, ``largest`` is one training
+with step 1/L, ``exact`` follows the expected update with step 1/L. The rate is the slope of log mean over log T for T
+>= steps/16, fitted for each run, with a Student-t interval over runs. Expected: no mean above its bound; a bound of
+slope -1/2 if tuned (-1 while the step is still 1/L), -1 if exact; a floor of the bound a priori at the largest step,
+where the measured mean may still fall, since variance vanishes where the policy turns deterministic. A small gradient
+is no optimum: ``gap`` is J* - J after T steps.
 """
 
 from dataclasses import dataclass
@@ -58,8 +61,11 @@ class Config:
 
 
 CASES: tuple[tuple[Literal["composite", "accuracy"], Normalization], ...] = (
-    ("composite", "center"), ("composite", "normalize_then_sum"), ("accuracy", "sum_then_normalize"), ("composite", "sum_then_normalize"),
-)  # fmt: skip
+    ("composite", "center"),
+    ("composite", "normalize_then_sum"),
+    ("accuracy", "sum_then_normalize"),
+    ("composite", "sum_then_normalize"),
+)
 
 
 def sweep(quick: bool = False) -> list[Config]:
@@ -67,7 +73,12 @@ def sweep(quick: bool = False) -> list[Config]:
     schedules: tuple[Schedule, ...] = ("tuned", "largest", "exact")
     sizes, steps, runs = ((2, 8), 64, 6) if quick else ((2, 4, 16), 1024, 24)
     # the costly ones first
-    return [Config(*case, size, schedule, steps, runs) for size in reversed(sizes) for schedule in schedules for case in CASES]
+    return [
+        Config(*case, size, schedule, steps, runs)
+        for size in reversed(sizes)
+        for schedule in schedules
+        for case in CASES
+    ]
 
 
 def make_process(config: Config) -> TAMDP:
@@ -96,11 +107,22 @@ class Problem:
         """F where L7 has a potential, else J with the second moment at the start."""
         potential = find_potential(env, scheme)
         if potential is not None:
-            known = {s.F_star: potential.upper, s.F_0: potential.value(policy), s.L: potential.smoothness, s.variance_bound: potential.variance_bound}
+            known = {
+                s.F_star: potential.upper,
+                s.F_0: potential.value(policy),
+                s.L: potential.smoothness,
+                s.variance_bound: potential.variance_bound,
+            }
             return Problem(CLAIMS["T1.stationary"], potential, known, s.variance_bound, potential.smoothness)
         second = exact.update_moments(env, policy, scheme.group_size, scheme.normalization).second_moment
         smooth = exact.smoothness(env)
-        known = {s.J_star: exact.optimal_values(env).total, s.J_0: exact.values(env, policy).total, s.L_J: smooth, s.M_2: second, s.alpha: 1.0}
+        known = {
+            s.J_star: exact.optimal_values(env).total,
+            s.J_0: exact.values(env, policy).total,
+            s.L_J: smooth,
+            s.M_2: second,
+            s.alpha: 1.0,
+        }
         return Problem(CLAIMS["T1.biased"], None, known, s.M_2, smooth)
 
     def step_size(self, schedule: Schedule, steps: int) -> float:
@@ -113,7 +135,9 @@ class Problem:
         return float(min(1 / self.smoothness, np.sqrt(progress / noise)))
 
     def bounds(self, schedule: Schedule, steps: int, eta: float, path: grpo.History) -> Row:
-        """Right side of each claim that speaks of this training, cut at ``steps``, and the numbers it takes from the path."""
+        """Right side of each claim that speaks of this training, cut at ``steps``, and the numbers it takes from the
+        path.
+        """
         assert path.update_norm2 is not None and path.drift is not None
         numbers = self.known | {s.eta: eta, s.T: steps, s.mean_grad_F: 0.0, s.mean_grad_J: 0.0, s.min_grad_F: 0.0}
         variance = np.zeros_like(path.update_norm2) if path.variance is None else path.variance
@@ -125,7 +149,11 @@ class Problem:
             claims = ["T1.biased"] if alpha > 0 else []  # no promise where the update points downhill
         else:
             numbers[s.variance_path] = float(variance[:, :steps].mean())
-            claims = ["T1.stationary.path", "T1.exact.start"] if schedule == "exact" else ["T1.stationary", "T1.stationary.path"]
+            claims = (
+                ["T1.stationary.path", "T1.exact.start"]
+                if schedule == "exact"
+                else ["T1.stationary", "T1.stationary.path"]
+            )
         return found | {name: float(CLAIMS[name].sides(numbers)[1]) for name in claims}
 
 
@@ -138,8 +166,24 @@ def run(config: Config) -> list[Row]:
     objective = "J" if problem.potential is None else "F"
 
     def note(series: str, steps: int, eta: float, value: float, half: float = 0.0) -> None:
-        head = {"reward": config.reward, "normalization": config.normalization, "group_size": config.group_size, "schedule": config.schedule}
-        rows.append(head | {"runs": config.runs, "objective": objective, "series": series, "T": steps, "eta": eta, "value": value, "half": half})
+        head = {
+            "reward": config.reward,
+            "normalization": config.normalization,
+            "group_size": config.group_size,
+            "schedule": config.schedule,
+        }
+        rows.append(
+            head
+            | {
+                "runs": config.runs,
+                "objective": objective,
+                "series": series,
+                "T": steps,
+                "eta": eta,
+                "value": value,
+                "half": half,
+            }
+        )
 
     for steps in times:
         eta = problem.step_size(config.schedule, steps)
@@ -161,10 +205,17 @@ def run(config: Config) -> list[Row]:
 def _train(config: Config, env: TAMDP, policy: TabularSoftmax, eta: float, steps: int) -> grpo.History:
     sampled = config.schedule != "exact"
     settings = grpo.Config(
-        mode="sampled" if sampled else "exact", steps=steps, learning_rate=eta, group_size=config.group_size, normalization=config.normalization,
-        record_update=True, record_variance=sampled,
-    )  # fmt: skip
-    return grpo.train(env, policy, settings, [np.random.default_rng([config.seed, steps, one]) for one in range(config.runs)])
+        mode="sampled" if sampled else "exact",
+        steps=steps,
+        learning_rate=eta,
+        group_size=config.group_size,
+        normalization=config.normalization,
+        record_update=True,
+        record_variance=sampled,
+    )
+    return grpo.train(
+        env, policy, settings, [np.random.default_rng([config.seed, steps, one]) for one in range(config.runs)]
+    )
 
 
 def rates(times: list[int], means: Floats, least: float) -> Floats:
@@ -187,11 +238,28 @@ def interval(per_run: Floats) -> tuple[float, float]:
 def summary(table: dict[str, list[Any]], out: Any) -> None:
     """Whether the bounds hold, how far off they are, and the rates."""
     names = ("reward", "normalization", "schedule", "group_size", "T")
-    value = {(table["series"][i], *(table[name][i] for name in names)): table["value"][i] for i in range(len(table["T"]))}
-    pairs = [(key[0], value["least" if key[0] == "T1.exact.start" else "mean", *key[1:]] / one) for key, one in value.items() if key[0].startswith("T1.")]
+    value = {
+        (table["series"][i], *(table[name][i] for name in names)): table["value"][i] for i in range(len(table["T"]))
+    }
+    pairs = [
+        (key[0], value["least" if key[0] == "T1.exact.start" else "mean", *key[1:]] / one)
+        for key, one in value.items()
+        if key[0].startswith("T1.")
+    ]
     for claim in dict.fromkeys(name for name, _ in pairs):
         own = [ratio for name, ratio in pairs if name == claim]
-        out.print(f"{claim}: measured is {min(own):.2g} to {max(own):.2g} of the bound, above it in {sum(r > 1 for r in own)} of {len(own)}", soft_wrap=True)
+        out.print(
+            f"{claim}: measured is {min(own):.2g} to {max(own):.2g} of the bound, above it in "
+            f"{sum(r > 1 for r in own)} of {len(own)}",
+            soft_wrap=True,
+        )
     for i in [i for i, name in enumerate(table["series"]) if name == "rate"]:
-        text, gap = ", ".join(str(table[name][i]) for name in names[:3]), value["gap", *(table[name][i] for name in names)]
-        out.print(f"{text}, G = {table['group_size'][i]:.0f}: rate {table['value'][i]:.2f} ± {table['half'][i]:.2f}, J* - J {gap:.2g}", soft_wrap=True)
+        text, gap = (
+            ", ".join(str(table[name][i]) for name in names[:3]),
+            value["gap", *(table[name][i] for name in names)],
+        )
+        out.print(
+            f"{text}, G = {table['group_size'][i]:.0f}: rate {table['value'][i]:.2f} ± {table['half'][i]:.2f}, J* - J "
+            f"{gap:.2g}",
+            soft_wrap=True,
+        )

@@ -1,18 +1,22 @@
-"""Where decomposed rewards help: GRPO joint against decomposed, over correlation of two components and over their spread.
+"""Where decomposed rewards help: GRPO joint against decomposed, over correlation of two components and over their
+spread.
 
-Arms of one decision return two components that are 0 or 1, R_1 and R_2. The coupling alone changes between complementary (-1),
-independent (0) and comonotone (1) within each arm; the marginals, so J, its gradient and its optimum, stay. The spread r is the ratio of
-the components' ranges in the composite R_1/2 + r R_2/2, carried either by the reward (R_2 is 0 or r, weights equal) or by the weight
-(R_2 is 0 or 1, weights 1/2 and r/2): the composite, and so the joint update, is the same, the decomposed one is not. Tasks: ``aligned``
-arms are good or bad at both; with ``trade-off`` the arm that is best for the composite is not the best for R_2, once r < 3/4.
+Arms of one decision return two components that are 0 or 1, R_1 and R_2. The coupling alone changes between
+complementary (-1), independent (0) and comonotone (1) within each arm; the marginals, so J, its gradient and its
+optimum, stay. The spread r is the ratio of the components' ranges in the composite R_1/2 + r R_2/2, carried either by
+the reward (R_2 is 0 or r, weights equal) or by the weight (R_2 is 0 or 1, weights 1/2 and r/2): the composite, and so
+the joint update, is the same, the decomposed one is not. Tasks: ``aligned`` arms are good or bad at both; with
+``trade-off`` the arm that is best for the composite is not the best for R_2, once r < 3/4.
 
-Reported for each: T2.benefit at the start (guaranteed gain and exact gain of the best step), rollouts until J has closed 90% of its
-gap to the optimum, and the closed share at the end, by sampled GRPO over seeds at several step sizes; a run that does not get there
-counts with the budget (restricted mean). ``best`` marks the step size with the fewest rollouts, chosen for each normalization alone.
+Reported for each: T2.benefit at the start (guaranteed gain and exact gain of the best step), rollouts until J has
+closed 90% of its gap to the optimum, and the closed share at the end, by sampled GRPO over seeds at several step sizes;
+a run that does not get there counts with the budget (restricted mean). ``best`` marks the step size with the fewest
+rollouts, chosen for each normalization alone.
 
-Expected: equality where components are comonotone and equal (T2.lossless), also of the criterion; for r < 1 carried by the reward the
-decomposed update weighs both components alike, which helps where they agree (R_2 counts as evidence) and fails where they conflict
-(its potential, L7b, is another objective). T2.benefit speaks of one step; whether it foretells training is measured.
+Expected: equality where components are comonotone and equal (T2.lossless), also of the criterion; for r < 1 carried by
+the reward the decomposed update weighs both components alike, which helps where they agree (R_2 counts as evidence) and
+fails where they conflict (its potential, L7b, is another objective). T2.benefit speaks of one step; whether it
+foretells training is measured.
 """
 
 from dataclasses import dataclass
@@ -30,7 +34,16 @@ Row = dict[str, Any]
 Task = Literal["aligned", "trade-off"]
 Carrier = Literal["reward", "weight"]
 SIDES: tuple[tuple[str, Normalization], ...] = (("joint", "sum_then_normalize"), ("decomposed", "normalize_then_sum"))
-RATES = (1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 16.0)  # the best is inside, but where rewards have almost no noise or the potential is wrong
+RATES = (
+    1.0,
+    1.4,
+    2.0,
+    2.8,
+    4.0,
+    5.6,
+    8.0,
+    16.0,
+)  # the best is inside, but where rewards have almost no noise or the potential is wrong
 MARGINALS: dict[str, tuple[tuple[str, str], ...]] = {
     "aligned": (("2/5", "2/5"), ("1/2", "1/2"), ("3/5", "3/5")),
     "trade-off": (("7/10", "3/10"), ("2/5", "4/5"), ("3/10", "3/10")),
@@ -74,10 +87,22 @@ class Config:
 def sweep(quick: bool = False) -> list[Config]:
     """Both tasks and carriers; spreads 1 (once), 1/2, 1/4; couplings from -1 to 1; a few of them if quick."""
     tasks: tuple[Task, ...] = ("aligned", "trade-off")
-    spreads: tuple[tuple[Carrier, float], ...] = (("reward", 1.0), ("reward", 0.5), ("reward", 0.25), ("weight", 0.5), ("weight", 0.25))
+    spreads: tuple[tuple[Carrier, float], ...] = (
+        ("reward", 1.0),
+        ("reward", 0.5),
+        ("reward", 0.25),
+        ("weight", 0.5),
+        ("weight", 0.25),
+    )
     if quick:
-        return [Config(task, carrier, spread, c, steps=40, runs=16) for task, (carrier, spread), c in product(tasks, spreads[::2], (-1.0, 1.0))]
-    return [Config(task, carrier, spread, c) for task, (carrier, spread), c in product(tasks, spreads, (-1.0, -0.7, -0.35, 0.0, 0.35, 0.7, 1.0))]
+        return [
+            Config(task, carrier, spread, c, steps=40, runs=16)
+            for task, (carrier, spread), c in product(tasks, spreads[::2], (-1.0, 1.0))
+        ]
+    return [
+        Config(task, carrier, spread, c)
+        for task, (carrier, spread), c in product(tasks, spreads, (-1.0, -0.7, -0.35, 0.0, 0.35, 0.7, 1.0))
+    ]
 
 
 def process(config: Config) -> TAMDP:
@@ -98,7 +123,9 @@ def correlation(env: TAMDP, policy: TabularSoftmax) -> float:
     law = exact.reward_law(env, policy)[0]
     mean = (law.probability[:, None] * law.rewards).sum(0)
     first, second = (law.rewards - mean).T
-    covariance, *variances = ((law.probability * x * y).sum() for x, y in ((first, second), (first, first), (second, second)))
+    covariance, *variances = (
+        (law.probability * x * y).sum() for x, y in ((first, second), (first, first), (second, second))
+    )
     return float(covariance / np.sqrt(variances[0] * variances[1]))
 
 
@@ -110,24 +137,44 @@ def run(config: Config) -> list[Row]:
     found = benefit(env, policy, config.group_size)
     seeds = [int(word) for word in np.random.SeedSequence(config.seed).generate_state(config.runs)]
     shared: Row = {
-        "task": config.task, "carrier": config.carrier, "spread": config.spread, "coupling": config.coupling, "correlation": correlation(env, policy),
-        "group_size": config.group_size, "runs": config.runs, "budget": config.steps * config.group_size, "start": start, "optimum": optimum,
-    }  # fmt: skip
+        "task": config.task,
+        "carrier": config.carrier,
+        "spread": config.spread,
+        "coupling": config.coupling,
+        "correlation": correlation(env, policy),
+        "group_size": config.group_size,
+        "runs": config.runs,
+        "budget": config.steps * config.group_size,
+        "start": start,
+        "optimum": optimum,
+    }
     rows = []
     for side, normalization in SIDES:
         progress = getattr(found, side)
         own: list[Row] = [
-            shared | {"side": side, "guaranteed": progress.guaranteed, "best_gain": progress.best_gain, "learning_rate": rate}
+            shared
+            | {"side": side, "guaranteed": progress.guaranteed, "best_gain": progress.best_gain, "learning_rate": rate}
             | train(env, policy, config, normalization, rate, seeds, start, optimum)
             for rate in RATES
-        ]  # fmt: skip
+        ]
         fewest = min(own, key=lambda row: (row["rollouts"], -row["closed"]))
         rows += [row | {"best": int(row is fewest)} for row in own]
     return rows
 
 
-def train(env: TAMDP, policy: TabularSoftmax, config: Config, normalization: Normalization, rate: float, seeds: list[int], start: float, optimum: float) -> Row:
-    """Sampled runs at one step size: rollouts until the goal, share of runs that reach it, share of the gap closed at the end."""
+def train(
+    env: TAMDP,
+    policy: TabularSoftmax,
+    config: Config,
+    normalization: Normalization,
+    rate: float,
+    seeds: list[int],
+    start: float,
+    optimum: float,
+) -> Row:
+    """Sampled runs at one step size: rollouts until the goal, share of runs that reach it, share of the gap closed at
+    the end.
+    """
     settings = grpo.Config("sampled", config.steps, rate, config.group_size, normalization)
     closed = (grpo.train(env, policy, settings, seeds, threads=1).total - start) / (optimum - start)
     reached = (closed >= GOAL).any(axis=1)
@@ -143,17 +190,36 @@ def summary(table: dict[str, list[Any]], out: Any) -> None:
     from rich.table import Table
 
     shown = Table(
-        "\ntask", "spread r\nin the", "\nr", "corre-\nlation", "guaranteed\ndec/joint", "best step\ndec/joint", "rollouts\njoint", "\ndecomposed",
-        "closed\njoint", "\ndecomposed", box=None,
-    )  # fmt: skip
+        "\ntask",
+        "spread r\nin the",
+        "\nr",
+        "corre-\nlation",
+        "guaranteed\ndec/joint",
+        "best step\ndec/joint",
+        "rollouts\njoint",
+        "\ndecomposed",
+        "closed\njoint",
+        "\ndecomposed",
+        box=None,
+    )
     pairs = best_pairs(table)
     signs = []
     for joint, split in pairs:
-        guaranteed, gain = (split[name] / joint[name] if joint[name] > 0 else float("inf") for name in ("guaranteed", "best_gain"))
+        guaranteed, gain = (
+            split[name] / joint[name] if joint[name] > 0 else float("inf") for name in ("guaranteed", "best_gain")
+        )
         shown.add_row(
-            joint["task"], joint["carrier"], f"{joint['spread']:g}", f"{joint['correlation']:+.2f}", f"{guaranteed:.2f}", f"{gain:.2f}",
-            f"{joint['rollouts']:.0f}", f"{split['rollouts']:.0f}", f"{joint['closed']:.1%}", f"{split['closed']:.1%}",
-        )  # fmt: skip
+            joint["task"],
+            joint["carrier"],
+            f"{joint['spread']:g}",
+            f"{joint['correlation']:+.2f}",
+            f"{guaranteed:.2f}",
+            f"{gain:.2f}",
+            f"{joint['rollouts']:.0f}",
+            f"{split['rollouts']:.0f}",
+            f"{joint['closed']:.1%}",
+            f"{split['closed']:.1%}",
+        )
         difference = joint["rollouts"] - split["rollouts"]
         error = np.hypot(joint["rollouts_error"], split["rollouts_error"])
         signs.append((guaranteed, gain, int(np.sign(difference)) if abs(difference) > 2.58 * error else 0))
@@ -161,9 +227,17 @@ def summary(table: dict[str, list[Any]], out: Any) -> None:
     decided = [sign for sign in signs if sign[2]]
     for name, place in (("the guaranteed gain (T2.benefit)", 0), ("the exact gain of the best step", 1)):
         right = sum((sign[place] - 1) * sign[2] > 0 for sign in decided)
-        out.print(f"{name} at the start foretells which needs fewer rollouts on {right} of {len(decided)} cells where that is clear (99%)", soft_wrap=True)
+        out.print(
+            f"{name} at the start foretells which needs fewer rollouts on {right} of {len(decided)} cells where that "
+            f"is clear (99%)",
+            soft_wrap=True,
+        )
     helps = sum(sign[2] > 0 for sign in decided)
-    out.print(f"decomposition needs clearly fewer rollouts on {helps} of {len(signs)} cells, clearly more on {len(decided) - helps}", soft_wrap=True)
+    out.print(
+        f"decomposition needs clearly fewer rollouts on {helps} of {len(signs)} cells, clearly more on "
+        f"{len(decided) - helps}",
+        soft_wrap=True,
+    )
 
 
 def best_pairs(table: dict[str, list[Any]]) -> list[tuple[Row, Row]]:

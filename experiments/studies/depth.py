@@ -1,15 +1,17 @@
-"""What tool depth costs: trajectory divergence, horizon, smoothness and PAC-Bayes risk over D, and over thoughts at D = 0.
+"""What tool depth costs: trajectory divergence, horizon, smoothness and PAC-Bayes risk over D, and over thoughts at D =
+0.
 
-Search and coding with D = 0 to 3 tool calls allowed, and a chain of 0 to 3 `think` nodes before an answer, which calls no tool: D = 0
-throughout, while its horizon grows. A random tabular policy, a reference at unit deviation from it, and 16 policies around it as the class of
-a Gibbs posterior. Measured exactly: KL of trajectories (lhs of T3.depth) and H; the norm of the Hessian (lhs of L3, up to 1000 actions);
-risk, empirical risk and mean T3.kl bound over all training sets of n prompts. Beside them the bounds: T3.depth, its horizon D + (D + 1) B
-(T3.depth.horizon), L1.bound with the true H, and L3.
+Search and coding with D = 0 to 3 tool calls allowed, and a chain of 0 to 3 `think` nodes before an answer, which calls
+no tool: D = 0 throughout, while its horizon grows. A random tabular policy, a reference at unit deviation from it, and
+16 policies around it as the class of a Gibbs posterior. Measured exactly: KL of trajectories (lhs of T3.depth) and H;
+the norm of the Hessian (lhs of L3, up to 1000 actions); risk, empirical risk and mean T3.kl bound over all training
+sets of n prompts. Beside them the bounds: T3.depth, its horizon D + (D + 1) B (T3.depth.horizon), L1.bound with the
+true H, and L3.
 
-Expected: the bound of the trajectory KL grows with D and with B, so that a chain costs what calls cost though its D is 0. L3 has no depth in
-it, only the range of the reward: one constant for all D >= 1 (at D = 0 no call can fail and the range is smaller). Nor has the
-PAC-Bayes bound, which knows KL(Q||Pi) of distributions over policies: it follows the risk. Whether the measured KL and Hessian follow
-their bounds is not assumed.
+Expected: the bound of the trajectory KL grows with D and with B, so that a chain costs what calls cost though its D is
+0. L3 has no depth in it, only the range of the reward: one constant for all D >= 1 (at D = 0 no call can fail and the
+range is smaller). Nor has the PAC-Bayes bound, which knows KL(Q||Pi) of distributions over policies: it follows the
+risk. Whether the measured KL and Hessian follow their bounds is not assumed.
 """
 
 from dataclasses import dataclass
@@ -56,7 +58,10 @@ class Config:
 def sweep(quick: bool = False) -> list[Config]:
     """Three tasks, D (or thoughts) from 0 to 3, sixteen policies; D up to 2 and two policies if quick."""
     tasks: tuple[Literal["search", "coding", "chain"], ...] = ("search", "coding", "chain")
-    return [Config(task, depth, seed=seed) for task, depth, seed in product(tasks, range(3 if quick else 4), range(2 if quick else 16))]
+    return [
+        Config(task, depth, seed=seed)
+        for task, depth, seed in product(tasks, range(3 if quick else 4), range(2 if quick else 16))
+    ]
 
 
 def make_process(task: str, depth: int) -> TAMDP:
@@ -69,10 +74,12 @@ def make_process(task: str, depth: int) -> TAMDP:
 
 
 def chain(thoughts: int, prompts: int = 3) -> TAMDP:
-    """Thoughts, careful or hasty, then an answer; a hasty one cannot be parsed with probability 1/10, which ends it with no reward.
+    """Thoughts, careful or hasty, then an answer; a hasty one cannot be parsed with probability 1/10, which ends it
+    with no reward.
 
-    Prompt q: the right answer pays 1 with probability (q + 2)/4 or (q + 1)/4 after a hasty last thought, the guess 1/4. Facts: D = 0,
-    B = H = thoughts + 1, 2 thoughts + 1 nodes a prompt; the optimum is (q + 2)/4, by being careful throughout.
+    Prompt q: the right answer pays 1 with probability (q + 2)/4 or (q + 1)/4 after a hasty last thought, the guess 1/4.
+    Facts: D = 0, B = H = thoughts + 1, 2 thoughts + 1 nodes a prompt; the optimum is (q + 2)/4, by being careful
+    throughout.
     """
     nodes: list[dict[str, Any]] = []
 
@@ -83,18 +90,38 @@ def chain(thoughts: int, prompts: int = 3) -> TAMDP:
         for mind in ("careful", "hasty") if step else ("careful",):
             if step == thoughts:
                 right = Fraction(min(q, 2) + (2 if mind == "careful" else 1), 4)
-                actions = [{"name": name, "kind": "answer", "next": outcome(p)} for name, p in (("answer", right), ("guess", Fraction(1, 4)))]
+                actions = [
+                    {"name": name, "kind": "answer", "next": outcome(p)}
+                    for name, p in (("answer", right), ("guess", Fraction(1, 4)))
+                ]
             else:
                 after = {name: f"q{q}/{step + 1}/{name}" for name in ("careful", "hasty")}
-                lost = [{"probability": Fraction(9, 10), "node": after["hasty"]}, {"probability": Fraction(1, 10), "rewards": [0]}]
+                lost = [
+                    {"probability": Fraction(9, 10), "node": after["hasty"]},
+                    {"probability": Fraction(1, 10), "rewards": [0]},
+                ]
                 actions = [
                     {"name": "careful", "kind": "think", "next": [{"probability": 1, "node": after["careful"]}]},
                     {"name": "hasty", "kind": "think", "next": lost},
                 ]
-            nodes.append({"id": f"q{q}/{step}/{mind}" if step else f"q{q}", "depth": 0, "observation": f"q{q}", "actions": actions})
+            nodes.append(
+                {
+                    "id": f"q{q}/{step}/{mind}" if step else f"q{q}",
+                    "depth": 0,
+                    "observation": f"q{q}",
+                    "actions": actions,
+                }
+            )
     rho = [{"name": f"q{q}", "probability": Fraction(1, prompts), "start": f"q{q}"} for q in range(prompts)]
     components = [{"name": "accuracy", "weight": 1}]
-    content = {"schema": "tamdp/1", "name": f"chain-{thoughts}", "max_tool_depth": 0, "components": components, "prompts": rho, "nodes": nodes}
+    content = {
+        "schema": "tamdp/1",
+        "name": f"chain-{thoughts}",
+        "max_tool_depth": 0,
+        "components": components,
+        "prompts": rho,
+        "nodes": nodes,
+    }
     return TAMDP.from_dict(content)
 
 
@@ -103,7 +130,11 @@ def make_instance(config: Config) -> Instance:
     env = make_process(config.task, config.depth)
     policy = TabularSoftmax.random(env, np.random.default_rng([config.seed, config.depth]), config.scale)
     setting = Generalization(
-        env.exact_prompt_probability, around(policy, CLASS, config.seed), n=config.n, delta=config.delta, inverse_temperature=config.inverse_temperature
+        env.exact_prompt_probability,
+        around(policy, CLASS, config.seed),
+        n=config.n,
+        delta=config.delta,
+        inverse_temperature=config.inverse_temperature,
     )
     return Instance(env, policy, seed=config.seed, generalization=setting)
 
@@ -115,17 +146,34 @@ def run(config: Config) -> list[Row]:
     calls, silent = tool_runs(instance.env)
     found = coverage("T3.kl", instance, every=False)
     row: Row = {
-        "task": config.task, "depth": config.depth, "seed": config.seed, "n": config.n, "delta": config.delta, "nodes": instance.env.n_nodes, "D": calls,
-        "B": silent, "horizon": _side(checks["T3.depth.horizon"], 0), "horizon_bound": _side(checks["T3.depth.horizon"], 1),
-        "kl": _side(checks["T3.depth"], 0), "kl_bound": _side(checks["T3.depth"], 1), "kl_by_horizon": _side(checks["L1.bound"], 1),
-        "hessian": _side(checks["L3"], 0), "smoothness": _side(checks["L3"], 1), "risk": found.risk, "empirical": found.empirical,
-        "risk_bound": found.bound, "kl_posterior": found.kl, "failure": found.failure,
-    }  # fmt: skip
+        "task": config.task,
+        "depth": config.depth,
+        "seed": config.seed,
+        "n": config.n,
+        "delta": config.delta,
+        "nodes": instance.env.n_nodes,
+        "D": calls,
+        "B": silent,
+        "horizon": _side(checks["T3.depth.horizon"], 0),
+        "horizon_bound": _side(checks["T3.depth.horizon"], 1),
+        "kl": _side(checks["T3.depth"], 0),
+        "kl_bound": _side(checks["T3.depth"], 1),
+        "kl_by_horizon": _side(checks["L1.bound"], 1),
+        "hessian": _side(checks["L3"], 0),
+        "smoothness": _side(checks["L3"], 1),
+        "risk": found.risk,
+        "empirical": found.empirical,
+        "risk_bound": found.bound,
+        "kl_posterior": found.kl,
+        "failure": found.failure,
+    }
     return [row]
 
 
 def _side(check: Check, which: int) -> float | str:
-    """A side of a check to ten digits, as the rest may depend on the threads of the linear algebra library; empty if it was not made."""
+    """A side of a check to ten digits, as the rest may depend on the threads of the linear algebra library; empty if it
+    was not made.
+    """
     value = (check.lhs, check.rhs)[which]
     return "" if value is None else float(f"{value:.10g}")
 
@@ -134,8 +182,32 @@ def summary(table: dict[str, list[Any]], out: Any) -> None:
     """Means over policies."""
     from rich.table import Table
 
-    columns = ("D", "horizon", "horizon_bound", "kl", "kl_by_horizon", "kl_bound", "hessian", "smoothness", "risk", "risk_bound", "kl_posterior")
-    titles = ("D", "H", "bound", "KL of\ntrajectories", "H max KL", "T3.depth", "Hessian", "L3", "risk", "T3.kl", "KL(Q||Pi)")
+    columns = (
+        "D",
+        "horizon",
+        "horizon_bound",
+        "kl",
+        "kl_by_horizon",
+        "kl_bound",
+        "hessian",
+        "smoothness",
+        "risk",
+        "risk_bound",
+        "kl_posterior",
+    )
+    titles = (
+        "D",
+        "H",
+        "bound",
+        "KL of\ntrajectories",
+        "H max KL",
+        "T3.depth",
+        "Hessian",
+        "L3",
+        "risk",
+        "T3.kl",
+        "KL(Q||Pi)",
+    )
     shown = Table("task", "calls or\nthoughts", *titles, box=None, padding=(0, 1))
     for task, depth in dict.fromkeys(zip(table["task"], table["depth"], strict=True)):
         shown.add_row(task, f"{depth:.0f}", *(f"{mean(table, task, depth, name):.4g}" for name in columns))
@@ -156,11 +228,23 @@ def findings(table: dict[str, list[Any]]) -> list[str]:
     lines = []
     for task in dict.fromkeys(table["task"]):
         depths = sorted({depth for own, depth in zip(table["task"], table["depth"], strict=True) if own == task})
-        first, last = ({name: mean(table, task, depth, name) for name in table if name != "task"} for depth in (depths[0], depths[-1]))
+        first, last = (
+            {name: mean(table, task, depth, name) for name in table if name != "task"}
+            for depth in (depths[0], depths[-1])
+        )
         growth = ", ".join(
             f"{title} {first[name]:.3g} to {last[name]:.3g}"
-            for name, title in (("kl", "KL of trajectories"), ("kl_bound", "its bound"), ("hessian", "Hessian norm"), ("smoothness", "L3"),
-                                ("risk", "risk"), ("risk_bound", "PAC-Bayes bound"))
-        )  # fmt: skip
-        lines.append(f"{task}, {'thoughts' if task == 'chain' else 'D'} {depths[0]:.0f} to {depths[-1]:.0f} (D = {last['D']:.0f} at the end): {growth}")
+            for name, title in (
+                ("kl", "KL of trajectories"),
+                ("kl_bound", "its bound"),
+                ("hessian", "Hessian norm"),
+                ("smoothness", "L3"),
+                ("risk", "risk"),
+                ("risk_bound", "PAC-Bayes bound"),
+            )
+        )
+        lines.append(
+            f"{task}, {'thoughts' if task == 'chain' else 'D'} {depths[0]:.0f} to {depths[-1]:.0f} (D = "
+            f"{last['D']:.0f} at the end): {growth}"
+        )
     return lines

@@ -1,13 +1,15 @@
 """The expected update as a vector field: where it turns in circles, so that no objective can be behind it.
 
-Three arms with fixed rewards of two components; a policy is a point of the triangle of arm probabilities. GRPO's expected update is the
-pull-back of the one-form h (L5, L8). Its curl is given in the coordinates of L8.pair: at steps towards the middle and the best arm,
-both away from the worst, so it is the circulation per unit area of dP_mid dP_top. By Stokes the whole triangle adds up to the
-circulation of h along its border, which is Psi_G(1) for any three composites under sum_then_normalize. All of it is exact.
+Three arms with fixed rewards of two components; a policy is a point of the triangle of arm probabilities. GRPO's
+expected update is the pull-back of the one-form h (L5, L8). Its curl is given in the coordinates of L8.pair: at steps
+towards the middle and the best arm, both away from the worst, so it is the circulation per unit area of dP_mid dP_top.
+By Stokes the whole triangle adds up to the circulation of h along its border, which is Psi_G(1) for any three
+composites under sum_then_normalize. All of it is exact.
 
-Expected: no curl under center (L7a), and under normalize_then_sum if components have two values each (L7b, T2.closed); curl everywhere
-under sum_then_normalize (L8: three values), exactly 2 for groups of two (L8.pair); curl under normalize_then_sum too if a component is
-graded. How far the update points away from the gradient of J, and whether ever against it (T1.drift), is measured, not expected.
+Expected: no curl under center (L7a), and under normalize_then_sum if components have two values each (L7b, T2.closed);
+curl everywhere under sum_then_normalize (L8: three values), exactly 2 for groups of two (L8.pair); curl under
+normalize_then_sum too if a component is graded. How far the update points away from the gradient of J, and whether ever
+against it (T1.drift), is measured, not expected.
 """
 
 from dataclasses import dataclass
@@ -54,7 +56,12 @@ class Config:
 def sweep(quick: bool = False) -> list[Config]:
     """Every set of rewards and normalization, groups of 2, 8 and 32; of 8 and on a coarser grid if quick."""
     sizes, points = ((8,), 12) if quick else ((2, 8, 32), 24)
-    return [Config(rewards, normalization, size, points) for rewards in ("stairs", "trade-off", "graded") for size in sizes for normalization in NORMALIZATIONS]
+    return [
+        Config(rewards, normalization, size, points)
+        for rewards in ("stairs", "trade-off", "graded")
+        for size in sizes
+        for normalization in NORMALIZATIONS
+    ]
 
 
 def grid(points: int) -> Floats:
@@ -71,7 +78,9 @@ def one_form(config: Config, probability: Floats) -> Floats:
 
 
 def circulation(config: Config) -> float:
-    """Integral of h along the border, worst to middle to best arm and back: exact, since h is a polynomial of degree G - 1."""
+    """Integral of h along the border, worst to middle to best arm and back: exact, since h is a polynomial of degree G
+    - 1.
+    """
     nodes, weights = np.polynomial.legendre.leggauss(config.group_size // 2 + 1)
     arms, total = np.eye(3), 0.0
     for start, end in ((0, 1), (1, 2), (2, 0)):
@@ -105,19 +114,35 @@ def run(config: Config) -> list[Row]:
     norms = [np.sqrt((vector**2).sum(-1)) for vector in (update, gradient)]
     return [
         {
-            "rewards": config.rewards, "normalization": config.normalization, "group_size": config.group_size, "points": config.points,
-            **{f"p_{a}": float(p[i, a]) for a in range(3)}, **{f"h_{a}": float(h[i, a]) for a in range(3)}, "curl": float(curl[i]),
-            "drift": float(drift[i]), "update_norm": float(norms[0][i]), "gradient_norm": float(norms[1][i]), "circulation": around,
+            "rewards": config.rewards,
+            "normalization": config.normalization,
+            "group_size": config.group_size,
+            "points": config.points,
+            **{f"p_{a}": float(p[i, a]) for a in range(3)},
+            **{f"h_{a}": float(h[i, a]) for a in range(3)},
+            "curl": float(curl[i]),
+            "drift": float(drift[i]),
+            "update_norm": float(norms[0][i]),
+            "gradient_norm": float(norms[1][i]),
+            "circulation": around,
         }
         for i in range(len(p))
-    ]  # fmt: skip
+    ]
 
 
 def summary(table: dict[str, list[Any]], out: Any) -> None:
     """Curl, circulation and the worst angle of each cell."""
     from rich.table import Table
 
-    titles = ("\nrewards", "\nnormalization", "\nG", "curl\nsmallest", "\nlargest", "circulation\nof the border", "smallest cosine\nwith the gradient")
+    titles = (
+        "\nrewards",
+        "\nnormalization",
+        "\nG",
+        "curl\nsmallest",
+        "\nlargest",
+        "circulation\nof the border",
+        "smallest cosine\nwith the gradient",
+    )
     shown = Table(*titles, box=None)
     keys = list(zip(table["rewards"], table["normalization"], table["group_size"], strict=True))
     turning = []
@@ -129,8 +154,13 @@ def summary(table: dict[str, list[Any]], out: Any) -> None:
         if any(curl):
             turning.append(key)
         numbers = (min(curl), max(curl), table["circulation"][rows[0]])
-        shown.add_row(key[0], key[1], f"{key[2]:.0f}", *(f"{0.0 if abs(x) < 1e-12 else x:.3f}" for x in numbers), f"{angle:.3f}")
+        shown.add_row(
+            key[0], key[1], f"{key[2]:.0f}", *(f"{0.0 if abs(x) < 1e-12 else x:.3f}" for x in numbers), f"{angle:.3f}"
+        )
     out.print(shown)
     for normalization in dict.fromkeys(table["normalization"]):
         kinds = list(dict.fromkeys(key[0] for key in turning if key[1] == normalization))
-        out.print(f"{normalization}: " + (f"curl with rewards {', '.join(kinds)}" if kinds else "no curl anywhere"), soft_wrap=True)
+        out.print(
+            f"{normalization}: " + (f"curl with rewards {', '.join(kinds)}" if kinds else "no curl anywhere"),
+            soft_wrap=True,
+        )

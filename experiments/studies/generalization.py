@@ -1,18 +1,21 @@
-"""PAC-Bayes bounds over the number of training prompts, and bounds of the target risk over the distance between domains.
+"""PAC-Bayes bounds over the number of training prompts, and bounds of the target risk over the distance between
+domains.
 
-Parts "search" and "quiz": a finite class of policies, a Gibbs posterior on it at a fixed temperature, n prompts drawn from the source.
-For each of T3.kl, T3.mcallester and T3.catoni (C = 1): mean bound, empirical and true risk, and the exact probability that the bound
-fails, summed over every training set. search: three questions, and log-linear policies that go by what is observed. quiz: three questions of
-unequal probability with one right answer each, and three policies that each know two of them for sure; losses are 0 or 1, so that
-training sets mislead more. Expected: failure at most delta for every n and temperature, T3.kl never looser than T3.mcallester
-(T3.kl.tighter), bounds that fall to the risk r as n grows (T3.catoni, its C fixed, to (1 - exp(-C r))/(1 - exp(-C)) > r), and more
-divergence to pay for at low temperature.
+Parts "search" and "quiz": a finite class of policies, a Gibbs posterior on it at a fixed temperature, n prompts drawn
+from the source. For each of T3.kl, T3.mcallester and T3.catoni (C = 1): mean bound, empirical and true risk, and the
+exact probability that the bound fails, summed over every training set. search: three questions, and log-linear policies
+that go by what is observed. quiz: three questions of unequal probability with one right answer each, and three policies
+that each know two of them for sure; losses are 0 or 1, so that training sets mislead more. Expected: failure at most
+delta for every n and temperature, T3.kl never looser than T3.mcallester (T3.kl.tighter), bounds that fall to the risk r
+as n grows (T3.catoni, its C fixed, to (1 - exp(-C r))/(1 - exp(-C)) > r), and more divergence to pay for at low
+temperature.
 
-Part "shift": the class of search with its Gibbs posterior for the true source risk, as if from endless data, on ``search_domains`` at
-overlap 1 (equal) to 0 (disjoint): in the target tools fail more often and questions ask more. Target risk, and its bounds by T3.shift, .loss,
-.pinsker and .chi, which have no n; beside them T3.printed, its shift term divided by sqrt(n). Expected: the four are never below the
-target risk, the printed one is from some n on wherever the target is worse. A bound of 1 or more says nothing and is given as 1, as is
-one without a value: disjoint domains have no KL and no chi^2.
+Part "shift": the class of search with its Gibbs posterior for the true source risk, as if from endless data, on
+``search_domains`` at overlap 1 (equal) to 0 (disjoint): in the target tools fail more often and questions ask more.
+Target risk, and its bounds by T3.shift, .loss, .pinsker and .chi, which have no n; beside them T3.printed, its shift
+term divided by sqrt(n). Expected: the four are never below the target risk, the printed one is from some n on wherever
+the target is worse. A bound of 1 or more says nothing and is given as 1, as is one without a value: disjoint domains
+have no KL and no chi^2.
 """
 
 from dataclasses import dataclass
@@ -79,7 +82,9 @@ def search_class(overlap: float, seed: int) -> tuple[Domains, tuple[Policy, ...]
     """Domains of search, and log-linear policies with random parameters, shared between prompts and domains."""
     domains = families.search_domains(3, 2, ("9/10", "2/5"), overlap=overlap, difficulties=((0, 1, 2), (1, 2, 3)))
     generator, start = np.random.default_rng(seed), LogLinear(domains.env, token_features(domains.env))
-    return domains, tuple(start.with_parameters(2 * generator.standard_normal(start.n_parameters)) for _ in range(DRAWS))
+    return domains, tuple(
+        start.with_parameters(2 * generator.standard_normal(start.n_parameters)) for _ in range(DRAWS)
+    )
 
 
 def quiz() -> tuple[Policy, ...]:
@@ -96,7 +101,13 @@ def instance(config: Config) -> Instance:
         domains, members = search_class(0.0, config.seed)
         policies = tuple(restrict(policy, domains.source_process) for policy in members)
     env = policies[0].env
-    setting = Generalization(env.exact_prompt_probability, policies, n=config.n, delta=config.delta, inverse_temperature=config.inverse_temperature)
+    setting = Generalization(
+        env.exact_prompt_probability,
+        policies,
+        n=config.n,
+        delta=config.delta,
+        inverse_temperature=config.inverse_temperature,
+    )
     return Instance(env, policies[0], generalization=setting)
 
 
@@ -106,10 +117,20 @@ def _samples(config: Config) -> list[Row]:
         found = coverage(claim, instance(config), every=False)
         if not found.is_exact:
             raise InputError(f"n: {config.n} training prompts have too many training sets to sum over; use fewer")
-        rows.append(_row(
-            config, claim, bound=found.bound, risk=found.risk, empirical=found.empirical, kl=found.kl, failure=found.failure,
-            uncertain=found.doubtful, informative=found.informative, sets=found.sets,
-        ))  # fmt: skip
+        rows.append(
+            _row(
+                config,
+                claim,
+                bound=found.bound,
+                risk=found.risk,
+                empirical=found.empirical,
+                kl=found.kl,
+                failure=found.failure,
+                uncertain=found.doubtful,
+                informative=found.informative,
+                sets=found.sets,
+            )
+        )
     return rows
 
 
@@ -119,13 +140,26 @@ def _shift(config: Config) -> list[Row]:
     alone = np.array([risks(domains, policy).source for policy in policies])
     posterior = gibbs(prior, alone, config.inverse_temperature)
     found = risks(domains, policies, posterior)
-    numbers = shift_numbers(domains, found.per_prompt, found.oscillation) | {s.R_S: found.source, s.R_T: found.target, s.n: config.n}
+    numbers = shift_numbers(domains, found.per_prompt, found.oscillation) | {
+        s.R_S: found.source,
+        s.R_T: found.target,
+        s.n: config.n,
+    }
     rows = []
     for claim in SHIFTS:
         with np.errstate(invalid="ignore"):
             right = float(CLAIMS[claim].sides(numbers)[1])
         bound = min(right, 1.0) if right == right else 1.0
-        rows.append(_row(config, claim, bound=bound, risk=found.target, empirical=found.source, distance=float(domains.total_variation)))
+        rows.append(
+            _row(
+                config,
+                claim,
+                bound=bound,
+                risk=found.target,
+                empirical=found.source,
+                distance=float(domains.total_variation),
+            )
+        )
     return rows
 
 
@@ -134,17 +168,36 @@ def shift_numbers(domains: Domains, loss: Any, oscillation: Any) -> dict[Any, An
     env, source = domains.env, np.array([float(p) for p in domains.source])
     mean = (source * loss).sum()
     return {
-        s.w: env.weights, s.W: env.total_weight, s.K: env.n_components, s.osc_value: oscillation, s.tv_domains: float(domains.total_variation),
-        s.osc_loss: float(np.ptp(loss[domains.support])), s.kl_domains: domains.divergence, s.chi2_domains: float(domains.chi_squared),
+        s.w: env.weights,
+        s.W: env.total_weight,
+        s.K: env.n_components,
+        s.osc_value: oscillation,
+        s.tv_domains: float(domains.total_variation),
+        s.osc_loss: float(np.ptp(loss[domains.support])),
+        s.kl_domains: domains.divergence,
+        s.chi2_domains: float(domains.chi_squared),
         s.var_S: float((source * (loss - mean) ** 2).sum()),
-    }  # fmt: skip
+    }
 
 
 def _row(config: Config, claim: str, **numbers: float) -> Row:
     """empirical: risk on the training set, or on the source; risk: on the source, or on the target."""
-    empty = dict.fromkeys(("bound", "risk", "empirical", "distance", "kl", "failure", "uncertain", "informative", "sets"), 0.0)
-    known = {"part": config.part, "claim": claim, "n": config.n, "inverse_temperature": config.inverse_temperature, "overlap": config.overlap}
-    return known | {"delta": config.delta, "seed": config.seed} | empty | {name: float(value) for name, value in numbers.items()}
+    empty = dict.fromkeys(
+        ("bound", "risk", "empirical", "distance", "kl", "failure", "uncertain", "informative", "sets"), 0.0
+    )
+    known = {
+        "part": config.part,
+        "claim": claim,
+        "n": config.n,
+        "inverse_temperature": config.inverse_temperature,
+        "overlap": config.overlap,
+    }
+    return (
+        known
+        | {"delta": config.delta, "seed": config.seed}
+        | empty
+        | {name: float(value) for name, value in numbers.items()}
+    )
 
 
 def summary(table: dict[str, list[Any]], out: Any) -> None:
@@ -163,7 +216,8 @@ def findings(table: dict[str, list[Any]]) -> list[str]:
             gap = np.mean([row["bound"] - row["risk"] for row in own if row["n"] == last])
             most = worst["failure"] + worst["uncertain"]
             lines.append(
-                f"{part}, {claim}: fails with probability at most {most:.2g} (n = {worst['n']:.0f}), allowed {worst['delta']:g}; "
+                f"{part}, {claim}: fails with probability at most {most:.2g} (n = {worst['n']:.0f}), allowed "
+                f"{worst['delta']:g}; "
                 f"bound minus risk at n = {last:.0f}: {gap:.3f}"
             )
     for claim in SHIFTS:
@@ -172,8 +226,14 @@ def findings(table: dict[str, list[Any]]) -> list[str]:
         for n in sizes:
             chosen = [row for row in own if n in (0, row["n"])]
             below = [row["distance"] for row in chosen if row["bound"] < row["risk"] - 1e-12]
-            where = f"below the target risk for TV from {min(below):g} to {max(below):g}" if below else "never below the target risk"
+            where = (
+                f"below the target risk for TV from {min(below):g} to {max(below):g}"
+                if below
+                else "never below the target risk"
+            )
             slack = np.mean([row["bound"] - row["risk"] for row in chosen]) if chosen else 0.0
             if chosen:
-                lines.append(f"{claim}{f' at n = {n:.0f}' if n else ''}: {where}; mean of bound minus target risk {slack:+.3f}")
+                lines.append(
+                    f"{claim}{f' at n = {n:.0f}' if n else ''}: {where}; mean of bound minus target risk {slack:+.3f}"
+                )
     return lines

@@ -1,14 +1,16 @@
 """Does the variance of GRPO's update scale as K/G? Exact variance over the number of components K and the group size G.
 
-Process: one prompt and two arms, tabular policy, uniform. Each of K components of weight one is a fair coin on average: comonotone
-components are all equal, independent ones are drawn one by one, and complementary ones are alternately a coin and its opposite. ``gap`` is
-how much likelier the coin is heads at the better arm (0: scores carry no news about rewards).
+Process: one prompt and two arms, tabular policy, uniform. Each of K components of weight one is a fair coin on average:
+comonotone components are all equal, independent ones are drawn one by one, and complementary ones are alternately a
+coin and its opposite. ``gap`` is how much likelier the coin is heads at the better arm (0: scores carry no news about
+rewards).
 
-Per normalization: the exact variance V (L6); what the printed law (T1.assumption2) makes of the variance of one component alone, K times it;
-the exact laws T1.scaling.* and the bounds L9, L9.components, L9.decomposed, each where its assumptions are met. Expected for gap 0: V grows as
-K^2 for equal components, centred or decomposed, as K for independent ones, and not at all where jointly normalized; it is 0 for an even
-number of complementary ones (T2.cancel), where K/G is no law either. All fall as 1/G, silent groups aside. For gap > 0 no claim gives the
-exponent; the bounds still hold.
+Per normalization: the exact variance V (L6); what the printed law (T1.assumption2) makes of the variance of one
+component alone, K times it; the exact laws T1.scaling.* and the bounds L9, L9.components, L9.decomposed, each where its
+assumptions are met. Expected for gap 0: V grows as K^2 for equal components, centred or decomposed, as K for
+independent ones, and not at all where jointly normalized; it is 0 for an even number of complementary ones (T2.cancel),
+where K/G is no law either. All fall as 1/G, silent groups aside. For gap > 0 no claim gives the exponent; the bounds
+still hold.
 """
 
 from dataclasses import dataclass
@@ -28,9 +30,10 @@ Row = dict[str, Any]
 Shape = Literal["comonotone", "independent", "complementary"]
 SHAPES: tuple[Shape, ...] = ("independent", "comonotone", "complementary")
 LAWS = {
-    "comonotone": ("T1.scaling.joint", "T1.scaling.comonotone"), "independent": ("T1.scaling.joint", "T1.scaling.independent"),
+    "comonotone": ("T1.scaling.joint", "T1.scaling.comonotone"),
+    "independent": ("T1.scaling.joint", "T1.scaling.independent"),
     "complementary": ("T1.scaling.joint",),
-}  # fmt: skip
+}
 BOUNDS = ("L9", "L9.components", "L9.decomposed")
 
 
@@ -86,9 +89,18 @@ def run(config: Config) -> list[Row]:
         one = exact.update_moments(alone, TabularSoftmax(alone), config.group_size, normalization).variance
         found = {"variance": exact.update_moments(env, instance.policy, config.group_size, normalization).variance}
         found["alone"], found["law"] = one, one * config.components**exponent
-        found |= {name: value for name in (*LAWS[config.shape], *BOUNDS) if (value := right_side(name, instance)) is not None}
-        head = {"shape": config.shape, "components": config.components, "group_size": config.group_size, "gap": config.gap}
-        rows += [head | {"normalization": normalization, "series": series, "value": value} for series, value in found.items()]
+        found |= {
+            name: value for name in (*LAWS[config.shape], *BOUNDS) if (value := right_side(name, instance)) is not None
+        }
+        head = {
+            "shape": config.shape,
+            "components": config.components,
+            "group_size": config.group_size,
+            "gap": config.gap,
+        }
+        rows += [
+            head | {"normalization": normalization, "series": series, "value": value} for series, value in found.items()
+        ]
     return rows
 
 
@@ -106,23 +118,35 @@ def right_side(name: str, instance: Instance) -> float | None:
 def summary(table: dict[str, list[Any]], out: Any) -> None:
     """Fitted exponents in K and G, and how the laws and bounds do."""
     names = ("shape", "normalization", "gap", "components", "group_size")
-    value = {(table["series"][i], *(table[name][i] for name in names)): table["value"][i] for i in range(len(table["value"]))}
+    value = {
+        (table["series"][i], *(table[name][i] for name in names)): table["value"][i] for i in range(len(table["value"]))
+    }
     for gap, shape, normalization in product(sorted(set(table["gap"])), SHAPES, NORMALIZATIONS):
-        cells = [(key[4], key[5], one) for key, one in value.items() if key[:4] == ("variance", shape, normalization, gap)]
+        cells = [
+            (key[4], key[5], one) for key, one in value.items() if key[:4] == ("variance", shape, normalization, gap)
+        ]
         if cells:
             out.print(f"gap {gap:g}, {shape}, {normalization}: {exponents(cells)}", soft_wrap=True)
     for name in dict.fromkeys(name for name in table["series"] if name.startswith(("T1.", "L9"))):
         pairs = [(value["variance", *key[1:]], one) for key, one in value.items() if key[0] == name]
         if name.startswith("T1."):
             worst = max(abs(one - v) / max(one, v, 1e-300) for v, one in pairs)
-            out.print(f"{name}: largest relative difference from the exact variance {worst:.1g} on {len(pairs)} cells", soft_wrap=True)
+            out.print(
+                f"{name}: largest relative difference from the exact variance {worst:.1g} on {len(pairs)} cells",
+                soft_wrap=True,
+            )
         else:
             ratios = [v / one for v, one in pairs]
-            out.print(f"{name}: variance is {min(ratios):.2g} to {max(ratios):.2g} of the bound on {len(pairs)} cells", soft_wrap=True)
+            out.print(
+                f"{name}: variance is {min(ratios):.2g} to {max(ratios):.2g} of the bound on {len(pairs)} cells",
+                soft_wrap=True,
+            )
 
 
 def exponents(cells: list[tuple[float, float, float]]) -> str:
-    """Slope of log V over log K at the largest G, and over log G at the largest odd K and three largest G, in words; cells (K, G, V)."""
+    """Slope of log V over log K at the largest G, and over log G at the largest odd K and three largest G, in words;
+    cells (K, G, V).
+    """
     size, odd = max(g for _, g, _ in cells), max([k for k, _, v in cells if v > 0 and k % 2 == 1], default=0)
     by_count = sorted((k, v) for k, g, v in cells if g == size)
     by_size = sorted((g, v) for k, g, v in cells if k == odd)
@@ -139,5 +163,3 @@ def _slope(points: list[tuple[float, float]]) -> float:
     x, y = np.log(np.array(points)).T
     x = x - x.mean()
     return float((x * y).sum() / (x**2).sum())
-
-

@@ -10,7 +10,15 @@ from tamdp_theory.exact.geometry import (
     score_norm_bound,
     smoothness,
 )
-from tamdp_theory.exact.group import NORMALIZATIONS, ContrastPlan, GroupMoments, GroupPlan, Normalization, Scheme, group_moments
+from tamdp_theory.exact.group import (
+    NORMALIZATIONS,
+    ContrastPlan,
+    GroupMoments,
+    GroupPlan,
+    Normalization,
+    Scheme,
+    group_moments,
+)
 from tamdp_theory.exact.law import PromptLaw, reward_law
 from tamdp_theory.exact.listing import Groups, count_multisets, list_multisets
 from tamdp_theory.exact.potential import curl, potential, potential_slope

@@ -1,7 +1,9 @@
-"""Groups of reward classes in exact numbers: advantages of a multiset of classes, and group moments as sums over multisets.
+"""Groups of reward classes in exact numbers: advantages of a multiset of classes, and group moments as sums over
+multisets.
 
-A multiset is kept as counts (M,), so a group of 2,000 out of two classes costs no more than a group of two. Probabilities that are
-rational go over one denominator first: sums are then of integers, and the denominator's power is divided out once.
+A multiset is kept as counts (M,), so a group of 2,000 out of two classes costs no more than a group of two.
+Probabilities that are rational go over one denominator first: sums are then of integers, and the denominator's power is
+divided out once.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,7 +16,18 @@ from math import comb, factorial, lcm, prod
 from flint import arb, ctx, fmpq, fmpz
 
 from tamdp_theory.errors import CapacityError
-from tamdp_theory.exact.ball_numbers import ONE, ZERO, Number, absolute, bits_of, check_effort, effort, largest, number, root
+from tamdp_theory.exact.ball_numbers import (
+    ONE,
+    ZERO,
+    Number,
+    absolute,
+    bits_of,
+    check_effort,
+    effort,
+    largest,
+    number,
+    root,
+)
 from tamdp_theory.exact.group import Normalization, Scheme
 from tamdp_theory.exact.listing import Groups
 from tamdp_theory.exact.surds import Total
@@ -78,10 +91,14 @@ class BallGroup:
             total = sum(k * values[m] for m, k in members)
             spread = self.size * sum(k * values[m] ** 2 for m, k in members) - total**2
             if spread:
-                squares = Fraction(1) if self.centred else Fraction(spread, self.size * unit**2 * (self.size - self.ddof))
+                squares = (
+                    Fraction(1) if self.centred else Fraction(spread, self.size * unit**2 * (self.size - self.ddof))
+                )
                 numerators = by_spread.setdefault(squares, {})
                 for m, _ in members:
-                    numerators[m] = numerators.get(m, Fraction(0)) + coefficient * Fraction(self.size * values[m] - total, self.size * unit)
+                    numerators[m] = numerators.get(m, Fraction(0)) + coefficient * Fraction(
+                        self.size * values[m] - total, self.size * unit
+                    )
         result: dict[int, Number] = {m: ZERO for m, _ in members}
         for squares, numerators in by_spread.items():
             scale = ONE if self.centred else root(number(squares)) + number(self.eps)
@@ -176,8 +193,12 @@ def multisets(classes: int, count: int) -> Iterator[Counts]:
         yield tuple(ends[m + 1] - ends[m] - 1 for m in range(classes))
 
 
-def group_of(env: TAMDP, prompt: int, scheme: Scheme, normalization: Normalization | None = None, share: Fraction | None = None) -> BallGroup:
-    """The advantages of a prompt's classes under a scheme; ``share``: A^joint - share A^decomposed instead. CapacityError as ``check_terms``."""
+def group_of(
+    env: TAMDP, prompt: int, scheme: Scheme, normalization: Normalization | None = None, share: Fraction | None = None
+) -> BallGroup:
+    """The advantages of a prompt's classes under a scheme; ``share``: A^joint - share A^decomposed instead.
+    CapacityError as ``check_terms``.
+    """
     check_terms(env, prompt, scheme.group_size)
     own = env.prompt_classes[prompt].tolist()
     name = normalization or scheme.normalization
@@ -187,37 +208,61 @@ def group_of(env: TAMDP, prompt: int, scheme: Scheme, normalization: Normalizati
         columns = [composite, *((-share * w, values) for w, values in parts)]
     else:
         columns = parts if name == "normalize_then_sum" else [composite]
-    return BallGroup(tuple(columns), scheme.group_size, exact(float(scheme.eps), "eps"), scheme.ddof, name == "center" and share is None)
+    return BallGroup(
+        tuple(columns),
+        scheme.group_size,
+        exact(float(scheme.eps), "eps"),
+        scheme.ddof,
+        name == "center" and share is None,
+    )
 
 
 def check_terms(env: TAMDP, prompt: int, size: int) -> None:
-    """CapacityError where groups of a prompt's classes are too many, too long, or have rewards of too many digits, before any is made."""
+    """CapacityError where groups of a prompt's classes are too many, too long, or have rewards of too many digits,
+    before any is made.
+    """
     own = env.prompt_classes[prompt].tolist()
     _check_states(size - 2, len(own), env.name)
     states = comb(size + len(own) - 1, len(own) - 1)
     if states * size > MAX_MEMBERS:
         members = short_count(states * size)
-        raise CapacityError(f"{env.name}: {members} members of groups exceed the limit of {MAX_MEMBERS:,} for enclosures; use a smaller group")
-    units = {r.denominator for c in own for r in env.exact_class_rewards[c]} | {w.denominator for w in env.exact_weights}
+        raise CapacityError(
+            f"{env.name}: {members} members of groups exceed the limit of {MAX_MEMBERS:,} for enclosures; use a "
+            f"smaller group"
+        )
+    units = {r.denominator for c in own for r in env.exact_class_rewards[c]} | {
+        w.denominator for w in env.exact_weights
+    }
     bits = 2 * bits_of(fmpq(1, unit) for unit in units)
     # a product of two advantages has a term for every pair of components
     work = effort(comb(size + len(own) - 2, len(own) - 1) * len(own) ** 2 * (1 + env.n_components**2 / 4), bits)
-    check_effort(work, f"{env.name}: groups of {size} out of {len(own)} reward classes", "use a smaller instance or rewards of fewer digits")
+    check_effort(
+        work,
+        f"{env.name}: groups of {size} out of {len(own)} reward classes",
+        "use a smaller instance or rewards of fewer digits",
+    )
 
 
 def _check_states(count: int, classes: int, what: str) -> None:
     terms = comb(count + classes, classes - 1) * classes**2
     if terms > MAX_TERMS:
-        raise CapacityError(f"{what}: {short_count(terms)} terms exceed the limit of {MAX_TERMS:,} for enclosures; use a smaller instance")
+        raise CapacityError(
+            f"{what}: {short_count(terms)} terms exceed the limit of {MAX_TERMS:,} for enclosures; use a smaller "
+            f"instance"
+        )
 
 
 def group_advantages(table: Groups, scheme: Scheme, row: int) -> Number:
     """Largest |A_i| of one listed group."""
-    composite = tuple(sum((w * r for w, r in zip(table.weights, one, strict=True)), Fraction(0)) for one in table.rewards)
+    composite = tuple(
+        sum((w * r for w, r in zip(table.weights, one, strict=True)), Fraction(0)) for one in table.rewards
+    )
     columns = [(Fraction(1), composite)]
     if scheme.normalization == "normalize_then_sum":
         columns = [(w, tuple(one[k] for one in table.rewards)) for k, w in enumerate(table.weights)]
-    group = BallGroup(tuple(columns), table.size, exact(float(scheme.eps), "eps"), scheme.ddof, scheme.normalization == "center")
+    group = BallGroup(
+        tuple(columns), table.size, exact(float(scheme.eps), "eps"), scheme.ddof, scheme.normalization == "center"
+    )
     return largest([absolute(a) for a in group.advantages(tuple(table.members[row].tolist())).values()])
 
 
@@ -226,7 +271,16 @@ def curl_norm(group: BallGroup, probability: Sequence[Number]) -> Number:
     given, count = group.given_pair(probability), len(probability)
     skew = [[(given[n][m] - given[m][n]) * (group.size - 1) for n in range(count)] for m in range(count)]
     rows = [sum(row, ZERO) / count for row in skew]  # the matrix is antisymmetric, so column means are minus these
-    return root(sum(((skew[m][n] - rows[m] + rows[n]) * (skew[m][n] - rows[m] + rows[n]) for m in range(count) for n in range(count)), ZERO))
+    return root(
+        sum(
+            (
+                (skew[m][n] - rows[m] + rows[n]) * (skew[m][n] - rows[m] + rows[n])
+                for m in range(count)
+                for n in range(count)
+            ),
+            ZERO,
+        )
+    )
 
 
 def _joined(others: Counts, *more: int) -> Counts:

@@ -42,7 +42,9 @@ def ball(value: Number) -> arb:
 
 
 def nearest(value: Number) -> tuple[float, float]:
-    """A float and a bound on its distance from the number, which is zero only for an exact zero: what underflows keeps an error."""
+    """A float and a bound on its distance from the number, which is zero only for an exact zero: what underflows keeps
+    an error.
+    """
     if is_zero(value):
         return 0.0, 0.0
     enclosed = ball(value)
@@ -51,7 +53,9 @@ def nearest(value: Number) -> tuple[float, float]:
 
 
 def root(value: Number) -> Number:
-    """Square root of a number that is not negative: exact for rationals and surds, else a ball. ValueError if it is certainly negative."""
+    """Square root of a number that is not negative: exact for rationals and surds, else a ball. ValueError if it is
+    certainly negative.
+    """
     if isinstance(value, (fmpq, Surd)):
         return root_of(value)
     enclosed = ball(value)
@@ -85,7 +89,9 @@ def dot(left: Sequence[Number], right: Sequence[Number]) -> Number:
 
 
 def vanishes(value: Number) -> bool | None:
-    """Whether a number is zero: True if it certainly is, False if it certainly is not, None for a ball around zero, which tells nothing."""
+    """Whether a number is zero: True if it certainly is, False if it certainly is not, None for a ball around zero,
+    which tells nothing.
+    """
     if isinstance(value, (Surd, Radical)):
         return False
     if isinstance(value, arb):
@@ -96,7 +102,9 @@ def vanishes(value: Number) -> bool | None:
 
 
 def is_zero(value: Number) -> bool:
-    """Whether a number is known to be exactly zero. "Not known to be zero" is not "not zero": ask ``vanishes`` to tell the two apart."""
+    """Whether a number is known to be exactly zero. "Not known to be zero" is not "not zero": ask ``vanishes`` to tell
+    the two apart.
+    """
     return vanishes(value) is True
 
 
@@ -104,7 +112,9 @@ def is_zero(value: Number) -> bool:
 
 
 def effort(operations: int | float, bits: int) -> float:
-    """Microseconds, roughly, of so many products and sums of numbers of so many bits (measured: 1 at 50 bits, 290 at 10,000)."""
+    """Microseconds, roughly, of so many products and sums of numbers of so many bits (measured: 1 at 50 bits, 290 at
+    10,000).
+    """
     return float(operations) * (1 + bits / 40)
 
 
@@ -112,7 +122,10 @@ def check_effort(microseconds: float, what: str, remedy: str) -> None:
     """CapacityError, before the work, where it would take more than MAX_EFFORT."""
     if microseconds > MAX_EFFORT:
         seconds = microseconds / 1e6
-        raise CapacityError(f"{what}: exact arithmetic would take about {seconds:.2g} seconds, the limit is {MAX_EFFORT / 1e6:g}; {remedy}")
+        raise CapacityError(
+            f"{what}: exact arithmetic would take about {seconds:.2g} seconds, the limit is {MAX_EFFORT / 1e6:g}; "
+            f"{remedy}"
+        )
 
 
 def bits_of(values: Iterable[Number]) -> int:
@@ -123,7 +136,10 @@ def bits_of(values: Iterable[Number]) -> int:
             longest = max(longest, int(ctx.prec))
             continue
         for part in value.terms.values() if isinstance(value, Surd) else (value,):
-            unit, longest = lcm(unit, int(part.q)), max(longest, int(abs(part.p)).bit_length() - int(part.q).bit_length())
+            unit, longest = (
+                lcm(unit, int(part.q)),
+                max(longest, int(abs(part.p)).bit_length() - int(part.q).bit_length()),
+            )
         if unit.bit_length() > _LONGEST:
             break
     return max(longest, 0) + unit.bit_length()

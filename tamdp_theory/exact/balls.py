@@ -1,9 +1,11 @@
-"""The process and its update in exact numbers: rationals and square roots (surds.py) while they last, then FLINT balls (arb).
+"""The process and its update in exact numbers: rationals and square roots (surds.py) while they last, then FLINT balls
+(arb).
 
-A route of its own from a file to numbers: trajectories walked one by one, groups summed as multisets of reward classes. It shares
-no floating-point code with the rest of the engine; what it returns are rationals or enclosures that prove what floats suggest. It
-is meant for small instances: what would take more than about ten seconds is refused before it starts. Numbers and decisions are in
-ball_numbers.py, groups in ball_groups.py. Precision is FLINT's working precision: wrap calls in ``precision(bits)``.
+A route of its own from a file to numbers: trajectories walked one by one, groups summed as multisets of reward classes.
+It shares no floating-point code with the rest of the engine; what it returns are rationals or enclosures that prove
+what floats suggest. It is meant for small instances: what would take more than about ten seconds is refused before it
+starts. Numbers and decisions are in ball_numbers.py, groups in ball_groups.py. Precision is FLINT's working precision:
+wrap calls in ``precision(bits)``.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,7 +33,7 @@ from tamdp_theory.exact.ball_numbers import (
     precision,
     root,
     vanishes,
-)  # fmt: skip
+)
 from tamdp_theory.exact.group import Normalization, Scheme
 from tamdp_theory.exact.surds import Surd
 from tamdp_theory.exact.trajectories import prompt_trajectories
@@ -41,10 +43,40 @@ from tamdp_theory.policies.base import Policy
 from tamdp_theory.policies.loglinear import LogLinear
 
 __all__ = [
-    "MAX_TERMS", "ONE", "ZERO", "BallGroup", "BallLaw", "BallPolicy", "BallUpdate", "ClassTerms", "Number", "Path", "absolute", "ball", "check_terms",
-    "combine", "curl_norm", "dot", "gradient_of", "group_advantages", "group_of", "is_zero", "largest", "log_linear", "moves", "number", "order",
-    "policy_of", "precision", "prompt_update", "root", "softmax", "tabular", "update", "vanishes",
-]  # fmt: skip
+    "MAX_TERMS",
+    "ONE",
+    "ZERO",
+    "BallGroup",
+    "BallLaw",
+    "BallPolicy",
+    "BallUpdate",
+    "ClassTerms",
+    "Number",
+    "Path",
+    "absolute",
+    "ball",
+    "check_terms",
+    "combine",
+    "curl_norm",
+    "dot",
+    "gradient_of",
+    "group_advantages",
+    "group_of",
+    "is_zero",
+    "largest",
+    "log_linear",
+    "moves",
+    "number",
+    "order",
+    "policy_of",
+    "precision",
+    "prompt_update",
+    "root",
+    "softmax",
+    "tabular",
+    "update",
+    "vanishes",
+]
 
 _REMEDY = "use a smaller instance or probabilities of fewer digits"
 
@@ -53,7 +85,9 @@ _REMEDY = "use a smaller instance or probabilities of fewer digits"
 
 @dataclass(frozen=True, eq=False)
 class BallPolicy:
-    """pi of each pair, and the score g(x, a) of each pair by parameter; ``size`` parameters. source: features and parameters, if any."""
+    """pi of each pair, and the score g(x, a) of each pair by parameter; ``size`` parameters. source: features and
+    parameters, if any.
+    """
 
     env: TAMDP
     probability: tuple[Number, ...]
@@ -151,9 +185,16 @@ class BallLaw:
         env, policy = self.env, self.policy
         total = float(prompt_trajectories(env).sum())
         if not total <= MAX_TERMS:
-            raise CapacityError(f"{env.name}: {short_count(total)} trajectories exceed the limit of {MAX_TERMS:,} for enclosures; use a smaller instance")
+            raise CapacityError(
+                f"{env.name}: {short_count(total)} trajectories exceed the limit of {MAX_TERMS:,} for enclosures; use "
+                f"a smaller instance"
+            )
         rational = not any(isinstance(p, (arb, Surd)) for p in policy.probability)
-        bits = (env.horizon + 2) * (bits_of(policy.probability) + bits_of(map(number, env.numbers))) if rational else int(ctx.prec)
+        bits = (
+            (env.horizon + 2) * (bits_of(policy.probability) + bits_of(map(number, env.numbers)))
+            if rational
+            else int(ctx.prec)
+        )
         places = max(map(len, policy.scores))
         work = effort(3 * total * env.horizon * places, bits) + effort(env.n_classes * policy.size, 0)
         check_effort(work, f"{env.name}: walking {total:,.0f} trajectories of {env.horizon} decisions", _REMEDY)
@@ -180,7 +221,10 @@ class BallLaw:
             if node >= self.env.n_nodes:
                 yield Path(node - self.env.n_nodes, probability, taken)
                 continue
-            after = [(target, probability * self.policy.probability[pair] * p, (*taken, pair)) for pair, p, target in moves(self.env, node)]
+            after = [
+                (target, probability * self.policy.probability[pair] * p, (*taken, pair))
+                for pair, p, target in moves(self.env, node)
+            ]
             waiting += reversed(after)
 
     def score(self, path: Path) -> list[Number]:
@@ -246,7 +290,9 @@ def order(env: TAMDP) -> list[int]:
 
 @dataclass(frozen=True)
 class BallUpdate:
-    """Enclosures, all prompts in the step: J, V, drift <grad J, m>, and per parameter grad J and m; per prompt m_q and V_q."""
+    """Enclosures, all prompts in the step: J, V, drift <grad J, m>, and per parameter grad J and m; per prompt m_q and
+    V_q.
+    """
 
     objective: arb
     gradient: tuple[arb, ...]
@@ -279,19 +325,32 @@ def _prompt_update(law: BallLaw, prompt: int, scheme: Scheme) -> tuple[list[Numb
 
 def combine(weights: Sequence[Number], terms: Sequence[ClassTerms], size: int) -> list[Number]:
     """sum_m weight_m E[s; m] (d,)."""
-    return [sum((x * one.gradient[i] for x, one in zip(weights, terms, strict=True) if not is_zero(x)), ZERO) for i in range(size)]
+    return [
+        sum((x * one.gradient[i] for x, one in zip(weights, terms, strict=True) if not is_zero(x)), ZERO)
+        for i in range(size)
+    ]
 
 
 def gradient_of(law: BallLaw, prompt: int) -> list[Number]:
     """grad J_q (d,) of one prompt."""
     own = [number(law.env.exact_class_composite[c]) for c in law.env.prompt_classes[prompt].tolist()]
     bits = bits_of(own)
-    check_effort(effort(len(own) * law.policy.size, bits), f"{law.env.name}: the gradient over {len(own)} rewards", "use rewards of fewer digits")
+    check_effort(
+        effort(len(own) * law.policy.size, bits),
+        f"{law.env.name}: the gradient over {len(own)} rewards",
+        "use rewards of fewer digits",
+    )
     return combine(own, law.classes[prompt], law.policy.size)
 
 
 def update(
-    env: TAMDP, policy: Policy | None, group_size: int, normalization: Normalization, eps: float = 0.0, ddof: int = 0, bits: int = 256
+    env: TAMDP,
+    policy: Policy | None,
+    group_size: int,
+    normalization: Normalization,
+    eps: float = 0.0,
+    ddof: int = 0,
+    bits: int = 256,
 ) -> BallUpdate:
     """Enclose J, grad J, m and V of a tabular or log-linear policy, None for the uniform one.
 
@@ -299,14 +358,28 @@ def update(
     """
     scheme = Scheme(group_size, normalization, eps, ddof)
     with precision(bits):
-        law = BallLaw(policy_of(policy, env) if policy is not None else tabular(env, softmax(env, [ZERO] * env.n_pairs)))
+        law = BallLaw(
+            policy_of(policy, env) if policy is not None else tabular(env, softmax(env, [ZERO] * env.n_pairs))
+        )
         objective, variance = ZERO, ZERO
         gradient, mean = [ZERO] * law.policy.size, [ZERO] * law.policy.size
         for prompt, own in enumerate(env.prompt_classes):
             rho = number(env.exact_prompt_probability[prompt])
             step, noise = prompt_update(law, prompt, scheme)
-            objective += rho * sum((number(env.exact_class_composite[c]) * t.probability for c, t in zip(own, law.classes[prompt], strict=True)), ZERO)
+            objective += rho * sum(
+                (
+                    number(env.exact_class_composite[c]) * t.probability
+                    for c, t in zip(own, law.classes[prompt], strict=True)
+                ),
+                ZERO,
+            )
             gradient = [total + rho * g for total, g in zip(gradient, gradient_of(law, prompt), strict=True)]
             mean = [total + rho * g for total, g in zip(mean, step, strict=True)]
             variance += rho * rho * noise
-        return BallUpdate(ball(objective), tuple(map(ball, gradient)), tuple(map(ball, mean)), ball(variance), ball(dot(gradient, mean)))
+        return BallUpdate(
+            ball(objective),
+            tuple(map(ball, gradient)),
+            tuple(map(ball, mean)),
+            ball(variance),
+            ball(dot(gradient, mean)),
+        )

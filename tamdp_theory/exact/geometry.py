@@ -44,10 +44,12 @@ def score_energy(env: TAMDP, policy: Policy) -> Floats:
 
 
 def score_norm_bound(env: TAMDP, policy: Policy, think_weight: float = 1.0) -> Floats:
-    """Largest eigenvalue of E[s s^T | q] of each prompt (N,), >= 0; at most 1/2 for tabular policies with think_weight 1.
+    """Largest eigenvalue of E[s s^T | q] of each prompt (N,), >= 0; at most 1/2 for tabular policies with think_weight
+    1.
 
-    Tabular with full scores: block diagonal, d(x) (diag pi - pi pi^T). Otherwise a dense matrix: scores at one node need not be
-    centred if its actions have different weights, so products of different decisions stay. CapacityError where it does not fit.
+    Tabular with full scores: block diagonal, d(x) (diag pi - pi pi^T). Otherwise a dense matrix: scores at one node
+    need not be centred if its actions have different weights, so products of different decisions stay. CapacityError
+    where it does not fit.
     """
     check_same_process(env, policy.env)
     weight = score_weight(env, think_weight)
@@ -92,7 +94,9 @@ def hessian(env: TAMDP, policy: Policy, class_reward: ArrayLike | None = None) -
         result = np.zeros((policy.n_parameters, policy.n_parameters))
         result[np.ix_(env.pair_parameter, env.pair_parameter)] = pairs
         return result
-    raise InputError(f"hessian: logits of {type(policy).__name__} are not linear in its parameters; use TabularSoftmax or LogLinear")
+    raise InputError(
+        f"hessian: logits of {type(policy).__name__} are not linear in its parameters; use TabularSoftmax or LogLinear"
+    )
 
 
 def _logit_hessian(env: TAMDP, pi: Floats, reward: Floats) -> Floats:
@@ -139,7 +143,8 @@ def smoothness(env: TAMDP, class_reward: ArrayLike | None = None) -> float:
 class GradientDomination:
     """optimum J*_r, constant C_r(theta) of L4, gap J*_r - J_r(theta), comparator: the pair chosen at each node (X,).
 
-    prompt_optimum, prompt_value, prompt_constant (N,): the same on each prompt alone. C_r depends on the comparator and pi only.
+    prompt_optimum, prompt_value, prompt_constant (N,): the same on each prompt alone. C_r depends on the comparator and
+    pi only.
     """
 
     optimum: float
@@ -154,7 +159,8 @@ class GradientDomination:
 def gradient_domination(env: TAMDP, policy: Policy, class_reward: ArrayLike | None = None) -> GradientDomination:
     """The constant of L4: J*_r - J_r(theta) <= C_r(theta) ||grad J_r(theta)|| for a tabular policy.
 
-    Among optimal actions the comparator takes the one with the smallest C (exactly on trees, a valid choice on any process).
+    Among optimal actions the comparator takes the one with the smallest C (exactly on trees, a valid choice on any
+    process).
     """
     check_same_process(env, policy.env)
     if not policy.is_tabular:
@@ -162,13 +168,20 @@ def gradient_domination(env: TAMDP, policy: Policy, class_reward: ArrayLike | No
     reward = env.class_composite if class_reward is None else class_rewards_of(env, class_reward)
     pi = policy.pair_probability[:, None]
     value, pair_value = (array[:, 0] for array in best(env, reward[:, None]))
-    # wider floats: 1 / taken of a very unlikely action, and its square, leave the range of float64 where the constant need not
+    # wider floats: 1 / taken of a very unlikely action, and its square, leave the range of float64 where the constant
+    # need not
     wide = np.longdouble
     taken = forward(env, np.exp(policy.pair_log_probability.astype(wide))[:, None])[1][:, 0]
-    shortfall = (env.spread_to_pairs(value) - pair_value) / np.maximum(reward_range(env, reward)[env.pair_prompt], np.finfo(np.float64).tiny)
+    shortfall = (env.spread_to_pairs(value) - pair_value) / np.maximum(
+        reward_range(env, reward)[env.pair_prompt], np.finfo(np.float64).tiny
+    )
     worse = shortfall > 1e-12
     nearly = shortfall <= 1e-9
-    if class_reward is None and len(env.edge_pair) <= MAX_TIED and (env.node_sum(nearly[:, None].astype(np.float64)) > 1).any():
+    if (
+        class_reward is None
+        and len(env.edge_pair) <= MAX_TIED
+        and (env.node_sum(nearly[:, None].astype(np.float64)) > 1).any()
+    ):
         worse = _worse_exactly(env)  # floats cannot tell equal values from nearly equal ones
     squared = env.kernel.astype(wide)
     squared.data = squared.data**2
@@ -208,7 +221,14 @@ def _worse_exactly(env: TAMDP) -> NDArray[np.bool_]:
     for x in np.argsort(-env.node_rank, kind="stable").tolist():
         own = range(int(env.pair_start[x]), int(env.pair_start[x] + env.pair_count[x]))
         worth = [
-            sum((env.numbers[env.edge_number[e]] * value[int(env.edge_target[e])] for e in range(edges[pair], edges[pair + 1])), Fraction(0)) for pair in own
+            sum(
+                (
+                    env.numbers[env.edge_number[e]] * value[int(env.edge_target[e])]
+                    for e in range(edges[pair], edges[pair + 1])
+                ),
+                Fraction(0),
+            )
+            for pair in own
         ]
         value[x] = max(worth)
         worse[own.start : own.stop] = [w < value[x] for w in worth]
@@ -217,4 +237,6 @@ def _worse_exactly(env: TAMDP) -> NDArray[np.bool_]:
 
 def _check_dense(size: int, what: str) -> None:
     if size > MAX_DENSE:
-        raise CapacityError(f"{size:,} {what} make a dense matrix over the limit of {MAX_DENSE:,}; use a smaller process or policy")
+        raise CapacityError(
+            f"{size:,} {what} make a dense matrix over the limit of {MAX_DENSE:,}; use a smaller process or policy"
+        )

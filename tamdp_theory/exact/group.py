@@ -4,8 +4,8 @@ For reward classes m = 1..M of one prompt with probabilities P and a group of G 
 
     h_m = E[A_1 | m]    h+-_m = E[max(+-A_1, 0) | m]    a_m = E[A_1^2 | m]    b_ml = E[A_1 A_2 | m, l]
 
-where "| m, l" fixes the classes of members 1 and 2. ``center`` has closed forms; the others sum over the law of the other
-members' statistics (states.py), exactly. Everything is a polynomial in P; P may be a batch.
+where "| m, l" fixes the classes of members 1 and 2. ``center`` has closed forms; the others sum over the law of the
+other members' statistics (states.py), exactly. Everything is a polynomial in P; P may be a batch.
 """
 
 from collections.abc import Iterable, Sequence
@@ -38,7 +38,11 @@ class Scheme:
     ddof: int = 0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.group_size, (int, np.integer)) or isinstance(self.group_size, bool) or self.group_size < 2:
+        if (
+            not isinstance(self.group_size, (int, np.integer))
+            or isinstance(self.group_size, bool)
+            or self.group_size < 2
+        ):
             raise InputError(f"group_size: must be an integer of at least 2, got {self.group_size!r}")
         if self.normalization not in NORMALIZATIONS:
             raise InputError(f"normalization: must be one of {', '.join(NORMALIZATIONS)}; got {self.normalization!r}")
@@ -119,14 +123,20 @@ class GroupPlan:
         if ("summed", chosen) not in self._tables:
             count = self.states(chosen).classes
             sums = [
-                sum((w * self._advantages(chosen, (j,), v, j) for v, (w, _) in enumerate(self.variables)), np.float64(0))
+                sum(
+                    (w * self._advantages(chosen, (j,), v, j) for v, (w, _) in enumerate(self.variables)), np.float64(0)
+                )
                 for j in range(count)
             ]
-            self._tables["summed", chosen] = _table([np.maximum(sign * total, 0.0) for sign in (1, -1) for total in sums])
+            self._tables["summed", chosen] = _table(
+                [np.maximum(sign * total, 0.0) for sign in (1, -1) for total in sums]
+            )
         return self._tables["summed", chosen]
 
     def _advantages(self, chosen: tuple[int, ...], extra: tuple[int, ...], place: int, of: int) -> Floats:
-        """A of merged class ``of``, one of the ``extra`` members, in one chosen variable, in each state of the others (S,)."""
+        """A of merged class ``of``, one of the ``extra`` members, in one chosen variable, in each state of the others
+        (S,).
+        """
         states, size, variable = self.states(chosen), self.scheme.group_size, range(len(chosen))[place]
         centred, spread = states.deviations(size - len(extra), extra, variable, of)
         unit = states.unit[variable]
@@ -134,7 +144,9 @@ class GroupPlan:
         if self.centered:
             result = centred * unit / size
             return result
-        eps = (size * self.scheme.eps / unit if unit else np.inf) if self.scheme.eps else 0.0  # unit 0: rewards below what a float can hold
+        eps = (
+            (size * self.scheme.eps / unit if unit else np.inf) if self.scheme.eps else 0.0
+        )  # unit 0: rewards below what a float can hold
         scale = spread * np.sqrt(size / (size - self.scheme.ddof)) + eps
         result = np.divide(centred, scale, out=np.zeros_like(centred), where=spread > 0)
         return result
@@ -161,7 +173,9 @@ class ContrastPlan(GroupPlan):
 
 
 class GroupMoments:
-    """Group moments at P; each is computed when first read. Shapes lead with the batch shape of P, then (M,) or (M, M)."""
+    """Group moments at P; each is computed when first read. Shapes lead with the batch shape of P, then
+    (M,) or (M, M).
+    """
 
     def __init__(self, plan: GroupPlan, probability: Floats) -> None:
         self.plan, self.probability = plan, probability
@@ -214,9 +228,13 @@ class GroupMoments:
             size, given = self.plan.scheme.group_size, self.given_pair
             return given * np.swapaxes(given, -1, -2) + (size - 2) / size**2 * self._deviation[1][..., None]
         half = self._sum(
-            (weight * other * (1 + (u != v)) / 2 * self._two((u, v) if u != v else (v,))[1]
-            for v, (weight, _) in enumerate(self.plan.variables)
-            for u, (other, _) in enumerate(self.plan.variables[: v + 1])), self.probability.shape[-1])
+            (
+                weight * other * (1 + (u != v)) / 2 * self._two((u, v) if u != v else (v,))[1]
+                for v, (weight, _) in enumerate(self.plan.variables)
+                for u, (other, _) in enumerate(self.plan.variables[: v + 1])
+            ),
+            self.probability.shape[-1],
+        )
         return half + np.swapaxes(half, -1, -2)
 
     @cached_property
@@ -230,7 +248,9 @@ class GroupMoments:
 
     @cached_property
     def _deviation(self) -> tuple[Floats, Floats]:
-        """c_m - J (..., M) and Var c (..., 1), from exact differences of c so that likely classes keep their accuracy."""
+        """c_m - J (..., M) and Var c (..., 1), from exact differences of c so that likely classes keep
+        their accuracy.
+        """
         difference = np.array([[float(c - other) for other in self.plan.composite] for c in self.plan.composite])
         deviation = (self.probability[..., None, :] * difference).sum(-1)
         return deviation, (self.probability * deviation**2).sum(-1, keepdims=True)
@@ -257,7 +277,9 @@ class GroupMoments:
         else:
             chunk = max(1, _KEEP // table.shape[1])
             starts = range(0, batch, chunk)
-            expected = np.concatenate([table @ states.laws(self._columns[:, i : i + chunk])[which] for i in starts], axis=1)
+            expected = np.concatenate(
+                [table @ states.laws(self._columns[:, i : i + chunk])[which] for i in starts], axis=1
+            )
         return np.ascontiguousarray(expected.T).reshape(*self.probability.shape[:-1], -1)
 
     def _sum(self, terms: Iterable[Floats], *more: int) -> Floats:
@@ -281,8 +303,7 @@ def group_moments(
     scheme = Scheme(group_size, normalization, eps, ddof)
     exact_weights = tuple(exact(_plain(w), f"weights[{k}]") for k, w in enumerate(weights))
     table = tuple(
-        tuple(exact(_plain(r), f"rewards[{m}][{k}]") for k, r in enumerate(row))
-        for m, row in enumerate(rewards)
+        tuple(exact(_plain(r), f"rewards[{m}][{k}]") for k, r in enumerate(row)) for m, row in enumerate(rewards)
     )
     p = np.array(probability, dtype=np.float64)
     if p.ndim < 1 or p.shape[-1] != len(table) or any(len(row) != len(exact_weights) for row in table):

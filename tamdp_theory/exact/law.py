@@ -88,7 +88,9 @@ class ClassLaw:
 
 @dataclass(frozen=True, eq=False)
 class PromptLaw:
-    """The reward law of one prompt: rewards (M, K), probability (M,), score_energy (M,) and, when read, gradient (M, d)."""
+    """The reward law of one prompt: rewards (M, K), probability (M,), score_energy (M,) and, when read, gradient (M,
+    d).
+    """
 
     rewards: Floats
     probability: Floats
@@ -110,6 +112,8 @@ def reward_law(env: TAMDP, policy: Policy, think_weight: float = 1.0) -> tuple[P
     energy = law.energy(policy)
 
     def one(prompt: int, classes: Ints) -> PromptLaw:
-        return PromptLaw(env.class_rewards[classes], law.probability[classes, 0], energy[classes, 0], law, policy, prompt)
+        return PromptLaw(
+            env.class_rewards[classes], law.probability[classes, 0], energy[classes, 0], law, policy, prompt
+        )
 
     return tuple(one(prompt, classes) for prompt, classes in enumerate(env.prompt_classes))

@@ -1,8 +1,8 @@
 """Groups listed one by one, as multisets of reward classes, with ties decided on integers.
 
-Where a statement is about every single group (theory.md section 6) there is nothing to convolve: this module lists the groups and
-standardizes each component and the composite in them. Whether a component is silent in a group, or two of them are perfectly
-correlated, is a question about equality; it is answered in integers, never with a tolerance.
+Where a statement is about every single group (theory.md section 6) there is nothing to convolve: this module lists the
+groups and standardizes each component and the composite in them. Whether a component is silent in a group, or two of
+them are perfectly correlated, is a question about equality; it is answered in integers, never with a tolerance.
 """
 
 import math
@@ -31,8 +31,9 @@ _WIDEST = 10**2000  # integers beyond take too long in every group
 class Column:
     """One reward in every group: deviation (S, G) integers, over ``denominator`` the distance from the group mean.
 
-    Deviations are int64 where their squares cannot wrap around, else Python integers; sums of products are Python integers always, so
-    whatever is computed of them is exact. Floats are rounded once or twice, whatever the size of the integers.
+    Deviations are int64 where their squares cannot wrap around, else Python integers; sums of products are Python
+    integers always, so whatever is computed of them is exact. Floats are rounded once or twice, whatever the size of
+    the integers.
     """
 
     deviation: NDArray[Any]
@@ -61,7 +62,9 @@ class Column:
         more = [eps * ratio(self.denominator, 1 << k) if eps else 0.0 for k in power]
         scale = [root_of_ratio(n, size - ddof << 2 * k) + e for n, k, e in zip(self.squares, power, more, strict=True)]
         if self.deviation.dtype == object:
-            deviation = np.array([[ratio(d, 1 << k) for d in row] for row, k in zip(self.deviation, power, strict=True)])
+            deviation = np.array(
+                [[ratio(d, 1 << k) for d in row] for row, k in zip(self.deviation, power, strict=True)]
+            )
         else:
             deviation = np.ldexp(self.deviation.astype(np.float64), -np.array(power)[:, None])
         active = self.squares != 0
@@ -84,7 +87,9 @@ class Groups:
     @cached_property
     def composite(self) -> Column:
         """c = sum_k w_k R_k in every group."""
-        return self._column([sum((w * r for w, r in zip(self.weights, row, strict=True)), Fraction(0)) for row in self.rewards])
+        return self._column(
+            [sum((w * r for w, r in zip(self.weights, row, strict=True)), Fraction(0)) for row in self.rewards]
+        )
 
     @property
     def size(self) -> int:
@@ -104,7 +109,10 @@ class Groups:
         for k in range(count):
             for m in range(k + 1):
                 products = self.components[k].squares * self.components[m].squares
-                value = [sign(c) * root_of_ratio(c * c, p) if p else 0.0 for c, p in zip(self.covariance(k, m), products, strict=True)]
+                value = [
+                    sign(c) * root_of_ratio(c * c, p) if p else 0.0
+                    for c, p in zip(self.covariance(k, m), products, strict=True)
+                ]
                 result[:, k, m] = result[:, m, k] = value
         return result
 
@@ -114,16 +122,26 @@ class Groups:
             return self.composite.centred()
         if scheme.normalization == "sum_then_normalize":
             return self.composite.advantages(scheme.eps, scheme.ddof)
-        parts = (float(w) * column.advantages(scheme.eps, scheme.ddof) for w, column in zip(self.weights, self.components, strict=True))
+        parts = (
+            float(w) * column.advantages(scheme.eps, scheme.ddof)
+            for w, column in zip(self.weights, self.components, strict=True)
+        )
         return sum(parts, np.zeros(self.members.shape))
 
     def gap(self) -> Floats:
-        """z (S, K): w_k (sigma_k / sigma_c - 1), -w_k where the composite is silent (theory.md section 6); ddof cancels."""
+        """z (S, K): w_k (sigma_k / sigma_c - 1), -w_k where the composite is silent (theory.md section 6); ddof
+        cancels.
+        """
         total = self.composite.squares
         columns = []
         for w, column in zip(self.weights, self.components, strict=True):
             own, other = self.composite.denominator**2, column.denominator**2
-            columns.append([float(w) * (_root_less_one(n * own, t * other) if t else -1.0) for n, t in zip(column.squares, total, strict=True)])
+            columns.append(
+                [
+                    float(w) * (_root_less_one(n * own, t * other) if t else -1.0)
+                    for n, t in zip(column.squares, total, strict=True)
+                ]
+            )
         return np.array(columns).T.reshape(len(self.members), len(self.weights))
 
     def _column(self, values: Sequence[Fraction]) -> Column:
@@ -133,7 +151,9 @@ class Groups:
         if max(wide, unit) > _WIDEST:
             raise CapacityError("listing groups: rewards need too many digits for a common denominator; round them")
         # squares and products of deviations must not wrap around
-        table = np.array(integers, dtype=np.int64 if wide**2 * size < _EXACT and max(map(abs, integers)) * size < _EXACT else object)
+        table = np.array(
+            integers, dtype=np.int64 if wide**2 * size < _EXACT and max(map(abs, integers)) * size < _EXACT else object
+        )
         group = table[self.members]
         return Column(size * group - group.sum(axis=1, keepdims=True), size * unit)
 
@@ -154,7 +174,9 @@ def ratio(numerator: int, denominator: int) -> float:
 def root_of_ratio(numerator: int, denominator: int) -> float:
     """sqrt(numerator / denominator) of integers >= 0 and > 0 to a unit in the last place, whatever their size."""
     half = (numerator.bit_length() - denominator.bit_length()) // 2
-    near = numerator / (denominator << 2 * half) if half >= 0 else (numerator << -2 * half) / denominator  # between 1/4 and 8, or 0
+    near = (
+        numerator / (denominator << 2 * half) if half >= 0 else (numerator << -2 * half) / denominator
+    )  # between 1/4 and 8, or 0
     try:
         return math.ldexp(math.sqrt(near), half)
     except OverflowError:
@@ -175,7 +197,10 @@ def count_multisets(kinds: int, size: int) -> int:
 def list_multisets(kinds: int, size: int) -> tuple[Ints, Floats]:
     """Every multiset (S, size) and the number of its orders (S,). CapacityError beyond MAX_GROUPS."""
     if (count := count_multisets(kinds, size)) > MAX_GROUPS:
-        raise CapacityError(f"{short_count(count)} groups of {size} out of {kinds} exceed the limit of {MAX_GROUPS:,}; use a smaller group or instance")
+        raise CapacityError(
+            f"{short_count(count)} groups of {size} out of {kinds} exceed the limit of {MAX_GROUPS:,}; use a smaller "
+            f"group or instance"
+        )
     found = list(combinations_with_replacement(range(kinds), size))
     ways = [factorial(size) // prod(factorial(group.count(kind)) for kind in set(group)) for group in found]
     return np.array(found, dtype=np.int64).reshape(len(found), size), np.array(ways, dtype=np.float64)

@@ -61,7 +61,8 @@ def curl(
 ) -> Floats:
     """Curl of the expected update on the simplex of class laws (L8): Pi (dh - dh^T) Pi, (..., M, M), antisymmetric.
 
-    (dh)_lm = dh_m / dP_l, Pi = I - 11^T / M; u^T curl v for tangent u, v. Zero iff the update is locally a gradient in P.
+    (dh)_lm = dh_m / dP_l, Pi = I - 11^T / M; u^T curl v for tangent u, v. Zero iff the update is locally a gradient in
+    P.
     """
     given = group_moments(probability, rewards, weights, group_size, normalization, eps, ddof).given_pair
     derivative = (group_size - 1) * np.swapaxes(given, -1, -2)

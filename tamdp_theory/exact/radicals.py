@@ -1,8 +1,9 @@
-"""Square roots of positive surds, kept as what is under the root: so that two of them are compared by their squares, exactly.
+"""Square roots of positive surds, kept as what is under the root: so that two of them are compared by their squares,
+exactly.
 
-A norm is such a root, and so is the right side of a Cauchy-Schwarz bound: whether the two are equal is then decided, where two balls would
-overlap for ever. Products with rationals, surds and roots that are not negative stay exact; what does not (a sum) becomes a ball at the working
-precision.
+A norm is such a root, and so is the right side of a Cauchy-Schwarz bound: whether the two are equal is then decided,
+where two balls would overlap for ever. Products with rationals, surds and roots that are not negative stay exact; what
+does not (a sum) becomes a ball at the working precision.
 """
 
 from typing import Any
@@ -105,7 +106,13 @@ class Radical:
 
 def root_of(square: Any) -> Any:
     """sqrt of a rational or a surd that is not negative."""
-    return Radical(square) if isinstance(square, Surd) else square_root(square) if isinstance(square, fmpq) else square.sqrt()
+    return (
+        Radical(square)
+        if isinstance(square, Surd)
+        else square_root(square)
+        if isinstance(square, fmpq)
+        else square.sqrt()
+    )
 
 
 def squared(value: Any) -> Any:

@@ -1,10 +1,10 @@
 """The law of group statistics, with equal states merged.
 
-A group's advantages depend on its members only through sums over members: sum v and sum v^2 of each standardized variable
-(the composite, or each component). With values on a common grid these sums are integers that take few values, so the law of
-n members is built member by member on merged integer states (``GridStates``), at a cost polynomial in n. Values without a
-usable grid are kept as multisets of reward classes (``MultisetStates``); their number is a binomial coefficient, checked
-before work starts.
+A group's advantages depend on its members only through sums over members: sum v and sum v^2 of each standardized
+variable (the composite, or each component). With values on a common grid these sums are integers that take few values,
+so the law of n members is built member by member on merged integer states (``GridStates``), at a cost polynomial in n.
+Values without a usable grid are kept as multisets of reward classes (``MultisetStates``); their number is a binomial
+coefficient, checked before work starts.
 """
 
 from abc import ABC, abstractmethod
@@ -31,7 +31,8 @@ _CLOSEST = Fraction(1, 10**290)
 class GroupStates(ABC):
     """States of up to ``members`` independent members; make one with ``group_states``.
 
-    label (M,) maps reward classes to J merged classes (equal in every variable); ``unit[v]`` is what variable v is measured in.
+    label (M,) maps reward classes to J merged classes (equal in every variable); ``unit[v]`` is what variable v is
+    measured in.
     """
 
     label: Ints
@@ -45,10 +46,12 @@ class GroupStates(ABC):
 
     @abstractmethod
     def deviations(self, members: int, extra: Sequence[int], variable: int, of: int) -> tuple[Floats, Floats]:
-        """n times the distance of class ``of`` from the group mean, and n times the group's deviation with ddof 0, in each state (S,).
+        """n times the distance of class ``of`` from the group mean, and n times the group's deviation with ddof 0, in
+        each state (S,).
 
-        The group is ``members`` members in that state and the merged classes ``extra``, of which ``of`` is one. The deviation is 0.0 exactly
-        where all agree, and else accurate to about n roundings, however close the values. Units: ``unit[variable]``.
+        The group is ``members`` members in that state and the merged classes ``extra``, of which ``of`` is one. The
+        deviation is 0.0 exactly where all agree, and else accurate to about n roundings, however close the values.
+        Units: ``unit[variable]``.
         """
 
     def merged(self, probability: Floats) -> Floats:
@@ -62,8 +65,8 @@ class GroupStates(ABC):
 class GridStates(GroupStates):
     """Integer sums, packed into one key: ``increments`` (J, F) is what a member adds, ``radix`` (F,) packs the F sums.
 
-    columns[v]: which sums hold sum v and sum v^2 of variable v; values[v] (J,): the integers of variable v, from 0 up. ``group_states`` sees to
-    it that no sum leaves 64 bits.
+    columns[v]: which sums hold sum v and sum v^2 of variable v; values[v] (J,): the integers of variable v, from 0 up.
+    ``group_states`` sees to it that no sum leaves 64 bits.
     """
 
     values: tuple[Ints, ...]
@@ -113,7 +116,9 @@ class GridStates(GroupStates):
     def deviations(self, members: int, extra: Sequence[int], variable: int, of: int) -> tuple[Floats, Floats]:
         first, second = (self._sum(members, column, extra) for column in self.columns[variable])
         size = members + len(extra)
-        return (size * self.values[variable][of] - first).astype(float), np.sqrt((size * second - first**2).astype(float))
+        return (size * self.values[variable][of] - first).astype(float), np.sqrt(
+            (size * second - first**2).astype(float)
+        )
 
     def _sum(self, members: int, column: int, extra: Sequence[int]) -> Ints:
         place = prod(self.radix[:column])
@@ -125,15 +130,17 @@ class GridStates(GroupStates):
 class MultisetStates(GroupStates):
     """Sorted sequences of merged classes; each is its parent with one class appended.
 
-    differences[v] (J, J): value of the row's class less that of the column's, each rounded once from exact numbers, so that classes that are
-    close to one another and far from zero, or from a third, keep their distances.
+    differences[v] (J, J): value of the row's class less that of the column's, each rounded once from exact numbers, so
+    that classes that are close to one another and far from zero, or from a third, keep their distances.
     """
 
     differences: tuple[Floats, ...]
 
     @cached_property
     def steps(self) -> tuple[tuple[Ints, Ints, Floats], ...]:
-        """For n = 1..members: parent state, appended class, and the factor of the multinomial coefficient, each (S_n,)."""
+        """For n = 1..members: parent state, appended class, and the factor of the multinomial coefficient,
+        each (S_n,).
+        """
         classes = self.classes
         last, run = np.zeros(1, dtype=np.int64), np.zeros(1)
         steps = []
@@ -162,8 +169,8 @@ class MultisetStates(GroupStates):
         return before, law
 
     def deviations(self, members: int, extra: Sequence[int], variable: int, of: int) -> tuple[Floats, Floats]:
-        # distances from the member ``of``, in units of the largest one in the group: 0 and 1 are among them, so their deviation is no
-        # difference of large numbers, and no square is too small for a float
+        # distances from the member ``of``, in units of the largest one in the group: 0 and 1 are among them, so their
+        # deviation is no difference of large numbers, and no square is too small for a float
         joined = self.differences[variable][list(extra), of]
         own = np.abs(joined).max()
         scale, total, squares = self._summary(members, variable, of)
@@ -181,7 +188,9 @@ class MultisetStates(GroupStates):
         return centred * unit, np.where(largest > 0, np.sqrt(size * squares) * unit, 0.0)
 
     def _summary(self, members: int, variable: int, of: int) -> tuple[Floats, Floats, Floats]:
-        """Largest distance from class ``of`` in the states (S,) of ``members`` members; in units of it the distances' sum and centred squares."""
+        """Largest distance from class ``of`` in the states (S,) of ``members`` members; in units of it the distances'
+        sum and centred squares.
+        """
         if (members, variable, of) not in self._summaries:
             group = self.differences[variable][:, of][self.sequences[members]]
             scale = np.abs(group).max(axis=1, initial=0.0)
@@ -197,7 +206,9 @@ class MultisetStates(GroupStates):
 
 
 def difference_table(values: Sequence[Fraction]) -> Floats:
-    """values[row] - values[column], each rounded once. CapacityError where two different values are closer than floats can tell."""
+    """values[row] - values[column], each rounded once. CapacityError where two different values are closer than floats
+    can tell.
+    """
     table = np.zeros((len(values), len(values)))
     for i, one in enumerate(values):
         for j, other in enumerate(values[:i]):
@@ -238,10 +249,14 @@ def group_states(variables: Sequence[Sequence[Fraction]], members: int) -> Group
     if fits:
         unit = tuple(1 / s for s in scale)
         values = tuple(np.array(grid, dtype=np.int64) for grid in grids)
-        return GridStates(label, len(order), unit, members, values, np.array(features, dtype=np.int64).T, radix, tuple(columns))
+        return GridStates(
+            label, len(order), unit, members, values, np.array(features, dtype=np.int64).T, radix, tuple(columns)
+        )
     if (bound := comb(members + len(order) - 1, members)) > MAX_STATES:
         raise too_many_states(bound, members + 1, len(order), "")
-    return MultisetStates(label, len(order), (1.0,) * len(shifted), members, tuple(difference_table(column) for column in shifted))
+    return MultisetStates(
+        label, len(order), (1.0,) * len(shifted), members, tuple(difference_table(column) for column in shifted)
+    )
 
 
 def _distinct(keys: Ints, bound: int) -> Ints:
@@ -256,7 +271,8 @@ def _distinct(keys: Ints, bound: int) -> Ints:
 def too_many_states(states: int, group_size: int, classes: int, prefix: str) -> CapacityError:
     """The error for group statistics that do not fit."""
     return CapacityError(
-        f"group_size {group_size}: {prefix}{states:,} states of the group statistics ({classes} distinct reward values) exceed the "
+        f"group_size {group_size}: {prefix}{states:,} states of the group statistics ({classes} distinct reward "
+        f"values) exceed the "
         f"limit of {MAX_STATES:,} ({MAX_TOTAL:,} over all member counts); use a smaller group, or weights and "
         "rewards on a common coarse grid such as multiples of 1/10"
     )

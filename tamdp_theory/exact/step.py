@@ -21,8 +21,9 @@ _COLUMNS = 4096  # policies evaluated at once
 class StepPlan:
     """The law of GRPO's estimator, prompt by prompt, for steps of any size.
 
-    Tabular policies: a prompt's nodes have logits of their own, so E J(theta + eta g) is a sum over prompts. Shared parameters
-    couple the prompts; then there must be one. Raises InputError for more, CapacityError where groups are too many to list.
+    Tabular policies: a prompt's nodes have logits of their own, so E J(theta + eta g) is a sum over prompts. Shared
+    parameters couple the prompts; then there must be one. Raises InputError for more, CapacityError where groups are
+    too many to list.
     """
 
     env: TAMDP
@@ -33,11 +34,16 @@ class StepPlan:
     def __post_init__(self) -> None:
         check_same_process(self.env, self.policy.env)
         if not self.policy.is_tabular and self.env.n_prompts > 1:
-            raise InputError(f"{self.env.name}: steps of policies with shared parameters are listed for one prompt only; use TabularSoftmax")
+            raise InputError(
+                f"{self.env.name}: steps of policies with shared parameters are listed for one prompt only; use "
+                f"TabularSoftmax"
+            )
 
     @cached_property
     def estimates(self) -> tuple[tuple[Floats, Floats], ...]:
-        """For each prompt: probabilities (S,) of its distinct groups and g_q of each, with respect to parameters (d, S)."""
+        """For each prompt: probabilities (S,) of its distinct groups and g_q of each, with respect to parameters (d,
+        S).
+        """
         env, policy = self.env, self.policy
         paths = enumerate_trajectories(env, self.max_groups)
         law = paths.probability(policy.pair_log_probability[:, None])[:, 0]
@@ -45,17 +51,26 @@ class StepPlan:
         for prompt in range(env.n_prompts):
             own = np.flatnonzero(paths.prompt == prompt)
             # a trajectory counts by its decisions and its reward class
-            kinds, inverse = np.unique(np.column_stack([paths.reward_class[own], paths.pairs[own]]), axis=0, return_inverse=True)
+            kinds, inverse = np.unique(
+                np.column_stack([paths.reward_class[own], paths.pairs[own]]), axis=0, return_inverse=True
+            )
             if (count := count_multisets(len(kinds), self.scheme.group_size)) > self.max_groups:
-                raise CapacityError(f"{env.name}: {count:,} groups exceed the limit of {self.max_groups:,}; use a smaller instance or group")
-            probability: Floats = np.bincount(inverse.ravel(), weights=law[own], minlength=len(kinds)).astype(np.float64)
+                raise CapacityError(
+                    f"{env.name}: {count:,} groups exceed the limit of {self.max_groups:,}; use a smaller instance or "
+                    f"group"
+                )
+            probability: Floats = np.bincount(inverse.ravel(), weights=law[own], minlength=len(kinds)).astype(
+                np.float64
+            )
             found.append(self._prompt(kinds, probability))
         return tuple(found)
 
     def _prompt(self, kinds: Ints, probability: Floats) -> tuple[Floats, Floats]:
         env, policy, size = self.env, self.policy, self.scheme.group_size
         members, ways = list_multisets(len(kinds), size)
-        gain = Groups(members, tuple(env.exact_class_rewards[c] for c in kinds[:, 0]), env.exact_weights).advantages(self.scheme)
+        gain = Groups(members, tuple(env.exact_class_rewards[c] for c in kinds[:, 0]), env.exact_weights).advantages(
+            self.scheme
+        )
         chance = ways * probability[members].prod(axis=1)
         silent = ~gain.any(axis=1)
         visits = np.zeros((len(kinds), env.n_pairs))
@@ -79,7 +94,9 @@ class StepPlan:
             rho = float(env.prompt_probability[prompt])
             moved = policy.parameters[:, None, None] + rho * estimate[:, :, None] * sizes
             columns = moved.reshape(policy.n_parameters, -1)
-            start = np.concatenate([self._start(columns[:, i : i + _COLUMNS], prompt) for i in range(0, columns.shape[1], _COLUMNS)])
+            start = np.concatenate(
+                [self._start(columns[:, i : i + _COLUMNS], prompt) for i in range(0, columns.shape[1], _COLUMNS)]
+            )
             total += rho * np.einsum("s,se->e", chance, start.reshape(len(chance), len(sizes)))
         return total
 

@@ -1,13 +1,15 @@
 """Sums of square roots of rationals, exactly: where group deviations live.
 
-A ``Surd`` is sum_n a_n sqrt(n) over integers n >= 1 of distinct square classes (no product of two of them is a perfect square), a_n
-rational. Square roots of distinct square classes are linearly independent over the rationals (Besicovitch 1940), so a surd is zero only if
-every a_n is: equality is decided, never guessed. No factoring is needed for that: n and m are of one class iff n m is a perfect square,
-and then sqrt(n) = sqrt(n m) / m sqrt(m). Radicands up to 10^20 are factored all the same and kept square-free, which makes most comparisons
-of classes a comparison of integers; from larger ones only small squares are taken out.
+A ``Surd`` is sum_n a_n sqrt(n) over integers n >= 1 of distinct square classes (no product of two of them is a perfect
+square), a_n rational. Square roots of distinct square classes are linearly independent over the rationals (Besicovitch
+1940), so a surd is zero only if every a_n is: equality is decided, never guessed. No factoring is needed for that: n
+and m are of one class iff n m is a perfect square, and then sqrt(n) = sqrt(n m) / m sqrt(m). Radicands up to 10^20 are
+factored all the same and kept square-free, which makes most comparisons of classes a comparison of integers; from
+larger ones only small squares are taken out.
 
-Sums and products stay surds; what does not (a root of a sum, a quotient by five or more terms), and what would grow beyond the limits
-below, becomes a FLINT ball at the working precision. A ball that contains zero is a number of which nobody knows whether it is zero.
+Sums and products stay surds; what does not (a root of a sum, a quotient by five or more terms), and what would grow
+beyond the limits below, becomes a FLINT ball at the working precision. A ball that contains zero is a number of which
+nobody knows whether it is zero.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -39,7 +41,9 @@ class Surd:
         self.terms = terms
 
     def ball(self) -> arb:
-        """An enclosure at the working precision, or at more where that is needed to tell it from zero, which a surd never is."""
+        """An enclosure at the working precision, or at more where that is needed to tell it from zero, which a surd
+        never is.
+        """
         bits = int(ctx.prec)
         while True:
             with ctx.workprec(bits):
@@ -81,7 +85,9 @@ class Surd:
             for m, b in factors.items():
                 common = gcd(n, m)
                 outer, key = 1, n * m // common**2
-                if n > FACTORED or m > FACTORED:  # products of square-free integers over their common part are square-free
+                if (
+                    n > FACTORED or m > FACTORED
+                ):  # products of square-free integers over their common part are square-free
                     outer, key = _split(key)
                 products.append((key, a * b * (common * outer)))
         terms: dict[int, Any] = {}
@@ -97,15 +103,17 @@ class Surd:
         if len(self.terms) == 1:
             ((n, a),) = self.terms.items()
             return Surd({n: 1 / (a * n)})
-        # Signs of terms 2 and 4 flipped: in units of the first root a field automorphism, so the conjugate is not zero either, and
-        # the product has fewer terms: (t1 + t3)^2 - (t2 + t4)^2 = a rational + 2 (t1 t3 - t2 t4).
+        # Signs of terms 2 and 4 flipped: in units of the first root a field automorphism, so the conjugate is not zero
+        # either, and the product has fewer terms: (t1 + t3)^2 - (t2 + t4)^2 = a rational + 2 (t1 t3 - t2 t4).
         conjugate = Surd({n: -a if place % 2 else a for place, (n, a) in enumerate(self.terms.items())})
         return conjugate / (self * conjugate)
 
     def __truediv__(self, other: Any) -> Any:
         if not isinstance(other, (*_KNOWN, arb)):
             return NotImplemented
-        return self * (other.inverse() if isinstance(other, Surd) else 1 / (other if isinstance(other, arb) else fmpq(other)))
+        return self * (
+            other.inverse() if isinstance(other, Surd) else 1 / (other if isinstance(other, arb) else fmpq(other))
+        )
 
     def __rtruediv__(self, other: Any) -> Any:
         return other * self.inverse()
@@ -190,7 +198,9 @@ def square_root(value: fmpq) -> Any:
 
 @lru_cache(maxsize=65536)
 def _split(n: int) -> tuple[int, int]:
-    """n = outer^2 rest: rest square-free if it is at most FACTORED, else without square factors below 1000 and no square itself."""
+    """n = outer^2 rest: rest square-free if it is at most FACTORED, else without square factors below 1000 and no
+    square itself.
+    """
     outer, rest, left = 1, 1, n
     if n > FACTORED:
         for prime in _small_divisors(n):
@@ -256,7 +266,9 @@ def _is_zero(value: Any) -> bool:
 
 
 def _gap(left: Any, right: Any) -> Any:
-    """left - right: of surds a ball that excludes zero, so always decided; comparisons of other balls are true only if certain."""
+    """left - right: of surds a ball that excludes zero, so always decided; comparisons of other balls are true only if
+    certain.
+    """
     value = left - right
     return value.ball() if isinstance(value, Surd) else value
 

@@ -16,8 +16,8 @@ MAX_TRAJECTORIES = 2_000_000
 class Trajectories:
     """T trajectories, sorted by prompt.
 
-    prompt (T,), reward_class (T,), kernel (T,) the product of transition probabilities; pairs (T, H) the pairs taken, padded
-    with -1.
+    prompt (T,), reward_class (T,), kernel (T,) the product of transition probabilities; pairs (T, H) the pairs taken,
+    padded with -1.
     """
 
     env: TAMDP
@@ -69,7 +69,8 @@ def enumerate_trajectories(env: TAMDP, limit: int = MAX_TRAJECTORIES) -> Traject
     count = count_trajectories(env)
     if count > limit:
         raise CapacityError(
-            f"{env.name}: {count:,} trajectories exceed the limit of {limit:,}; use a smaller horizon, or the quantities that need "
+            f"{env.name}: {count:,} trajectories exceed the limit of {limit:,}; use a smaller horizon, or the "
+            f"quantities that need "
             "no listing (values, update_moments, curl)"
         )
     kernel = env.kernel

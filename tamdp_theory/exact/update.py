@@ -15,7 +15,9 @@ from tamdp_theory.policies.base import Policy
 
 @dataclass(frozen=True)
 class UpdateMoments:
-    """mean m (d,); second_moment E||g||^2 >= 0; variance V = E||g - m||^2 >= 0; prompt_variance V_q (N,), before rho_q^2."""
+    """mean m (d,); second_moment E||g||^2 >= 0; variance V = E||g - m||^2 >= 0; prompt_variance V_q (N,), before
+    rho_q^2.
+    """
 
     mean: Floats
     second_moment: float

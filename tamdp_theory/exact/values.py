@@ -31,7 +31,11 @@ def optimal_values(env: TAMDP) -> Values:
     """Each objective maximized over policies on its own: total is J*, components and per_prompt are suprema of J_k."""
     terminal = np.column_stack([env.class_composite, env.class_rewards])
     start = best(env, terminal)[0][env.prompt_start]
-    return Values(float((env.prompt_probability * start[:, 0]).sum()), (env.prompt_probability[:, None] * start[:, 1:]).sum(axis=0), start[:, 1:])
+    return Values(
+        float((env.prompt_probability * start[:, 0]).sum()),
+        (env.prompt_probability[:, None] * start[:, 1:]).sum(axis=0),
+        start[:, 1:],
+    )
 
 
 def _values(env: TAMDP, per_prompt: Floats) -> Values:
@@ -46,8 +50,11 @@ def occupancy(env: TAMDP, policy: Policy) -> Floats:
     return visits * env.prompt_probability[env.node_prompt]
 
 
-def policy_gradient(env: TAMDP, policy: Policy, class_reward: ArrayLike | None = None, think_weight: float = 1.0) -> Floats:
-    """grad J (d,); or the gradient of the mean of any ``class_reward`` (C,), with think scores weighted by ``think_weight``.
+def policy_gradient(
+    env: TAMDP, policy: Policy, class_reward: ArrayLike | None = None, think_weight: float = 1.0
+) -> Floats:
+    """grad J (d,); or the gradient of the mean of any ``class_reward`` (C,), with think scores weighted by
+    ``think_weight``.
 
     With think_weight < 1 this is E[s_lambda r], which is the gradient of nothing in general (theory.md section 2).
     """
@@ -91,7 +98,9 @@ def class_rewards_of(env: TAMDP, class_reward: ArrayLike) -> Floats:
     """Check a reward per class (C,)."""
     reward = np.asarray(class_reward, dtype=np.float64)
     if reward.shape != (env.n_classes,) or not np.isfinite(reward).all():
-        raise InputError(f"class_reward: expected finite ({env.n_classes},), one per reward class, got shape {reward.shape}")
+        raise InputError(
+            f"class_reward: expected finite ({env.n_classes},), one per reward class, got shape {reward.shape}"
+        )
     return reward
 
 

@@ -5,7 +5,7 @@
     search        search calls and evidence, after Visual-ARFT
     coding        code that mends an image, after Visual-ARFT; a DAG
     number_line   walk to a goal, after RL4VLM
-    shifted       search_domains, coding_domains: source and target domains with a known shift; shift: of any two processes
+    shifted       search_domains, coding_domains: source and target domains with a known shift; shift: between any two
     blackjack     hit or stand, after RL4VLM; dealer_law: the dealer's final total
 
 Every number is an exact rational; equal arguments give equal processes.

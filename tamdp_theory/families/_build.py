@@ -102,9 +102,9 @@ class Mind(Generic[S]):
 class Thinking(Generic[S]):
     """A machine with a choice of latent thought, "careful" or "hasty", before every action.
 
-    After thought i an action fails to parse with probability parse_failure[i]. The format component, which comes first, is
-    then 0 for the whole trajectory; ``unparsed`` says what happens: None, a uniformly random legal action is executed
-    (RL4VLM), else the outcome in that state.
+    After thought i an action fails to parse with probability parse_failure[i]. The format component, which comes first,
+    is then 0 for the whole trajectory; ``unparsed`` says what happens: None, a uniformly random legal action is
+    executed (RL4VLM), else the outcome in that state.
     """
 
     machine: Machine[S]
@@ -113,7 +113,9 @@ class Thinking(Generic[S]):
 
     def moves(self, mind: Mind[S]) -> Sequence[Move[Mind[S]]]:
         if mind.thought is None:
-            return [(name, "think", [(Fraction(1), Mind(mind.state, i, mind.parsed))]) for i, name in enumerate(THOUGHTS)]
+            return [
+                (name, "think", [(Fraction(1), Mind(mind.state, i, mind.parsed))]) for i, name in enumerate(THOUGHTS)
+            ]
         failure = self.parse_failure[mind.thought]
         legal = self.machine.moves(mind.state)
         lost: list[tuple[Fraction, Mind[S] | End]]

@@ -1,13 +1,13 @@
 """One-decision processes: multi-armed bandits with vector rewards.
 
-A prompt is one node at depth 0 and an arm is an answer action, so H = 1 and D = 0: GRPO in its smallest form, where every
-quantity has a formula of its own. Source: the examples of theory.md (T1.drift, T2.lossless, T2.cancel) and the softmax
-bandit of Mei et al. (2020).
+A prompt is one node at depth 0 and an arm is an answer action, so H = 1 and D = 0: GRPO in its smallest form, where
+every quantity has a formula of its own. Source: the examples of theory.md (T1.drift, T2.lossless, T2.cancel) and the
+softmax bandit of Mei et al. (2020).
 
 Facts, with arm a of mean composite c(a) and pi the policy at a prompt:
     J = sum_a pi(a) c(a),   J* = max_a c(a),   dJ/dtheta_a = pi(a) (c(a) - J),   E||s||^2 = 1 - sum_a pi(a)^2.
-    ``drift``: at pi = (1/2, 1/2) the gradient is (3/80, -3/80), while the expected ``sum_then_normalize`` update for G = 2 is
-    (-1/20, 1/20): the expected step lowers J (T1.drift).
+    ``drift``: at pi = (1/2, 1/2) the gradient is (3/80, -3/80), while the expected ``sum_then_normalize`` update for
+        G = 2 is (-1/20, 1/20): the expected step lowers J (T1.drift).
 """
 
 from collections.abc import Sequence
@@ -27,9 +27,9 @@ Arm: TypeAlias = Rewards | Sequence[tuple[Number, Rewards]]
 def bandit(arms: Sequence[Arm], weights: Sequence[Number] | None = None, name: str = "bandit") -> TAMDP:
     """Return a bandit with one prompt.
 
-    arms: at least one. An arm is a reward vector (K,) in [0, 1], or a sequence of (probability, reward vector) pairs with
-    probabilities in (0, 1] that sum to one; where K = 1 a reward vector may be a bare number.
-    weights: (K,) >= 0, not all zero; default 1/K each.
+    arms: at least one. An arm is a reward vector (K,) in [0, 1], or a sequence of (probability, reward vector) pairs
+    with probabilities in (0, 1] that sum to one; where K = 1 a reward vector may be a bare number. weights: (K,) >= 0,
+    not all zero; default 1/K each.
 
     >>> bandit([(1, 0), [("2/5", (1, 1)), ("3/5", (0, 1))]]).n_actions
     2
@@ -54,8 +54,10 @@ def contextual(
     if not groups:
         raise InputError("prompts: empty; give at least one sequence of arms")
     places = ["arms" if len(groups) == 1 else f"prompts[{q}]" for q in range(len(groups))]
-    tables = [[_arm(arm, f"{place}[{a}]") for a, arm in enumerate(sequence(arms, place))]
-              for arms, place in zip(groups, places, strict=True)]  # fmt: skip
+    tables = [
+        [_arm(arm, f"{place}[{a}]") for a, arm in enumerate(sequence(arms, place))]
+        for arms, place in zip(groups, places, strict=True)
+    ]
     for table, place in zip(tables, places, strict=True):
         if not table:
             raise InputError(f"{place}: empty; a prompt needs at least one arm")
@@ -67,12 +69,17 @@ def contextual(
                     raise InputError(f"{place}[{a}]: {len(rewards)} rewards, but the first arm has {n_components}")
     names = [f"q{q}" for q in range(len(tables))]
     nodes = [
-        Node(id=prompt, depth=0, observation=prompt, actions=[
-            Action(name=f"arm{a}", kind="answer", next=[Edge(probability=p, rewards=rewards) for p, rewards in arm])
-            for a, arm in enumerate(table)
-        ])
+        Node(
+            id=prompt,
+            depth=0,
+            observation=prompt,
+            actions=[
+                Action(name=f"arm{a}", kind="answer", next=[Edge(probability=p, rewards=rewards) for p, rewards in arm])
+                for a, arm in enumerate(table)
+            ],
+        )
         for prompt, table in zip(names, tables, strict=True)
-    ]  # fmt: skip
+    ]
     rho = uniform(names)
     if prompt_probability is not None:
         values = sequence(prompt_probability, "prompt_probability")
@@ -102,7 +109,9 @@ def _arm(arm: Any, place: str) -> list[tuple[Fraction, tuple[Fraction, ...]]]:
         pair = sequence(item, f"{place}[{i}]")
         if len(pair) != 2:
             raise InputError(f"{place}[{i}]: expected a (probability, rewards) pair, got {item!r}")
-        outcomes.append((probability(pair[0], f"{place}[{i}][0]", positive=True), _rewards(pair[1], f"{place}[{i}][1]")))
+        outcomes.append(
+            (probability(pair[0], f"{place}[{i}][0]", positive=True), _rewards(pair[1], f"{place}[{i}][1]"))
+        )
     total = sum((p for p, _ in outcomes), Fraction(0))
     if abs(total - 1) > Fraction(1, 10**9):
         raise InputError(f"{place}: probabilities sum to {show(total)}, not 1")

@@ -1,19 +1,20 @@
 """Blackjack as in RL4VLM (arXiv 2405.10292, gym-cards): hit or stand against a dealer, cards from an infinite deck.
 
-Ace 1/13, 2 to 9 1/13 each, ten-valued 4/13. An ace counts 11 where that does not bust (the hand is then *soft*). The dealer
-draws to 17 and stands on every 17, soft ones too; a natural is an ordinary 21 and nobody peeks. A prompt is the player's first
-two cards, summed up as (total, soft), and the dealer's open card.
+Ace 1/13, 2 to 9 1/13 each, ten-valued 4/13. An ace counts 11 where that does not bust (the hand is then *soft*). The
+dealer draws to 17 and stands on every 17, soft ones too; a natural is an ordinary 21 and nobody peeks. A prompt is the
+player's first two cards, summed up as (total, soft), and the dealer's open card.
 
-Components: format (0 iff some action could not be parsed; constant 1 without thoughts), accuracy (win 1, draw 1/2, loss 0),
-economy (0 iff the player went bust). A node remembers (total, soft) alone; cards only add, so it is a DAG.
+Components: format (0 iff some action could not be parsed; constant 1 without thoughts), accuracy (win 1, draw 1/2, loss
+0), economy (0 iff the player went bust). A node remembers (total, soft) alone; cards only add, so it is a DAG.
 
 Facts, exact in Fractions:
-    dealer's bust probability by open card:  2 .353608, 3 .373875, 4 .394468, 5 .416404, 6 .423150, 7 .262312, 8 .244741,
-        9 .228425, 10 .212109, ace .115286;
-    optimal for accuracy: stand on hard 17+, on hard 13 to 16 against 2 to 6, on hard 12 against 4 to 6, on soft 19+, on soft
-        18 against 2 to 8; hit otherwise. Expected accuracy .476722, wins 42.9457 %; the uniformly random policy .302052 and
-        28.0611 % (RL4VLM reports 40.2 % for its trained model);
-    optimal for the default weights: never hit a hard hand of 12 or more, except 12 against 7: economy outweighs the rest;
+    dealer's bust probability by open card:  2 .353608, 3 .373875, 4 .394468, 5 .416404, 6 .423150, 7 .262312,
+        8 .244741, 9 .228425, 10 .212109, ace .115286;
+    optimal for accuracy: stand on hard 17+, on hard 13 to 16 against 2 to 6, on hard 12 against 4 to 6, on soft 19+, on
+        soft 18 against 2 to 8; hit otherwise. Expected accuracy .476722, wins 42.9457 %; the uniformly random policy
+        .302052 and 28.0611 % (RL4VLM reports 40.2 % for its trained model);
+    optimal for the default weights: never hit a hard hand of 12 or more, except 12 against 7: economy outweighs the
+        rest;
     the next card busts hard t with probability (t - 8)/13 from t = 12 on, 0 below; a soft hand never.
 """
 
@@ -112,9 +113,15 @@ def blackjack(
     weights: (3,) format, accuracy, economy, default (1/5, 3/5, 1/5).
     Raises InputError for an argument out of range. Facts: see the module; depth 0; ids like "hard16v10/hard18".
     """
-    cards = [integer(card, f"dealer_cards[{i}]", 1, 10) for i, card in enumerate(sequence(dealer_cards, "dealer_cards"))]
+    cards = [
+        integer(card, f"dealer_cards[{i}]", 1, 10) for i, card in enumerate(sequence(dealer_cards, "dealer_cards"))
+    ]
     law = first_hands()
-    chosen = list(law) if hands is None else [_hand(hand, f"hands[{i}]", law) for i, hand in enumerate(sequence(hands, "hands"))]
+    chosen = (
+        list(law)
+        if hands is None
+        else [_hand(hand, f"hands[{i}]", law) for i, hand in enumerate(sequence(hands, "hands"))]
+    )
     for items, argument in ((cards, "dealer_cards"), (chosen, "hands")):
         if not items:
             raise InputError(f"{argument}: empty; give at least one")

@@ -8,13 +8,15 @@ executability and leaves the image as it was; otherwise it mends its own defect 
     guess        right with probability 1/10
     untagged     format 0, so that nothing can be scored: accuracy 0
 
-Components: format, accuracy (0 or 1), executability (1 iff no code raised). Departures from Visual-ARFT: it pays code rows a
-constant without running the code; here running it is the point. Paths that leave the same defects, calls and executability
-meet in one node, so this family is a DAG and no tree.
+Components: format, accuracy (0 or 1), executability (1 iff no code raised). Departures from Visual-ARFT: it pays code
+rows a constant without running the code; here running it is the point. Paths that leave the same defects, calls and
+executability meet in one node, so this family is a DAG and no tree.
 
-Facts, with a(m) = (9/10) 2^-m, weights (w_f, w_a, w_x), x = 1 while no code raised, A_x(m) = w_f + w_a max(a(m), 1/10) + w_x x:
+Facts, with a(m) = (9/10) 2^-m, weights (w_f, w_a, w_x), x = 1 while no code raised, A_x(m) = w_f + w_a max(a(m), 1/10)
++ w_x x:
     reading at once:   J = w_f + w_a E a(m) + w_x
-    optimal:           V_x(m, 0) = A_x(m),  V_x(m, k) = max(A_x(m), r V_x(m-1, k-1) + (1-r) V_0(m, k-1))  for k calls left, m > 0
+    optimal:           V_x(m, 0) = A_x(m),  V_x(m, k) = max(A_x(m), r V_x(m-1, k-1) + (1-r) V_0(m, k-1))
+                       for k calls left, m > 0
     one defect, one call left, nothing raised yet: run the code iff  r (a(0) - a(1)) w_a >= (1-r) w_x
     with r = 1 and m <= max_tool_depth throughout:   J* = w_f + 9/10 w_a + w_x
     code for a defect that is not there is never better.
@@ -44,10 +46,7 @@ from tamdp_theory.model import TAMDP
 
 REMEDIES = {"rotate": "rotated", "brighten": "dark", "crop": "wide"}
 DEFECTS = tuple(REMEDIES.values())
-IMAGES = (
-    ("rotated",), ("dark",), ("rotated", "dark"), ("wide",),
-    ("rotated", "wide"), ("dark", "wide"), DEFECTS, (),
-)  # fmt: skip
+IMAGES = (("rotated",), ("dark",), ("rotated", "dark"), ("wide",), ("rotated", "wide"), ("dark", "wide"), DEFECTS, ())
 READ = Fraction(9, 10)
 GUESS = Fraction(1, 10)
 
@@ -65,13 +64,11 @@ def coding(
 ) -> TAMDP:
     """Return the coding task; prompts are equally likely.
 
-    prompts >= 1; max_tool_depth >= 0 runs of code; reliability in (0, 1];
-    images: (prompts,) the defects of each, from "rotated", "dark", "wide"; default: rotated; dark; both; wide; rotated and
-    wide; dark and wide; all three; none; and again;
-    think: a latent thought, careful or hasty, before every action, which then cannot be parsed with probability
-    parse_failure[thought] in [0, 1] and ends the trajectory with format and accuracy 0;
-    weights: (3,) format, accuracy, executability, default (1/5, 3/5, 1/5).
-    Raises InputError for an argument out of range. Facts: see the module.
+    prompts >= 1; max_tool_depth >= 0 runs of code; reliability in (0, 1]; images: (prompts,) the defects of each, from
+    "rotated", "dark", "wide"; default: rotated; dark; both; wide; rotated and wide; dark and wide; all three; none; and
+    again; think: a latent thought, careful or hasty, before every action, which then cannot be parsed with probability
+    parse_failure[thought] in [0, 1] and ends the trajectory with format and accuracy 0; weights: (3,) format, accuracy,
+    executability, default (1/5, 3/5, 1/5). Raises InputError for an argument out of range. Facts: see the module.
     """
     prompts = integer(prompts, "prompts", 1)
     max_tool_depth = integer(max_tool_depth, "max_tool_depth", 0)

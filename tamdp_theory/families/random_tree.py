@@ -1,14 +1,14 @@
 """Random trees of tool calls: the family without structure, for checks that must hold everywhere.
 
-A node offers ``tools`` tool actions until ``max_tool_depth`` calls were made, and ``answers`` answer actions. A tool call
-succeeds, with a probability of 1/10..9/10, and leads to a new node; a failure leads with probability 3/5 to a new node of its
-own and otherwise ends with random rewards. An answer ends; with probability about 1/2 it has two outcomes. Rewards are
-uniform on a grid of ``levels`` values, independently by component, node and action. Source: none; every draw comes from
-``numpy.random.default_rng(seed)``, level by level, so equal arguments give equal processes.
+A node offers ``tools`` tool actions until ``max_tool_depth`` calls were made, and ``answers`` answer actions. A tool
+call succeeds, with a probability of 1/10..9/10, and leads to a new node; a failure leads with probability 3/5 to a new
+node of its own and otherwise ends with random rewards. An answer ends; with probability about 1/2 it has two outcomes.
+Rewards are uniform on a grid of ``levels`` values, independently by component, node and action. Source: none; every
+draw comes from ``numpy.random.default_rng(seed)``, level by level, so equal arguments give equal processes.
 
-Facts: a tree, so that every trajectory is the only one to its outcome; H = 1 + max_tool_depth if there are tools, else 1; at
-depth d each prompt has (8/5 tools)^d nodes on average, and at least tools^d; the observation is the node's own id (nothing
-is hidden, nothing shared).
+Facts: a tree, so that every trajectory is the only one to its outcome; H = 1 + max_tool_depth if there are tools, else
+1; at depth d each prompt has (8/5 tools)^d nodes on average, and at least tools^d; the observation is the node's own id
+(nothing is hidden, nothing shared).
 """
 
 from collections.abc import Sequence

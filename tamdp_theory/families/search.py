@@ -1,22 +1,23 @@
-"""Answering a question about an image with search calls, shaped after the search task of Visual-ARFT (arXiv 2505.14246).
+"""Answering a question about an image with search calls, shaped after the search task of Visual-ARFT (arXiv
+2505.14246).
 
 A prompt of difficulty n needs n pieces of evidence. At each turn the agent answers or sends a search query:
 
     good query   returns a new piece of evidence with probability r (``reliability``), else the call fails
     poor query   the same with probability r/2
 
-and either call is malformed with probability ``malformed``, which ends the trajectory with no reward at all. A failed call
-costs executability and brings nothing, but the agent goes on. With m pieces missing the answers are
+and either call is malformed with probability ``malformed``, which ends the trajectory with no reward at all. A failed
+call costs executability and brings nothing, but the agent goes on. With m pieces missing the answers are
 
     careful      F1 = f(m) with probability 3/4, f(m+1) with probability 1/4;  f = 1, 1/2, 1/4, 0, 0, ..
     wrong        F1 = 0
     untagged     format 0, so that nothing can be scored: F1 = 0
 
-Components: format, accuracy (F1), executability (1 iff no call failed). Departures from Visual-ARFT: its reward is accuracy +
-format, unweighted, its similarity reward for queries is left out, executability is scored on its own.
+Components: format, accuracy (F1), executability (1 iff no call failed). Departures from Visual-ARFT: its reward is
+accuracy + format, unweighted, its similarity reward for queries is left out, executability is scored on its own.
 
-Facts, with v(m) = (3 f(m) + f(m+1))/4 = 7/8, 7/16, 3/16, 0, .., weights (w_f, w_a, w_x), x = 1 while no call failed, and
-A_x(m) = w_f + w_a v(m) + w_x x:
+Facts, with v(m) = (3 f(m) + f(m+1))/4 = 7/8, 7/16, 3/16, 0, .., weights (w_f, w_a, w_x), x = 1 while no call failed,
+and A_x(m) = w_f + w_a v(m) + w_x x:
     answering at once, carefully:   J = w_f + w_a E v(n) + w_x, n the difficulty
     optimal:                        V_x(m, 0) = A_x(m),
         V_x(m, k) = max(A_x(m), (1 - malformed)(r V_x(m-1, k-1) + (1-r) V_0(m, k-1)))   for k calls left and m > 0
@@ -118,14 +119,22 @@ class _Search:
         ]
         if state.calls == self.max_calls:
             return answers
-        return [self._call(state, "search+", self.reliability), self._call(state, "search-", self.reliability / 2), *answers]
+        return [
+            self._call(state, "search+", self.reliability),
+            self._call(state, "search-", self.reliability / 2),
+            *answers,
+        ]
 
     def _call(self, state: _State, name: str, works: Fraction) -> Move[_State]:
         path = f"{state.path}/{name}".lstrip("/")
         found = state._replace(path=path, missing=max(state.missing - 1, 0), calls=state.calls + 1)
         failed = state._replace(path=f"{path}!", calls=state.calls + 1, executable=False)
         kept = 1 - self.malformed
-        return (name, "tool", merge([(kept * works, found), (kept * (1 - works), failed), (self.malformed, End((0, 0, 0)))]))
+        return (
+            name,
+            "tool",
+            merge([(kept * works, found), (kept * (1 - works), failed), (self.malformed, End((0, 0, 0)))]),
+        )
 
     def label(self, state: _State) -> str:
         return state.path

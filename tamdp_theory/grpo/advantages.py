@@ -16,14 +16,13 @@ from tamdp_theory.numbers import exact, on_grid, reals
 _NARROW = 2**61  # integers below do not wrap around when subtracted
 
 
-def advantages(
-    rewards: Any, weights: Any, normalization: Normalization, eps: float = 0.0, ddof: int = 0
-) -> Floats:
+def advantages(rewards: Any, weights: Any, normalization: Normalization, eps: float = 0.0, ddof: int = 0) -> Floats:
     """Advantages (..., G), float64, of component rewards (..., G, K) under weights (K,).
 
-    Rewards and weights may come in any type that ``numbers.reals`` reads; each number means the shortest decimal of its own type. So a group
-    (or component) is silent, and contributes 0, exactly if its composites agree as rationals: 0.1 + 0.2 and 0.3 do, in float32 too.
-    ddof 1 and eps 1e-4 are TRL's, 1e-6 verl's. Raises InputError for shapes that do not fit and what is no finite number.
+    Rewards and weights may come in any type that ``numbers.reals`` reads; each number means the shortest decimal of its
+    own type. So a group (or component) is silent, and contributes 0, exactly if its composites agree as rationals: 0.1
+    + 0.2 and 0.3 do, in float32 too. ddof 1 and eps 1e-4 are TRL's, 1e-6 verl's. Raises InputError for shapes that do
+    not fit and what is no finite number.
     """
     r, w = reals(rewards, "rewards"), reals(weights, "weights")
     if r.ndim < 2 or w.shape != r.shape[-1:]:
@@ -54,7 +53,10 @@ def _composite(integers: NDArray[Any], unit: Fraction, weights: list[Fraction]) 
 
 def _standardized(integers: NDArray[Any], unit: Fraction, scheme: Scheme) -> Floats:
     """Advantages (..., G) of values = integers (..., G) times unit."""
-    if integers.dtype != object and max(abs(int(integers.max(initial=0))), abs(int(integers.min(initial=0)))) >= _NARROW:
+    if (
+        integers.dtype != object
+        and max(abs(int(integers.max(initial=0))), abs(int(integers.min(initial=0)))) >= _NARROW
+    ):
         integers = integers.astype(object)
     # distances from the first member in units of the largest: exact up to one rounding each, 0 and +-1 among them
     distance = integers - integers[..., :1]
@@ -70,7 +72,9 @@ def _standardized(integers: NDArray[Any], unit: Fraction, scheme: Scheme) -> Flo
     deviation = np.sqrt((centred**2).sum(axis=-1, keepdims=True) / (scheme.group_size - scheme.ddof))
     if scheme.eps:
         eps = exact(float(scheme.eps), "eps") / unit
-        deviation = deviation + _ratios(np.full(span.shape, eps.numerator, dtype=object), span.astype(object) * eps.denominator)
+        deviation = deviation + _ratios(
+            np.full(span.shape, eps.numerator, dtype=object), span.astype(object) * eps.denominator
+        )
     result = np.where(active, centred, 0.0) / np.where(active, deviation, 1.0)
     return result
 

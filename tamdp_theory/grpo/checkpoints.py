@@ -12,7 +12,8 @@ from tamdp_theory.policies.base import Policy
 
 
 def checkpoints(env: TAMDP, policy: Policy, config: Config, every: int, seed: Seed = 0) -> tuple[Policy, ...]:
-    """The policy at step 0, ``every``, 2 ``every``, .. and at the last step of one run, which is the run that ``train`` makes, up to rounding.
+    """The policy at step 0, ``every``, 2 ``every``, .. and at the last step of one run, which is the run that ``train``
+    makes, up to rounding.
 
     every >= 1. As a prior's support the class must come from data other than the training set that a bound is for.
     """

@@ -74,8 +74,8 @@ class History:
     """What training did; S seeds, R records, d parameters. Exact mode has S = 1.
 
     step (R,): t of each record, from 0 (before the first step) to T. total J (S, R); components J_k (S, R, K);
-    gradient_norm2 ||grad J||^2 (S, R). With record_update also update_norm2 ||m||^2 and drift <grad J, m>, with record_variance
-    also variance V (S, R), for all prompts in the step. parameters (S, d): where training ended.
+    gradient_norm2 ||grad J||^2 (S, R). With record_update also update_norm2 ||m||^2 and drift <grad J, m>, with
+    record_variance also variance V (S, R), for all prompts in the step. parameters (S, d): where training ended.
     """
 
     config: Config

@@ -1,4 +1,6 @@
-"""GRPO's update by brute force: every multiset of trajectories, its advantages, its gradient. The engine's independent check."""
+"""GRPO's update by brute force: every multiset of trajectories, its advantages, its gradient. The engine's independent
+check.
+"""
 
 from itertools import combinations_with_replacement
 from math import comb
@@ -24,10 +26,14 @@ def count_groups(env: TAMDP, group_size: int) -> int:
 
 
 def enumerate_update(env: TAMDP, policy: Policy, scheme: Scheme, think_weight: float = 1.0) -> UpdateMoments:
-    """m, E||g||^2 and V as ``exact.update_moments`` has them, by listing groups. CapacityError where they are too many."""
+    """m, E||g||^2 and V as ``exact.update_moments`` has them, by listing groups. CapacityError where they
+    are too many.
+    """
     check_same_process(env, policy.env)
     if (groups := count_groups(env, scheme.group_size)) > MAX_GROUPS:
-        raise CapacityError(f"{env.name}: {groups:,} groups exceed the limit of {MAX_GROUPS:,}; use a smaller instance or group")
+        raise CapacityError(
+            f"{env.name}: {groups:,} groups exceed the limit of {MAX_GROUPS:,}; use a smaller instance or group"
+        )
     paths = enumerate_trajectories(env)
     law = paths.probability(policy.pair_log_probability[:, None])[:, 0]
     weight = score_weight(env, think_weight)

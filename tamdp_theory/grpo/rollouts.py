@@ -1,8 +1,9 @@
 """Drawing groups for many seeds at once.
 
-Where the trajectories of a process can be listed, their exact law is known at every step, so one uniform number per rollout
-and a binary search in the law give the whole trajectory (``ListedSampler``); the gradient then needs only the sum of
-coefficients per trajectory. Larger processes are walked decision by decision (``WalkingSampler``). Both draw from the same law.
+Where the trajectories of a process can be listed, their exact law is known at every step, so one uniform number per
+rollout and a binary search in the law give the whole trajectory (``ListedSampler``); the gradient then needs only the
+sum of coefficients per trajectory. Larger processes are walked decision by decision (``WalkingSampler``). Both draw
+from the same law.
 
 Arrays end in the seed axis S; seeds never mix, so results do not depend on which seeds share a batch.
 """
@@ -72,17 +73,17 @@ class ListedRollouts(Rollouts):
         return result
 
     def along(self, pair_values: Floats) -> Floats:
-        return np.take_along_axis(self.paths.visits @ pair_values, self.index.reshape(-1, self.index.shape[-1]), axis=0).reshape(
-            self.index.shape
-        )
+        return np.take_along_axis(
+            self.paths.visits @ pair_values, self.index.reshape(-1, self.index.shape[-1]), axis=0
+        ).reshape(self.index.shape)
 
 
 class ListedSampler(Sampler):
     """Inverts the cumulated law of the trajectories of each prompt.
 
-    A prompt's trajectories are cut into at most 16 or so blocks of equal length. Row j of the table of blocks holds the j-th
-    trajectory of every block, so cumulating within blocks is a few additions of long rows. A block is found by comparing with every
-    block's end, a trajectory within it by bisection.
+    A prompt's trajectories are cut into at most 16 or so blocks of equal length. Row j of the table of blocks holds the
+    j-th trajectory of every block, so cumulating within blocks is a few additions of long rows. A block is found by
+    comparing with every block's end, a trajectory within it by bisection.
     """
 
     uniforms = 1
@@ -201,14 +202,18 @@ class WalkingSampler(Sampler):
             slot, reached = np.zeros(len(going), dtype=np.int64), np.zeros(len(going))
             for action in range(int(env.pair_count[at].max()) - 1):
                 more = action < env.pair_count[at] - 1
-                reached += np.where(more, pi[np.minimum(env.pair_start[at] + action, env.n_pairs - 1), seeds[going]], 0.0)
+                reached += np.where(
+                    more, pi[np.minimum(env.pair_start[at] + action, env.n_pairs - 1), seeds[going]], 0.0
+                )
                 slot += more & (reached <= u)
             pair = env.pair_start[at] + slot
             u = uniform[2 * step + 1].ravel()[going]
             edge = np.zeros(len(going), dtype=np.int64)
             for successor in range(int(self._edges[pair].max()) - 1):
                 more = successor < self._edges[pair] - 1
-                edge += more & (self._cumulative[np.minimum(kernel.indptr[pair] + successor, len(self._cumulative) - 1)] <= u)
+                edge += more & (
+                    self._cumulative[np.minimum(kernel.indptr[pair] + successor, len(self._cumulative) - 1)] <= u
+                )
             target = kernel.indices[kernel.indptr[pair] + edge].astype(np.int64)
             pairs[step, going] = pair
             ended = target >= env.n_nodes

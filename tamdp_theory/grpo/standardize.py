@@ -1,8 +1,10 @@
-"""Standardizing drawn groups, member axis first, for many groups at once: ties and closeness of rewards decided by exact numbers.
+"""Standardizing drawn groups, member axis first, for many groups at once: ties and closeness of rewards decided by
+exact numbers.
 
-A group's members are classes with exact values. Their distances from the group's first member come from tables that are made once: integers
-where values are on a common grid, else their binary digits in chunks; either way differences of entries are exact. So a group is silent
-exactly if all distances are 0.0, and where rewards are close their differences are as accurate as where they are not.
+A group's members are classes with exact values. Their distances from the group's first member come from tables that are
+made once: integers where values are on a common grid, else their binary digits in chunks; either way differences of
+entries are exact. So a group is silent exactly if all distances are 0.0, and where rewards are close their differences
+are as accurate as where they are not.
 """
 
 from collections.abc import Sequence
@@ -36,7 +38,9 @@ class Distances:
 
     @staticmethod
     def of(values: Sequence[Fraction], prompts: Sequence[Ints]) -> "Distances":
-        """Tables for exact values (C,) of classes; prompts: the classes of each. CapacityError where values are closer than floats can tell."""
+        """Tables for exact values (C,) of classes; prompts: the classes of each. CapacityError where values are closer
+        than floats can tell.
+        """
         shifted = list(values)
         least: Fraction | None = None
         for own in prompts:
@@ -93,7 +97,9 @@ class Distances:
 
 
 def whiten(batch: Floats, scheme: Scheme, magnitude: float) -> Floats:
-    """(v - mean) / (deviation + eps) along the first axis; 0 where all agree up to rounding of values of that magnitude."""
+    """(v - mean) / (deviation + eps) along the first axis; 0 where all agree up to rounding of values of that
+    magnitude.
+    """
     size = len(batch)
     centred = batch - batch.sum(axis=0) / size
     scale = np.sqrt((centred**2).sum(axis=0) / (size - scheme.ddof)) + scheme.eps

@@ -2,17 +2,19 @@
 
 Departures from the papers and libraries, on purpose:
 
-- DeepSeekMath's GRPO (arXiv 2402.03300) averages the surrogate over tokens, 1/|o_i| in front; here a trajectory is one unit and
-  its ratio is P_theta(tau) / P_old(tau), as in the theory. A decision is an action, not a token.
-- DeepSeekMath and TRL penalize the k3 estimate of the KL at sampled tokens; here the KL over trajectories is exact (L1).
-- TRL and verl normalize with ddof = 1 and eps = 1e-4 or 1e-6; the defaults here are ddof = 0, eps = 0, and a silent group
-  contributes exactly 0. TRL's GDPO also whitens over the batch (``whiten``), with the same ddof and eps.
-- TRL and verl draw prompts from a shuffled data set, without replacement within an epoch; here prompts of a step are all of
-  them, weighted by rho, or independent draws from rho. Either way the estimator is unbiased for m.
+- DeepSeekMath's GRPO (arXiv 2402.03300) averages the surrogate over tokens, 1/|o_i| in front; here a trajectory is one
+  unit and its ratio is P_theta(tau) / P_old(tau), as in the theory. A decision is an action, not a token.
+- DeepSeekMath and TRL penalize the k3 estimate of the KL at sampled tokens; here the KL over trajectories is exact
+  (L1).
+- TRL and verl normalize with ddof = 1 and eps = 1e-4 or 1e-6; the defaults here are ddof = 0, eps = 0, and a silent
+  group contributes exactly 0. TRL's GDPO also whitens over the batch (``whiten``), with the same ddof and eps.
+- TRL and verl draw prompts from a shuffled data set, without replacement within an epoch; here prompts of a step are
+  all of them, weighted by rho, or independent draws from rho. Either way the estimator is unbiased for m.
 - Plain gradient ascent; no Adam, no gradient-norm clipping, no learning-rate schedule.
 
-Sampled runs of many seeds go as one batch: arrays end in the seed axis, blocks of seeds run on threads, and every operation acts
-on each seed alone. So a seed's result has the same bits whatever its companions and the number of threads.
+Sampled runs of many seeds go as one batch: arrays end in the seed axis, blocks of seeds run on threads, and every
+operation acts on each seed alone. So a seed's result has the same bits whatever its companions and the number of
+threads.
 """
 
 import os
@@ -51,9 +53,9 @@ def train(
 ) -> History:
     """Train ``policy`` by GRPO and return its history.
 
-    seeds: one run each (sampled mode; exact mode is one run and ignores them); an int or a numpy Generator. reference: the
-    policy of the KL penalty, by default the policy at the start. progress is called with the number of finished steps.
-    threads: default one per core; the result does not depend on it. Raises InputError for bad settings.
+    seeds: one run each (sampled mode; exact mode is one run and ignores them); an int or a numpy Generator. reference:
+    the policy of the KL penalty, by default the policy at the start. progress is called with the number of finished
+    steps. threads: default one per core; the result does not depend on it. Raises InputError for bad settings.
     """
     check_same_process(env, policy.env)
     reference = policy if reference is None else reference
@@ -91,12 +93,23 @@ def _train_exact(env: TAMDP, policy: Policy, config: Config, reference: Policy, 
         old = policy
         for _ in range(config.inner_epochs):
             if policy is old and config.kl_coef == 0:
-                gradient = policy.pull_back(plan.mean_sensitivity(policy.pair_probability[:, None]), policy.parameters[:, None])[:, 0]
+                gradient = policy.pull_back(
+                    plan.mean_sensitivity(policy.pair_probability[:, None]), policy.parameters[:, None]
+                )[:, 0]
             else:
                 gradient = surrogate(
-                    env, policy, old, config.group_size, config.normalization, config.clip, config.kl_coef,
-                    reference if config.kl_coef else None, config.eps, config.ddof, config.think_weight,
-                ).gradient  # fmt: skip
+                    env,
+                    policy,
+                    old,
+                    config.group_size,
+                    config.normalization,
+                    config.clip,
+                    config.kl_coef,
+                    reference if config.kl_coef else None,
+                    config.eps,
+                    config.ddof,
+                    config.think_weight,
+                ).gradient
             policy = policy.with_parameters(policy.parameters + config.learning_rate * gradient)
         if progress is not None:
             progress(step + 1)
@@ -109,7 +122,9 @@ def _columns(env: TAMDP, config: Config) -> Columns:
     if config.normalization != "normalize_then_sum":
         return ((1.0, Distances.of(env.exact_class_composite, env.prompt_classes)),)
     values = [[row[k] for row in env.exact_class_rewards] for k in range(env.n_components)]
-    return tuple((float(w), Distances.of(column, env.prompt_classes)) for w, column in zip(env.weights, values, strict=True))
+    return tuple(
+        (float(w), Distances.of(column, env.prompt_classes)) for w, column in zip(env.weights, values, strict=True)
+    )
 
 
 @dataclass(eq=False)
@@ -207,7 +222,9 @@ class _Batch:
 
 
 class _Uniforms:
-    """Uniform numbers of each step (count, S), S >= 2; each seed's generator fills its own column, whatever the block size."""
+    """Uniform numbers of each step (count, S), S >= 2; each seed's generator fills its own column, whatever the block
+    size.
+    """
 
     def __init__(self, generators: Sequence[np.random.Generator], count: int, steps: int) -> None:
         self._generators, self._count, self._left = generators, count, steps
@@ -270,7 +287,9 @@ class _Recorder:
 
     def history(self, theta: Floats, seeds: int) -> History:
         """Everything recorded for the first ``seeds`` columns, with the seed axis first."""
-        columns = {name: np.moveaxis(np.stack([row[name] for row in self.rows]), -1, 0)[:seeds] for name in self.rows[0]}
+        columns = {
+            name: np.moveaxis(np.stack([row[name] for row in self.rows]), -1, 0)[:seeds] for name in self.rows[0]
+        }
         if len(theta) != self.policy.n_parameters:
             full = np.zeros((self.policy.n_parameters, theta.shape[1]))
             full[self.env.pair_parameter] = theta

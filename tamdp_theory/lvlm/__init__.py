@@ -1,1 +1,3 @@
-"""A real vision-language model as a source of rollouts (extra ``lvlm``): thin, since transformers, TRL and peft do the work."""
+"""A real vision-language model as a source of rollouts (extra ``lvlm``): thin, since transformers, TRL and peft do the
+work.
+"""

@@ -12,12 +12,21 @@ from tamdp_theory.lvlm.extra import require
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 LANGUAGE_Q_V = r".*\blanguage_model\..*\b(q_proj|v_proj)"
 """The query and value projections of the language model; bare names would match the vision tower's too."""
-IMAGE_TOKENS = ("image_token_id", "image_token_index", "video_token_id", "audio_token_id", "vision_start_token_id", "vision_end_token_id")
+IMAGE_TOKENS = (
+    "image_token_id",
+    "image_token_index",
+    "video_token_id",
+    "audio_token_id",
+    "vision_start_token_id",
+    "vision_end_token_id",
+)
 
 
 @dataclass(frozen=True, eq=False)
 class VisionLanguageModel:
-    """A model in evaluation mode, its processor (tokenizer, image part, chat template), and the torch device that it is on."""
+    """A model in evaluation mode, its processor (tokenizer, image part, chat template), and the torch device that it is
+    on.
+    """
 
     model: Any
     processor: Any
@@ -41,8 +50,12 @@ class VisionLanguageModel:
 
     @property
     def image_tokens(self) -> tuple[int, ...]:
-        """Ids that stand for images; a policy that wrote them would claim an image that is not there, so they are suppressed."""
-        found = {getattr(self.base.config, name, None) for name in IMAGE_TOKENS} | {getattr(self.processor, "image_token_id", None)}
+        """Ids that stand for images; a policy that wrote them would claim an image that is not there, so they are
+        suppressed.
+        """
+        found = {getattr(self.base.config, name, None) for name in IMAGE_TOKENS} | {
+            getattr(self.processor, "image_token_id", None)
+        }
         return tuple(sorted(token for token in found if isinstance(token, int)))
 
     @property
@@ -61,9 +74,9 @@ def base_model(model: Any) -> Any:
 def load(path: str | Path, device: str = "auto", dtype: str = "auto") -> VisionLanguageModel:
     """Load a model with its processor from a folder or a hub id; safetensors only, and no code from the model's side.
 
-    device: "auto" (CUDA if there is one), "cpu", "cuda", ..; dtype: "auto" (the checkpoint's), "float64", "float32", "bfloat16", "float16".
-    Raises InputError, naming the remedy: no such folder or model, not a vision-language model, no image processor, no chat template, unknown
-    device or dtype, extra not installed.
+    device: "auto" (CUDA if there is one), "cpu", "cuda", ..; dtype: "auto" (the checkpoint's), "float64", "float32",
+    "bfloat16", "float16". Raises InputError, naming the remedy: no such folder or model, not a vision-language model,
+    no image processor, no chat template, unknown device or dtype, extra not installed.
     """
     require(("transformers", "PIL"))
     place, number = _device(device), _dtype(dtype)
@@ -72,24 +85,35 @@ def load(path: str | Path, device: str = "auto", dtype: str = "auto") -> VisionL
 
     if type(config) not in AutoModelForImageTextToText._model_mapping:
         raise InputError(
-            f"{source}: a {quote(str(config.model_type))} model does not answer images in text; choose a vision-language model (image-text-to-text)"
+            f"{source}: a {quote(str(config.model_type))} model does not answer images in text; choose a "
+            f"vision-language model (image-text-to-text)"
         )
     processor = _processor(source)
     try:
-        model, report = AutoModelForImageTextToText.from_pretrained(source, dtype=number, use_safetensors=True, output_loading_info=True)
+        model, report = AutoModelForImageTextToText.from_pretrained(
+            source, dtype=number, use_safetensors=True, output_loading_info=True
+        )
     except Exception as error:  # what the libraries raise for a broken file has no common base
-        raise InputError(f"{source}: the weights do not load ({_line(error)}); need safetensors files that fit config.json") from error
+        raise InputError(
+            f"{source}: the weights do not load ({_line(error)}); need safetensors files that fit config.json"
+        ) from error
     if report["missing_keys"]:  # transformers would fill them with random numbers and go on
         missing = sorted(report["missing_keys"])
-        raise InputError(f"{source}: the weights lack {len(missing)} of the model's tensors, {quote(missing[0])} first; need the whole checkpoint")
+        raise InputError(
+            f"{source}: the weights lack {len(missing)} of the model's tensors, {quote(missing[0])} first; need the "
+            f"whole checkpoint"
+        )
     return VisionLanguageModel(model.to(place).requires_grad_(False), processor, place)
 
 
-def with_lora(loaded: VisionLanguageModel, rank: int = 8, seed: int = 0, target: str = LANGUAGE_Q_V, alpha: float | None = None) -> VisionLanguageModel:
-    """Put trainable LoRA of a rank on the modules whose full name matches ``target``; everything else is frozen. Changes the model in place.
+def with_lora(
+    loaded: VisionLanguageModel, rank: int = 8, seed: int = 0, target: str = LANGUAGE_Q_V, alpha: float | None = None
+) -> VisionLanguageModel:
+    """Put trainable LoRA of a rank on the modules whose full name matches ``target``; everything else is frozen.
+    Changes the model in place.
 
-    alpha: LoRA's scale times the rank, 2 * rank if None. B starts at zero, so the policy is unchanged and the gradient with respect to A
-    vanishes until B has moved: at the start only the B half of a score is nonzero. Raises InputError.
+    alpha: LoRA's scale times the rank, 2 * rank if None. B starts at zero, so the policy is unchanged and the gradient
+    with respect to A vanishes until B has moved: at the start only the B half of a score is nonzero. Raises InputError.
     """
     require(("peft",))
     from peft import LoraConfig, get_peft_model
@@ -97,18 +121,24 @@ def with_lora(loaded: VisionLanguageModel, rank: int = 8, seed: int = 0, target:
     if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
         raise InputError(f"rank: must be an integer of at least 1, got {rank!r}")
     _no_adapter(loaded)
-    config = LoraConfig(r=rank, lora_alpha=2 * rank if alpha is None else alpha, lora_dropout=0.0, target_modules=target)
+    config = LoraConfig(
+        r=rank, lora_alpha=2 * rank if alpha is None else alpha, lora_dropout=0.0, target_modules=target
+    )
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         try:
             model = get_peft_model(loaded.model, config)
         except ValueError as error:
-            raise InputError(f"target: {quote(target)} fits no linear layer of the model ({_line(error)}); see model.named_modules()") from error
+            raise InputError(
+                f"target: {quote(target)} fits no linear layer of the model ({_line(error)}); see model.named_modules()"
+            ) from error
     return replace(loaded, model=model.eval())
 
 
 def with_adapter(loaded: VisionLanguageModel, folder: str | Path) -> VisionLanguageModel:
-    """Put a saved LoRA adapter (peft's folder, safetensors) on the model, trainable. Changes the model in place. Raises InputError."""
+    """Put a saved LoRA adapter (peft's folder, safetensors) on the model, trainable. Changes the model in place. Raises
+    InputError.
+    """
     require(("peft",))
     from peft import PeftModel
 
@@ -159,7 +189,10 @@ def _configuration(path: str | Path) -> tuple[str, Any]:
     try:
         return text, AutoConfig.from_pretrained(text)
     except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{text}: no configuration could be read ({_line(error)}); is it the right folder, or a hub id that can be reached?") from error
+        raise InputError(
+            f"{text}: no configuration could be read ({_line(error)}); is it the right folder, or a hub id that can be "
+            f"reached?"
+        ) from error
 
 
 def _processor(source: str) -> Any:
@@ -171,10 +204,14 @@ def _processor(source: str) -> Any:
     try:
         processor = AutoProcessor.from_pretrained(source)
     except (OSError, ValueError, ImportError, TypeError, KeyError) as error:
-        raise InputError(f"{source}: the processor does not load ({_line(error)}); need the processor's, tokenizer's and image processor's files") from error
+        raise InputError(
+            f"{source}: the processor does not load ({_line(error)}); need the processor's, tokenizer's and image "
+            f"processor's files"
+        ) from error
     if getattr(processor, "tokenizer", None) is None or getattr(processor, "image_processor", None) is None:
         raise InputError(
-            f"{source}: got a bare {type(processor).__name__}, images would be lost; add processor_config.json, or install what its image or video part needs"
+            f"{source}: got a bare {type(processor).__name__}, images would be lost; add processor_config.json, or "
+            f"install what its image or video part needs"
         )
     if not getattr(processor, "chat_template", None):
         raise InputError(f"{source}: no chat template; add chat_template.jinja, or use an instruction-tuned model")

@@ -1,14 +1,16 @@
 """Groups of rollouts from the completions that TRL logs (``log_completions=True``), without the run that wrote them.
 
-TRL writes completions/completions_SSSSS.parquet at every log: columns step, prompt, completion, one per reward function, extra columns,
-advantage; G consecutive rows are a group. What to know about these files:
+TRL writes completions/completions_SSSSS.parquet at every log: columns step, prompt, completion, one per reward
+function, extra columns, advantage; G consecutive rows are a group. What to know about these files:
 
-- step is the number of optimizer steps made when the file was written, so with ``logging_steps=1`` its rollouts are those of step - 1.
-- A file has the latest generation batch only, whatever ``logging_steps``; where a batch serves several steps, consecutive files have the same
-  rows (``repeated``): count them once.
+- step is the number of optimizer steps made when the file was written, so with ``logging_steps=1`` its rollouts are
+  those of step - 1.
+- A file has the latest generation batch only, whatever ``logging_steps``; where a batch serves several steps,
+  consecutive files have the same rows (``repeated``): count them once.
 - An evaluation at the same step replaces the file by one whose rows are, in part or whole, the evaluation's.
-- Rewards are the trainer's float32 numbers, in a column of doubles: 0.1 is there as 0.10000000149011612. A reward column whose numbers are all
-  float32 ones is read as the shortest decimals of that type, 0.1 again, so that ties of rewards are ties.
+- Rewards are the trainer's float32 numbers, in a column of doubles: 0.1 is there as 0.10000000149011612. A reward
+  column whose numbers are all float32 ones is read as the shortest decimals of that type, 0.1 again, so that ties of
+  rewards are ties.
 - Images are not in the file, so prompts with the same text count as one.
 - Weights are not in the file either: TRL's default is 1 for every reward.
 """
@@ -35,7 +37,9 @@ NEAR = 0.25  # of the group's sum of squared advantages to G - 1; another group 
 
 @dataclass(frozen=True, eq=False)
 class LoggedStep:
-    """One file. step: as logged; groups: n groups of G, no scores; advantages (n, G): the trainer's; repeated: same rows as the file before."""
+    """One file. step: as logged; groups: n groups of G, no scores; advantages (n, G): the trainer's; repeated: same
+    rows as the file before.
+    """
 
     path: Path
     step: int
@@ -52,10 +56,11 @@ def read_completions(
 ) -> list[LoggedStep]:
     """Read files, or all completions_*.parquet of folders, in order of their names within a folder.
 
-    group_size: G; None reads it off advantages that were standardised by group, whose squares sum to G - 1 in every group that is not
-    silent. components: reward columns, by default every numeric column between completion and advantage; weights: (K,) numbers, default 1 each.
-    Raises InputError, one line naming the file: missing, not parquet, cut off, empty, without the columns, rewards missing or outside
-    [0, 1], rows that are no whole groups, a group size that the advantages do not tell.
+    group_size: G; None reads it off advantages that were standardised by group, whose squares sum to G - 1 in every
+    group that is not silent. components: reward columns, by default every numeric column between completion and
+    advantage; weights: (K,) numbers, default 1 each. Raises InputError, one line naming the file: missing, not parquet,
+    cut off, empty, without the columns, rewards missing or outside [0, 1], rows that are no whole groups, a group size
+    that the advantages do not tell.
     """
     if group_size is not None and (isinstance(group_size, bool) or not isinstance(group_size, int) or group_size < 2):
         raise InputError(f"group_size: must be an integer of at least 2, got {group_size!r}")
@@ -63,7 +68,10 @@ def read_completions(
     names = tables[0].components
     for table in tables:
         if table.components != names:
-            raise InputError(f"{table.path}: reward columns {', '.join(table.components)}, elsewhere {', '.join(names)}; name them in components")
+            raise InputError(
+                f"{table.path}: reward columns {', '.join(table.components)}, elsewhere {', '.join(names)}; name them "
+                f"in components"
+            )
     shares = tuple(exact(w, f"weights[{k}]") for k, w in enumerate([1] * len(names) if weights is None else weights))
     if len(shares) != len(names):
         raise InputError(f"weights: {len(shares)} given for {len(names)} reward columns ({', '.join(names)})")
@@ -93,31 +101,52 @@ class _Table:
             table = pq.ParquetFile(path).read()
         except (OSError, pa.ArrowException, ValueError) as error:
             line = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise InputError(f"{path}: not a readable parquet file ({line}); point at TRL's completions_*.parquet") from error
+            raise InputError(
+                f"{path}: not a readable parquet file ({line}); point at TRL's completions_*.parquet"
+            ) from error
         columns = table.column_names
         missing = [name for name in ("step", "prompt", "completion", "advantage") if name not in columns]
         if missing or len(set(columns)) < len(columns):
-            raise InputError(f"{path}: no column {', '.join(missing) or '(a name occurs twice)'}; this is not a completions file of TRL's GRPOTrainer")
+            raise InputError(
+                f"{path}: no column {', '.join(missing) or '(a name occurs twice)'}; this is not a completions file of "
+                f"TRL's GRPOTrainer"
+            )
         if not table.num_rows:
             raise InputError(f"{path}: no rows; nothing was generated before this log")
         between = columns[columns.index("completion") + 1 : columns.index("advantage")]
-        names = [name for name in between if _numeric(table.schema.field(name).type)] if components is None else list(components)
+        names = (
+            [name for name in between if _numeric(table.schema.field(name).type)]
+            if components is None
+            else list(components)
+        )
         if not names or len(set(names)) < len(names):
-            raise InputError(f"{path}: no reward columns, or one named twice; columns are {', '.join(columns)}; name the rewards in components")
+            raise InputError(
+                f"{path}: no reward columns, or one named twice; columns are {', '.join(columns)}; name the rewards in "
+                f"components"
+            )
         for name in names:
             if name not in columns or not _numeric(table.schema.field(name).type):
                 raise InputError(f"{path}: no numeric column {quote(name)}; columns are {', '.join(columns)}")
         rewards = np.stack([narrow(_floats(path, table, name)) for name in names], axis=1)
         if rewards.min() < 0 or rewards.max() > 1:
             name = names[int(np.argmax((rewards.min(axis=0) < 0) | (rewards.max(axis=0) > 1)))]
-            raise InputError(f"{path}: column {quote(name)} is not in [0, 1]; name the reward columns in components, or log rescaled rewards")
+            raise InputError(
+                f"{path}: column {quote(name)} is not in [0, 1]; name the reward columns in components, or log "
+                f"rescaled rewards"
+            )
         steps = _floats(path, table, "step")
         if (steps != steps[0]).any() or steps[0] != int(steps[0]):
             raise InputError(f"{path}: column 'step' must be one integer, got {steps.min():g} to {steps.max():g}")
         prompts, completions = (table.column(name).to_pylist() for name in ("prompt", "completion"))
         advantages = _floats(path, table, "advantage")
-        content = hashlib.blake2b(repr((prompts, completions, rewards.tolist(), advantages.tolist())).encode("utf-8", "surrogatepass")).hexdigest()
-        digests = [int.from_bytes(hashlib.blake2b(repr(p).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big") >> 1 for p in prompts]
+        content = hashlib.blake2b(
+            repr((prompts, completions, rewards.tolist(), advantages.tolist())).encode("utf-8", "surrogatepass")
+        ).hexdigest()
+        digests = [
+            int.from_bytes(hashlib.blake2b(repr(p).encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big")
+            >> 1
+            for p in prompts
+        ]
         return cls(path, int(steps[0]), np.array(digests, dtype=np.int64), rewards, advantages, tuple(names), content)
 
     def fits(self, size: int) -> bool:
@@ -130,11 +159,18 @@ class _Table:
     def grouped(self, size: int, weights: tuple[Fraction, ...], repeated: bool) -> LoggedStep:
         rows = len(self.rewards)
         if rows % size:
-            raise InputError(f"{self.path}: {rows} rows are no whole groups of {size}; rows of an evaluation may be among them")
+            raise InputError(
+                f"{self.path}: {rows} rows are no whole groups of {size}; rows of an evaluation may be among them"
+            )
         prompt = self.prompt.reshape(-1, size)
         if (prompt != prompt[:, :1]).any():
-            raise InputError(f"{self.path}: {size} consecutive rows have different prompts; the group size is another, or rows of an evaluation are among them")
-        groups = RolloutGroups(self.components, weights, prompt[:, 0].copy(), self.rewards.reshape(-1, size, len(weights)))
+            raise InputError(
+                f"{self.path}: {size} consecutive rows have different prompts; the group size is another, or rows of "
+                f"an evaluation are among them"
+            )
+        groups = RolloutGroups(
+            self.components, weights, prompt[:, 0].copy(), self.rewards.reshape(-1, size, len(weights))
+        )
         return LoggedStep(self.path, self.step, groups, self.advantages.reshape(-1, size), repeated)
 
 
@@ -148,7 +184,9 @@ def _group_size(tables: Sequence[_Table]) -> int:
         if loud.size and abs(loud.mean() - (size - 1)) < NEAR:
             fitting.append(size)
     if len(fitting) != 1:
-        raise InputError(f"{tables[0].path}: the advantages do not tell the group size; pass group_size, the run's num_generations")
+        raise InputError(
+            f"{tables[0].path}: the advantages do not tell the group size; pass group_size, the run's num_generations"
+        )
     return fitting[0]
 
 
@@ -157,7 +195,10 @@ def _files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     for path in [Path(paths)] if isinstance(paths, (str, Path)) else [Path(p) for p in paths]:
         inside = sorted(path.glob("completions_*.parquet")) if path.is_dir() else [path]
         if not inside:
-            raise InputError(f"{path}: no completions_*.parquet in this folder; point at OUTPUT_DIR/completions of a run with log_completions=True")
+            raise InputError(
+                f"{path}: no completions_*.parquet in this folder; point at OUTPUT_DIR/completions of a run with "
+                f"log_completions=True"
+            )
         for file in inside:
             if not file.is_file():
                 raise InputError(f"{file}: no such file; check the path")
@@ -176,8 +217,12 @@ def _floats(path: Path, table: Any, name: str) -> Floats:
         raise InputError(f"{path}: column {quote(name)} must have numbers, got {table.schema.field(name).type}")
     width = table.schema.field(name).type.bit_width
     kind = f"float{width}" if pa.types.is_floating(table.schema.field(name).type) else "float64"
-    values = reals(np.array([np.nan if value is None else value for value in table.column(name).to_pylist()], dtype=kind), name)
+    values = reals(
+        np.array([np.nan if value is None else value for value in table.column(name).to_pylist()], dtype=kind), name
+    )
     if not np.isfinite(values).all():
         row = int(np.flatnonzero(~np.isfinite(values))[0])
-        raise InputError(f"{path}: column {quote(name)} has no number in row {row}; leave it out of components, or drop that file")
+        raise InputError(
+            f"{path}: column {quote(name)} has no number in row {row}; leave it out of components, or drop that file"
+        )
     return values

@@ -6,19 +6,26 @@ from transformers import AutoProcessor, ProcessorMixin, Qwen3VLConfig
 
 
 class ImageOnlyQwen3VLProcessor(ProcessorMixin):  # type: ignore[misc]
-    """Qwen3-VL's processor without its video slot, which needs torchvision; image placeholders grow to one token per merged patch."""
+    """Qwen3-VL's processor without its video slot, which needs torchvision; image placeholders grow to one token per
+    merged patch.
+    """
 
     return_mm_token_type_ids = True
     text_kwargs: ClassVar[dict[str, bool]] = {"return_token_type_ids": False}
 
-    def __init__(self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, image_processor: Any = None, tokenizer: Any = None, chat_template: str | None = None, **kwargs: Any
+    ) -> None:
         self.image_token = "<|image_pad|>"
         self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
         super().__init__(image_processor, tokenizer, chat_template=chat_template)
 
     def replace_image_token(self, image_inputs: dict[str, Any], image_idx: int, **kwargs: Any) -> str:
         """Text that stands for one image."""
-        return str(self.image_token * int(image_inputs["image_grid_thw"][image_idx].prod() // self.image_processor.merge_size**2))
+        return str(
+            self.image_token
+            * int(image_inputs["image_grid_thw"][image_idx].prod() // self.image_processor.merge_size**2)
+        )
 
     @property
     def model_input_names(self) -> list[str]:

@@ -1,4 +1,6 @@
-"""A fixed random linear map that keeps inner products of gradients on average, in memory independent of their length."""
+"""A fixed random linear map that keeps inner products of gradients on average, in memory independent of
+their length.
+"""
 
 from dataclasses import dataclass
 
@@ -12,10 +14,12 @@ BLOCK = 1 << 18  # coordinates whose buckets are held at a time
 
 @dataclass(frozen=True)
 class Projection:
-    """Count sketch P: R^p -> R^d, any p: coordinate i is added with a random sign to a random bucket, both drawn from the seed.
+    """Count sketch P: R^p -> R^d, any p: coordinate i is added with a random sign to a random bucket, both drawn from
+    the seed.
 
-    dimension: d >= 1; seed >= 0. E<Px, Py> = <x, y> over seeds, and Var<Px, Py> = (|x|² |y|² + <x, y>² - 2 Σ x_i² y_i²) / d: the variance of a
-    dense matrix of signs / √d, at O(p) instead of O(pd) per vector, so one hash does (Charikar, Chen & Farach-Colton 2004). InputError.
+    dimension: d >= 1; seed >= 0. E<Px, Py> = <x, y> over seeds, and Var<Px, Py> = (|x|² |y|² + <x, y>² - 2 Σ x_i² y_i²)
+    / d: the variance of a dense matrix of signs / √d, at O(p) instead of O(pd) per vector, so one hash does (Charikar,
+    Chen & Farach-Colton 2004). InputError.
     """
 
     dimension: int

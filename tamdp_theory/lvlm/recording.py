@@ -4,15 +4,16 @@
     trainer.train()
     recorder.groups(0)              # RolloutGroups of the first optimizer step
 
-Public hooks give the component rewards (the trainer's reward functions are wrapped) and the rhythm of training (a callback); the trainer's
-own advantages and the token ids that scores need come through ``trl_hooks``. Nothing that the trainer computes is changed: same losses,
-same parameters, to the bit.
+Public hooks give the component rewards (the trainer's reward functions are wrapped) and the rhythm of training (a
+callback); the trainer's own advantages and the token ids that scores need come through ``trl_hooks``. Nothing that the
+trainer computes is changed: same losses, same parameters, to the bit.
 
-Rules. Step t has the rollouts drawn under theta_t, the parameters after t optimizer steps; where TRL reuses a generation batch
-(``num_iterations``, ``steps_per_generation``) the later steps have no record. A reward None or NaN leaves its whole group out of the record,
-counted in ``dropped`` (TRL treats it as 0, or ignores the completion if all of its rewards are missing). Groups with equal rewards, which
-are silent, are recorded like any other. A run that breaks off within a step leaves the step's batches so far. With several processes every
-process gathers all groups, in TRL's order; scores need the whole model in each of them (no FSDP, no ZeRO-3).
+Rules. Step t has the rollouts drawn under theta_t, the parameters after t optimizer steps; where TRL reuses a
+generation batch (``num_iterations``, ``steps_per_generation``) the later steps have no record. A reward None or NaN
+leaves its whole group out of the record, counted in ``dropped`` (TRL treats it as 0, or ignores the completion if all
+of its rewards are missing). Groups with equal rewards, which are silent, are recorded like any other. A run that breaks
+off within a step leaves the step's batches so far. With several processes every process gathers all groups, in TRL's
+order; scores need the whole model in each of them (no FSDP, no ZeRO-3).
 """
 
 import functools
@@ -42,32 +43,52 @@ PREFIX = "theory/"
 class Recorder:
     """Watches one trainer.
 
-    score: per-completion log-probabilities and scores, called on the generation batches of every ``scores_every``-th step under the
-        parameters before the update, in eval mode (no dropout), with generators, gradients and modes restored after it; its rows are kept in
-        memory, so let d be thousands, not millions. Use the trainer's temperature in it. TRL itself generates and updates with dropout, if the
-        model has any: GRPOConfig(disable_dropout=True) makes the two agree.
+    score: per-completion log-probabilities and scores, called on the generation batches of every ``scores_every``-th
+        step under the parameters before the update, in eval mode (no dropout), with generators, gradients and modes
+        restored after it; its rows are kept in memory, so let d be thousands, not millions. Use the trainer's
+        temperature in it. TRL itself generates and updates with dropout, if the model has any:
+        GRPOConfig(disable_dropout=True) makes the two agree.
     score_evaluations: score the completions of evaluations too; those of the last one are kept.
-    on_step: called before each optimizer step that has groups; its numbers go into the trainer's log as theory/NAME, to every reporter,
-        averaged over the steps since the last log (NaN: undefined at that step, left out).
-    folder: the run is saved there after every step and evaluation, before the trainer saves its checkpoint; a run that is resumed from a
-        checkpoint goes on from there, forgetting the steps after it.
+    on_step: called before each optimizer step that has groups; its numbers go into the trainer's log as theory/NAME,
+        to every reporter, averaged over the steps since the last log (NaN: undefined at that step, left out).
+    folder: the run is saved there after every step and evaluation, before the trainer saves its checkpoint; a run that
+        is resumed from a checkpoint goes on from there, forgetting the steps after it.
     private_hooks: False for public hooks alone: no advantages, no scores.
-    prompt_column: dataset column with the integer of a prompt; without such a column a digest of its messages and images.
+    prompt_column: dataset column with the integer of a prompt; without such a column a digest of its messages and
+        images.
     """
 
     def __init__(
-        self, *, score: Score | None = None, scores_every: int = 1, score_evaluations: bool = False,
+        self,
+        *,
+        score: Score | None = None,
+        scores_every: int = 1,
+        score_evaluations: bool = False,
         on_step: Callable[[int, RolloutGroups], Mapping[str, float]] | None = None,
-        folder: str | Path | None = None, private_hooks: bool = True, prompt_column: str = "prompt_index",
-    ) -> None:  # fmt: skip
+        folder: str | Path | None = None,
+        private_hooks: bool = True,
+        prompt_column: str = "prompt_index",
+    ) -> None:
         if isinstance(scores_every, bool) or not isinstance(scores_every, int) or scores_every < 1:
             raise InputError(f"scores_every: must be an integer of at least 1, got {scores_every!r}")
         if score_evaluations and score is None:
             raise InputError("score_evaluations: needs a score")
         if score is not None and not private_hooks:
-            raise InputError("score: the token ids of a batch are private to the trainer; allow private_hooks, or record without scores")
-        self._score, self._scores_every, self._score_evaluations, self._on_step = score, scores_every, score_evaluations, on_step
-        self._folder, self._private, self._prompt_column = None if folder is None else Path(folder), private_hooks, prompt_column
+            raise InputError(
+                "score: the token ids of a batch are private to the trainer; allow private_hooks, or record without "
+                "scores"
+            )
+        self._score, self._scores_every, self._score_evaluations, self._on_step = (
+            score,
+            scores_every,
+            score_evaluations,
+            on_step,
+        )
+        self._folder, self._private, self._prompt_column = (
+            None if folder is None else Path(folder),
+            private_hooks,
+            prompt_column,
+        )
         self._trainer: Any = None
         self._earlier = False  # whether the folder had records of another process
         self._records = Records((), ())
@@ -78,14 +99,22 @@ class Recorder:
         self._written: frozenset[str] = frozenset()
 
     def attach(self, trainer: Any) -> Self:
-        """Start watching a ``GRPOTrainer`` that has not trained yet. InputError for rewards, weights or a folder that cannot be recorded."""
+        """Start watching a ``GRPOTrainer`` that has not trained yet. InputError for rewards, weights or a folder that
+        cannot be recorded.
+        """
         if self._trainer is not None:
             raise InputError("recorder: attached already; make one recorder for each trainer")
         for name, function in zip(trainer.reward_func_names, trainer.reward_funcs, strict=True):
             if isinstance(function, torch.nn.Module):
-                raise InputError(f"reward {quote(name)}: a reward model gives logits; wrap it in a function whose values are in [0, 1]")
+                raise InputError(
+                    f"reward {quote(name)}: a reward model gives logits; wrap it in a function whose values are in [0, "
+                    f"1]"
+                )
         if self._score is not None and trainer.args.mask_truncated_completions:
-            raise InputError("mask_truncated_completions: leaves completions out of the update that have a score; set it to False, or record without scores")
+            raise InputError(
+                "mask_truncated_completions: leaves completions out of the update that have a score; set it to False, "
+                "or record without scores"
+            )
         records = Records(tuple(trainer.reward_func_names), _weights(trainer))
         if self._folder is not None:
             check_writable(self._folder)
@@ -98,11 +127,15 @@ class Recorder:
         if self._private:
             trl_hooks.check_version()
             trl_hooks.after_generation(trainer, self._generated)
-        trainer.reward_funcs = [tapped(function, functools.partial(self._rewarded, k)) for k, function in enumerate(trainer.reward_funcs)]
+        trainer.reward_funcs = [
+            tapped(function, functools.partial(self._rewarded, k)) for k, function in enumerate(trainer.reward_funcs)
+        ]
         callback = _Callback(self)
         trainer.add_callback(callback)
         callbacks = trainer.callback_handler.callbacks
-        callbacks.insert(0, callbacks.pop(callbacks.index(callback)))  # before the reporters, which then see what it adds to the log
+        callbacks.insert(
+            0, callbacks.pop(callbacks.index(callback))
+        )  # before the reporters, which then see what it adds to the log
         return self
 
     @property
@@ -133,19 +166,32 @@ class Recorder:
         return record.groups
 
     def advantages(self, step: int) -> Floats | None:
-        """The advantages (n, G) that the trainer used at a step; None without private hooks. InputError if the step has no groups."""
+        """The advantages (n, G) that the trainer used at a step; None without private hooks. InputError if the step has
+        no groups.
+        """
         self.groups(step)
         return self._records.steps[step].advantages
 
     def evaluated(self) -> RolloutGroups | None:
-        """The groups of the last evaluation, all under one policy; None without an evaluation, or with one rollout a prompt."""
+        """The groups of the last evaluation, all under one policy; None without an evaluation, or with one rollout a
+        prompt.
+        """
         if not self.evaluations or self.evaluations[-1].rollouts < 2 or not len(self.evaluations[-1].prompt):
             return None
         last = self.evaluations[-1]
-        return RolloutGroups(self._records.component_names, self._records.weights, last.prompt, last.rewards, last.log_probability, last.scores)
+        return RolloutGroups(
+            self._records.component_names,
+            self._records.weights,
+            last.prompt,
+            last.rewards,
+            last.log_probability,
+            last.scores,
+        )
 
     def save(self, folder: str | Path) -> None:
-        """Write everything recorded so far; each file replaces its predecessor whole. InputError if it cannot be written."""
+        """Write everything recorded so far; each file replaces its predecessor whole. InputError if it cannot be
+        written.
+        """
         own = self._folder is not None and Path(folder) == self._folder
         names = save_records(self._records, folder, self._written if own else frozenset())
         if own:
@@ -158,17 +204,29 @@ class Recorder:
         if len(self._columns) < len(trainer.reward_funcs):
             return
         columns, self._columns = [self._columns[k] for k in range(len(trainer.reward_funcs))], {}
-        table = np.array([[math.nan if value is None else float(reals(value, "reward")) for value in column] for column in columns], dtype=np.float64)
+        table = np.array(
+            [[math.nan if value is None else float(reals(value, "reward")) for value in column] for column in columns],
+            dtype=np.float64,
+        )
         training = bool(trainer.model.training)
         size = int(trainer.num_generations if training else trainer.num_generations_eval)
         step = int(trainer.state.global_step)
-        prompt, rewards = self._gather(prompts_of(given, self._prompt_column)), self._gather(np.ascontiguousarray(table.T))
+        prompt, rewards = (
+            self._gather(prompts_of(given, self._prompt_column)),
+            self._gather(np.ascontiguousarray(table.T)),
+        )
         if len(rewards) % size:
-            raise InputError(f"step {step}: {len(rewards)} completions are no whole groups of {size}; make the batch size a multiple of the group size")
+            raise InputError(
+                f"step {step}: {len(rewards)} completions are no whole groups of {size}; make the batch size a "
+                f"multiple of the group size"
+            )
         prompt, rewards = prompt.reshape(-1, size), rewards.reshape(-1, size, len(columns))
         _check_rewards(rewards, trainer.reward_func_names, step)
         if (prompt != prompt[:, :1]).any():
-            raise InputError(f"step {step}: {size} consecutive completions have different prompts; a group must share one, images included")
+            raise InputError(
+                f"step {step}: {size} consecutive completions have different prompts; a group must share one, images "
+                f"included"
+            )
         batch = Batch(step, training, prompt[:, 0].copy(), rewards)
         if self._private:
             self._batch = batch
@@ -179,7 +237,10 @@ class Recorder:
         """The trainer is done with a generation batch, whose rewards came just before."""
         batch, self._batch = self._batch, None
         if batch is None:
-            raise InputError("recorder: a batch was generated without calls of its reward functions; do not replace trainer.reward_funcs after attach")
+            raise InputError(
+                "recorder: a batch was generated without calls of its reward functions; do not replace "
+                "trainer.reward_funcs after attach"
+            )
         shape = batch.rewards.shape[:2]
         advantages = self._gather(as_array(output["advantages"])).reshape(shape)
         batch = replace(batch, advantages=advantages)
@@ -188,9 +249,15 @@ class Recorder:
             log_probability, scores = scored(self._trainer.model, self._score, trl_hooks.sequences(output))
             rows = len(output["prompt_ids"])
             if log_probability.shape != (rows,) or scores.ndim != 2 or len(scores) != rows:
-                raise InputError(f"score: expected shapes ({rows},) and ({rows}, d), got {log_probability.shape} and {scores.shape}")
+                raise InputError(
+                    f"score: expected shapes ({rows},) and ({rows}, d), got {log_probability.shape} and {scores.shape}"
+                )
             scores = self._gather(scores)
-            batch = replace(batch, log_probability=self._gather(log_probability).reshape(shape), scores=scores.reshape(*shape, scores.shape[1]))
+            batch = replace(
+                batch,
+                log_probability=self._gather(log_probability).reshape(shape),
+                scores=scores.reshape(*shape, scores.shape[1]),
+            )
         self._store(batch)
 
     def _gather(self, values: Any) -> Any:
@@ -209,11 +276,16 @@ class Recorder:
         self._records = replace(records, steps=steps)
 
     def _begin(self, step: int) -> None:
-        """Training starts at a step: what was recorded from there on, or broke off before, belongs to a run that is not this one's past."""
+        """Training starts at a step: what was recorded from there on, or broke off before, belongs to a run that is not
+        this one's past.
+        """
         self._columns, self._batch, self._evaluating, self._unlogged = {}, None, [], []
         if step == 0 and (self._records.steps or self._earlier):
             place = "the recorder" if self._folder is None else str(self._folder)
-            raise InputError(f"{place}: holds records of an earlier run; resume from its checkpoint, or record into another folder with a new recorder")
+            raise InputError(
+                f"{place}: holds records of an earlier run; resume from its checkpoint, or record into another folder "
+                f"with a new recorder"
+            )
         kept = self._records.before(step)
         if (len(kept.steps), len(kept.evaluations)) != (len(self._records.steps), len(self._records.evaluations)):
             self._records, self._written = kept, frozenset()
@@ -230,13 +302,26 @@ class Recorder:
 
             def joined_rows(name: str) -> Any:
                 parts = [getattr(batch, name) for batch in batches]
-                return None if any(part is None for part in parts) else np.concatenate([part[kept] for part, kept in zip(parts, whole, strict=True)])
+                return (
+                    None
+                    if any(part is None for part in parts)
+                    else np.concatenate([part[kept] for part, kept in zip(parts, whole, strict=True)])
+                )
 
             dropped = sum(int((~kept).sum()) for kept in whole)
-            event = Evaluation(step, joined_rows("prompt"), joined_rows("rewards"), dropped, joined_rows("log_probability"), joined_rows("scores"))
+            event = Evaluation(
+                step,
+                joined_rows("prompt"),
+                joined_rows("rewards"),
+                dropped,
+                joined_rows("log_probability"),
+                joined_rows("scores"),
+            )
             before = tuple(replace(earlier, log_probability=None, scores=None) for earlier in self._records.evaluations)
             self._records = replace(self._records, evaluations=(*before, event))
-            self._written = frozenset(name for name in self._written if name.startswith("step-"))  # the earlier one's file changes
+            self._written = frozenset(
+                name for name in self._written if name.startswith("step-")
+            )  # the earlier one's file changes
 
     def _flush(self) -> dict[str, float]:
         """Means of the numbers since the last log."""
@@ -276,7 +361,9 @@ class _Callback(TrainerCallback):  # type: ignore[misc]
         self.recorder._autosave(state.is_world_process_zero)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-        self.recorder._autosave(state.is_world_process_zero)  # before the trainer's checkpoint, so that none is ahead of the records
+        self.recorder._autosave(
+            state.is_world_process_zero
+        )  # before the trainer's checkpoint, so that none is ahead of the records
 
     def on_train_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
         self.recorder._autosave(state.is_world_process_zero)
@@ -286,7 +373,9 @@ def _weights(trainer: Any) -> tuple[Fraction, ...]:
     """The trainer's weights, float32, as the shortest decimals that they are: 0.2 is 1/5."""
     weights = tuple(Fraction(str(np.float32(weight))) for weight in trainer.reward_weights.tolist())
     if any(weight < 0 for weight in weights) or not any(weights):
-        raise InputError(f"reward_weights: must not be negative, and some must be positive, got {[float(w) for w in weights]}")
+        raise InputError(
+            f"reward_weights: must not be negative, and some must be positive, got {[float(w) for w in weights]}"
+        )
     return weights
 
 
@@ -294,7 +383,10 @@ def _check_rewards(rewards: Floats, names: Iterable[str], step: int) -> None:
     for k, name in enumerate(names):
         bad = rewards[..., k][(rewards[..., k] < 0) | (rewards[..., k] > 1)]
         if bad.size:
-            raise InputError(f"reward {quote(name)}: {bad[0]:g} at step {step} is not in [0, 1]; rescale what the reward function returns")
+            raise InputError(
+                f"reward {quote(name)}: {bad[0]:g} at step {step} is not in [0, 1]; rescale what the reward function "
+                f"returns"
+            )
 
 
 def _some(steps: tuple[int, ...]) -> str:

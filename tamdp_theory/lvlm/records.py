@@ -1,7 +1,9 @@
-"""What a training run showed, step by step: groups of rollouts, the trainer's advantages, evaluations; and their folder on disk.
+"""What a training run showed, step by step: groups of rollouts, the trainer's advantages, evaluations; and their folder
+on disk.
 
-A folder holds ``records.json`` (schema, components, weights, the list of steps and evaluations) and one plain npz file for each of them. Every
-file replaces its predecessor whole and ``records.json`` comes last, so a folder is always one state of the run or the next.
+A folder holds ``records.json`` (schema, components, weights, the list of steps and evaluations) and one plain npz file
+for each of them. Every file replaces its predecessor whole and ``records.json`` comes last, so a folder is always one
+state of the run or the next.
 """
 
 import io
@@ -29,8 +31,9 @@ INDEX = "records.json"
 class StepRecord:
     """What one optimizer step was made of.
 
-    step: optimizer steps made before it, so these rollouts were drawn under parameters theta_step; groups: None if no group could be kept;
-    advantages (n, G): those that the trainer used, None if not seen; dropped: groups left out because a reward was missing.
+    step: optimizer steps made before it, so these rollouts were drawn under parameters theta_step; groups: None if no
+    group could be kept; advantages (n, G): those that the trainer used, None if not seen; dropped: groups left out
+    because a reward was missing.
     """
 
     step: int
@@ -56,7 +59,9 @@ class Batch:
         dropped = len(self.rewards) - len(whole)
         if not len(whole):
             return StepRecord(self.step, None, None, dropped)
-        groups = RolloutGroups(names, weights, self.prompt, np.nan_to_num(self.rewards), self.log_probability, self.scores).select(whole)
+        groups = RolloutGroups(
+            names, weights, self.prompt, np.nan_to_num(self.rewards), self.log_probability, self.scores
+        ).select(whole)
         return StepRecord(self.step, groups, None if self.advantages is None else self.advantages[whole], dropped)
 
 
@@ -71,7 +76,11 @@ def joined(first: StepRecord, second: StepRecord) -> StepRecord:
         return None if any(part is None for part in parts) else np.concatenate(parts)
 
     groups = replace(first.groups, **{name: both(name) for name in ("prompt", "rewards", "log_probability", "scores")})
-    advantages = None if first.advantages is None or second.advantages is None else np.concatenate([first.advantages, second.advantages])
+    advantages = (
+        None
+        if first.advantages is None or second.advantages is None
+        else np.concatenate([first.advantages, second.advantages])
+    )
     return StepRecord(first.step, groups, advantages, dropped)
 
 
@@ -79,8 +88,9 @@ def joined(first: StepRecord, second: StepRecord) -> StepRecord:
 class Evaluation:
     """One evaluation on held-out prompts.
 
-    step: optimizer steps made before it; prompt (n,): one entry per row evaluated; rewards (n, G, K) in [0, 1], G >= 1 rollouts of each;
-    dropped: rows left out because a reward was missing; log_probability (n, G) and scores (n, G, d): of the last evaluation, if it was scored.
+    step: optimizer steps made before it; prompt (n,): one entry per row evaluated; rewards (n, G, K) in [0, 1], G >= 1
+    rollouts of each; dropped: rows left out because a reward was missing; log_probability (n, G) and scores (n, G, d):
+    of the last evaluation, if it was scored.
     """
 
     step: int
@@ -114,11 +124,15 @@ class Records:
     def before(self, step: int) -> "Records":
         """The run up to theta_step: records of the steps before, evaluations up to it."""
         kept = {t: record for t, record in self.steps.items() if t < step}
-        return Records(self.component_names, self.weights, kept, tuple(event for event in self.evaluations if event.step <= step))
+        return Records(
+            self.component_names, self.weights, kept, tuple(event for event in self.evaluations if event.step <= step)
+        )
 
 
 def save_records(records: Records, folder: str | Path, known: frozenset[str] = frozenset()) -> frozenset[str]:
-    """Write a run to a folder and return the names of its data files; those in ``known`` are there already. InputError if it cannot be written."""
+    """Write a run to a folder and return the names of its data files; those in ``known`` are there already. InputError
+    if it cannot be written.
+    """
     steps, evaluations = [], []
     files: dict[str, dict[str, Any]] = {}
     for step, record in sorted(records.steps.items()):
@@ -128,22 +142,32 @@ def save_records(records: Records, folder: str | Path, known: frozenset[str] = f
     for place, event in enumerate(records.evaluations):
         name = f"evaluation-{place:06d}-step-{event.step:08d}.npz"
         evaluations.append({"step": event.step, "file": name, "dropped": event.dropped})
-        arrays = {"prompt": event.prompt, "rewards": event.rewards, "log_probability": event.log_probability, "scores": event.scores}
+        arrays = {
+            "prompt": event.prompt,
+            "rewards": event.rewards,
+            "log_probability": event.log_probability,
+            "scores": event.scores,
+        }
         files[name] = {key: values for key, values in arrays.items() if values is not None}
     for name in files.keys() - known:
         stream = io.BytesIO()
         np.savez(stream, **files[name])
         write_atomically(Path(folder) / name, stream.getvalue())
     index = {
-        "schema": SCHEMA, "component_names": list(records.component_names), "weights": [str(w) for w in records.weights],
-        "steps": steps, "evaluations": evaluations,
-    }  # fmt: skip
+        "schema": SCHEMA,
+        "component_names": list(records.component_names),
+        "weights": [str(w) for w in records.weights],
+        "steps": steps,
+        "evaluations": evaluations,
+    }
     write_atomically(Path(folder) / INDEX, json.dumps(index, indent=1))
     return frozenset(files)
 
 
 def load_records(folder: str | Path) -> Records:
-    """Read a run from its folder. InputError, naming the file, for anything that is not what ``save_records`` writes."""
+    """Read a run from its folder. InputError, naming the file, for anything that is not what
+    ``save_records`` writes.
+    """
     index = Path(folder) / INDEX
     try:
         content = json.loads(read_bytes(index))
@@ -156,7 +180,9 @@ def load_records(folder: str | Path) -> Records:
     except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{index}: not an index of records ({type(error).__name__}: {error}); write it with Recorder.save") from error
+        raise InputError(
+            f"{index}: not an index of records ({type(error).__name__}: {error}); write it with Recorder.save"
+        ) from error
     return Records(names, weights, steps, evaluations)
 
 
@@ -164,17 +190,26 @@ def _step_arrays(record: StepRecord) -> dict[str, Any]:
     groups = record.groups
     if groups is None:
         return {}
-    arrays = {"prompt": groups.prompt, "rewards": groups.rewards, "log_probability": groups.log_probability, "scores": groups.scores}
+    arrays = {
+        "prompt": groups.prompt,
+        "rewards": groups.rewards,
+        "log_probability": groups.log_probability,
+        "scores": groups.scores,
+    }
     return {name: values for name, values in (arrays | {"advantages": record.advantages}).items() if values is not None}
 
 
-def _read_step(folder: Path, entry: dict[str, Any], names: tuple[str, ...], weights: tuple[Fraction, ...]) -> StepRecord:
+def _read_step(
+    folder: Path, entry: dict[str, Any], names: tuple[str, ...], weights: tuple[Fraction, ...]
+) -> StepRecord:
     path, arrays = _read(folder, entry)
     step, dropped = int(entry["step"]), int(entry["dropped"])
     if not arrays:
         return StepRecord(step, None, None, dropped)
     try:
-        groups = RolloutGroups(names, weights, arrays["prompt"], arrays["rewards"], arrays.get("log_probability"), arrays.get("scores"))
+        groups = RolloutGroups(
+            names, weights, arrays["prompt"], arrays["rewards"], arrays.get("log_probability"), arrays.get("scores")
+        )
     except (KeyError, InputError) as error:
         raise InputError(f"{path}: {error}") from error
     advantages = arrays.get("advantages")
@@ -189,10 +224,14 @@ def _read_evaluation(folder: Path, entry: dict[str, Any], components: int) -> Ev
         raise InputError(f"{path}: expected the arrays prompt and rewards, got {sorted(arrays)}")
     rewards, prompt = arrays["rewards"], arrays["prompt"]
     if rewards.ndim != 3 or rewards.shape[2] != components or prompt.shape != rewards.shape[:1]:
-        raise InputError(f"{path}: expected prompt (n,) and rewards (n, G, {components}), got {prompt.shape} and {rewards.shape}")
+        raise InputError(
+            f"{path}: expected prompt (n,) and rewards (n, G, {components}), got {prompt.shape} and {rewards.shape}"
+        )
     log_probability, scores = arrays.get("log_probability"), arrays.get("scores")
     if any(values is not None and values.shape[:2] != rewards.shape[:2] for values in (log_probability, scores)):
-        raise InputError(f"{path}: log_probability and scores must have one entry for each of the {rewards.shape[:2]} rollouts")
+        raise InputError(
+            f"{path}: log_probability and scores must have one entry for each of the {rewards.shape[:2]} rollouts"
+        )
     return Evaluation(int(entry["step"]), prompt, rewards, int(entry["dropped"]), log_probability, scores)
 
 
@@ -211,5 +250,7 @@ def _read(folder: Path, entry: dict[str, Any]) -> tuple[Path, dict[str, Any]]:
         raise InputError(f"{path}: not a readable npz file ({error}); restore it from a copy") from error
     for key, values in arrays.items():
         if values.dtype.kind not in ("i" if key == "prompt" else "f"):
-            raise InputError(f"{path}: array {key} has type {values.dtype}, expected numbers as Recorder.save writes them")
+            raise InputError(
+                f"{path}: array {key} has type {values.dtype}, expected numbers as Recorder.save writes them"
+            )
     return path, arrays

@@ -1,12 +1,14 @@
 """Log-probabilities of what a policy wrote, and their per-sequence gradients.
 
-log pi(completion | context) = Σ over generated tokens of log softmax(logits / temperature)[token], suppressed tokens masked: the law that
-``generate`` samples from. A completion cut at the length limit has no end token and so no factor for one, which is right for the truncated law.
+log pi(completion | context) = Σ over generated tokens of log softmax(logits / temperature)[token], suppressed tokens
+masked: the law that ``generate`` samples from. A completion cut at the length limit has no end token and so no factor
+for one, which is right for the truncated law.
 
-Scores come in two ways that agree. The *loop* takes one backward pass per sequence, for any model. The *batched* way takes one pass for a
-whole batch: for a linear layer y = W x the gradient of sequence b is Σ_l (∂/∂y_bl) x_blᵀ, so the inputs and the gradients of the outputs
-of the trained layers are all that is needed. It holds where every trained parameter belongs to one linear layer of the language model, as with
-LoRA; layers of the vision tower see images, not sequences, and go the other way.
+Scores come in two ways that agree. The *loop* takes one backward pass per sequence, for any model. The *batched* way
+takes one pass for a whole batch: for a linear layer y = W x the gradient of sequence b is Σ_l (∂/∂y_bl) x_blᵀ, so the
+inputs and the gradients of the outputs of the trained layers are all that is needed. It holds where every trained
+parameter belongs to one linear layer of the language model, as with LoRA; layers of the vision tower see images, not
+sequences, and go the other way.
 """
 
 from collections.abc import Iterator
@@ -26,7 +28,13 @@ from tamdp_theory.model import Floats
 Method = Literal["auto", "loop", "batched"]
 
 
-def log_probabilities(model: Any, sequences: Ordered[Sequence], temperature: float = 1.0, suppressed: Ordered[int] = (), batch_size: int = 16) -> Floats:
+def log_probabilities(
+    model: Any,
+    sequences: Ordered[Sequence],
+    temperature: float = 1.0,
+    suppressed: Ordered[int] = (),
+    batch_size: int = 16,
+) -> Floats:
     """Log-probability of every sequence's generated tokens, teacher-forced, (B,) float64; the model in evaluation mode.
 
     temperature > 0 and suppressed token ids as in generation. InputError, naming the sequence, where one is not finite.
@@ -52,17 +60,22 @@ def scores(
 ) -> tuple[Floats, Floats]:
     """Log-probabilities (B,) and their gradients (B, d) or projected gradients, float64.
 
-    The d coordinates are the trainable parameters in the order of ``model.named_parameters()``, each flattened row-major, or the projection of
-    that vector. method: "batched" where it holds (see the module), "loop" always, "auto" chooses. ``.grad`` and the random state stay
-    as they are. Raises InputError: nothing trainable, "batched" where it does not hold, a value that is not finite.
+    The d coordinates are the trainable parameters in the order of ``model.named_parameters()``, each flattened
+    row-major, or the projection of that vector. method: "batched" where it holds (see the module), "loop" always,
+    "auto" chooses. ``.grad`` and the random state stay as they are. Raises InputError: nothing trainable, "batched"
+    where it does not hold, a value that is not finite.
     """
     _check(model, temperature, suppressed)
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     if not trained:
-        raise InputError("model: no parameter is trainable, so there is no score; put LoRA on it (with_lora) or set requires_grad")
+        raise InputError(
+            "model: no parameter is trainable, so there is no score; put LoRA on it (with_lora) or set requires_grad"
+        )
     layers = None if method == "loop" else _linear_layers(model, trained)
     if method == "batched" and layers is None:
-        raise InputError("method: batched needs every trained parameter in a linear layer of the language model; use loop")
+        raise InputError(
+            "method: batched needs every trained parameter in a linear layer of the language model; use loop"
+        )
     value = np.zeros(len(sequences))
     width = projection.dimension if projection is not None else sum(parameter.numel() for parameter in trained)
     result = np.zeros((len(sequences), width))
@@ -81,7 +94,10 @@ def scores(
     _check_finite(value, sequences, suppressed)
     if not np.isfinite(result).all():
         place = int(np.flatnonzero(~np.isfinite(result).all(axis=1))[0])
-        raise InputError(f"sequences[{place}]: the gradient of its log-probability is not finite; load the model in float32 or float64")
+        raise InputError(
+            f"sequences[{place}]: the gradient of its log-probability is not finite; load the model in float32 or "
+            f"float64"
+        )
     return value, result
 
 
@@ -106,7 +122,9 @@ def _forward(model: Any, sequences: Ordered[Sequence], temperature: float, suppr
     written = torch.zeros(ids.shape, dtype=torch.bool, device=ids.device)
     for row, sequence in zip(written, sequences, strict=True):
         row[: sequence.length] = sequence.generated.to(ids.device)
-    columns = written.any(dim=0).nonzero().flatten()  # of tokens that somebody wrote; logits are only made where they are needed
+    columns = (
+        written.any(dim=0).nonzero().flatten()
+    )  # of tokens that somebody wrote; logits are only made where they are needed
     if not len(columns):
         columns = torch.ones(1, dtype=torch.long, device=ids.device)
     logits = model(**batch, logits_to_keep=columns - 1, use_cache=False).logits
@@ -119,14 +137,19 @@ def _forward(model: Any, sequences: Ordered[Sequence], temperature: float, suppr
 
 def on_model(batch: dict[str, torch.Tensor], model: Any) -> dict[str, torch.Tensor]:
     """The inputs on the model's device, floating ones in its number format."""
-    return {name: values.to(model.device, model.dtype if values.is_floating_point() else None) for name, values in batch.items()}
+    return {
+        name: values.to(model.device, model.dtype if values.is_floating_point() else None)
+        for name, values in batch.items()
+    }
 
 
 Layers = list[tuple[torch.nn.Linear, str]]
 
 
 def _linear_layers(model: Any, trained: list[torch.nn.Parameter]) -> Layers | None:
-    """Of every trained parameter the linear layer of the language model that alone holds it, and as what; None if some has none."""
+    """Of every trained parameter the linear layer of the language model that alone holds it, and as what; None if some
+    has none.
+    """
     base = base_model(model)
     inside = {id(module) for module in base.get_decoder().modules()} | {id(base.get_output_embeddings())}
     holders: dict[int, Layers] = {}
@@ -151,7 +174,10 @@ def _batched_gradients(
 
     def keep(module: torch.nn.Module, given: tuple[torch.Tensor, ...], made: torch.Tensor) -> None:
         if id(module) in inputs or given[0].ndim != 3 or given[0].shape[0] != len(sequences):
-            raise InputError("method: a trained layer is not called once with one row per sequence, so batched does not hold; use loop")
+            raise InputError(
+                "method: a trained layer is not called once with one row per sequence, so batched does not hold; use "
+                "loop"
+            )
         inputs[id(module)], outputs[id(module)] = given[0].detach(), made
 
     modules = {id(module): module for module, _ in layers}
@@ -162,7 +188,15 @@ def _batched_gradients(
     if set(inputs) != set(modules):
         raise InputError("method: a trained layer is never called, so batched does not hold; use loop")
     order = list(modules)
-    slopes = dict(zip(order, torch.autograd.grad(value.sum(), [outputs[key] for key in order], allow_unused=True, materialize_grads=True), strict=True))
+    slopes = dict(
+        zip(
+            order,
+            torch.autograd.grad(
+                value.sum(), [outputs[key] for key in order], allow_unused=True, materialize_grads=True
+            ),
+            strict=True,
+        )
+    )
     rows = []
     for module, name in layers:
         slope, given = slopes[id(module)], inputs[id(module)]
@@ -184,5 +218,9 @@ def _check_finite(value: Floats, sequences: Ordered[Sequence], suppressed: Order
     for place in map(int, np.flatnonzero(~np.isfinite(value))):
         sequence = sequences[place]
         banned = sorted(set(sequence.inputs["input_ids"][0, sequence.generated.cpu()].tolist()) & set(suppressed))
-        reason = f"it contains the suppressed token {banned[0]}" if banned else "the model's logits are not finite; load it in float32, or look at its weights"
+        reason = (
+            f"it contains the suppressed token {banned[0]}"
+            if banned
+            else "the model's logits are not finite; load it in float32, or look at its weights"
+        )
         raise InputError(f"sequences[{place}]: log-probability is {value[place]}: {reason}")

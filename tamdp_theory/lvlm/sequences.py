@@ -9,16 +9,19 @@ import torch
 from tamdp_theory.errors import InputError
 
 PER_TOKEN = ("input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids")
-"""Inputs with one entry per token, (1, L); every other one is concatenated along its first dimension (pixel values, grids)."""
+"""Inputs with one entry per token, (1, L); every other one is concatenated along its first dimension (pixel values,
+grids).
+"""
 
 
 @dataclass(frozen=True, eq=False)
 class Sequence:
     """Model inputs of one context and what was written after it.
 
-    inputs: tensors with batch dimension 1, as a processor gives them, without padding: input_ids (1, L), attention_mask (1, L), and whatever
-    else the model takes (pixel_values, image_grid_thw, mm_token_type_ids, ..); generated (L,) bool: the tokens that the policy wrote, end of
-    sequence included, in several stretches where tool results stand between them; the first token cannot be one. Raises InputError.
+    inputs: tensors with batch dimension 1, as a processor gives them, without padding: input_ids (1, L), attention_mask
+    (1, L), and whatever else the model takes (pixel_values, image_grid_thw, mm_token_type_ids, ..); generated (L,)
+    bool: the tokens that the policy wrote, end of sequence included, in several stretches where tool results stand
+    between them; the first token cannot be one. Raises InputError.
     """
 
     inputs: dict[str, torch.Tensor]
@@ -27,14 +30,25 @@ class Sequence:
     def __post_init__(self) -> None:
         ids = self.inputs.get("input_ids")
         if ids is None or ids.ndim != 2 or ids.shape[0] != 1 or ids.shape[1] == 0:
-            raise InputError(f"sequence: input_ids must have shape (1, L), got {None if ids is None else tuple(ids.shape)}; one sequence at a time")
+            raise InputError(
+                f"sequence: input_ids must have shape (1, L), got {None if ids is None else tuple(ids.shape)}; one "
+                f"sequence at a time"
+            )
         for name in PER_TOKEN:
             if name in self.inputs and self.inputs[name].shape != ids.shape:
-                raise InputError(f"sequence: {name} has shape {tuple(self.inputs[name].shape)}, input_ids {tuple(ids.shape)}")
+                raise InputError(
+                    f"sequence: {name} has shape {tuple(self.inputs[name].shape)}, input_ids {tuple(ids.shape)}"
+                )
         if self.generated.shape != ids.shape[1:] or self.generated.dtype != torch.bool:
-            raise InputError(f"sequence: generated must be bool of shape ({ids.shape[1]},), got {self.generated.dtype} of {tuple(self.generated.shape)}")
+            raise InputError(
+                f"sequence: generated must be bool of shape ({ids.shape[1]},), got {self.generated.dtype} of "
+                f"{tuple(self.generated.shape)}"
+            )
         if bool(self.generated[0]):
-            raise InputError("sequence: the first token has no context, so the policy cannot have written it; put the prompt before it")
+            raise InputError(
+                "sequence: the first token has no context, so the policy cannot have written it; put the prompt before "
+                "it"
+            )
         mask = self.inputs.get("attention_mask")
         if mask is not None and not bool(mask.all()):
             raise InputError("sequence: attention_mask has zeros; strip the padding first")
@@ -51,7 +65,8 @@ Inputs = dict[str, torch.Tensor]
 def collate(items: Ordered[Inputs], pad: int, side: Literal["left", "right"]) -> Inputs:
     """Join unpadded inputs of one sequence each into a batch, padded to the longest.
 
-    Left for generation; right for teacher forcing, where causal attention makes padding invisible and positions are what they are alone.
+    Left for generation; right for teacher forcing, where causal attention makes padding invisible and positions are
+    what they are alone.
     """
     length = max(item["input_ids"].shape[1] for item in items)
 
@@ -62,13 +77,17 @@ def collate(items: Ordered[Inputs], pad: int, side: Literal["left", "right"]) ->
     batch = {}
     for name in items[0]:
         parts = [item[name] for item in items]
-        batch[name] = torch.cat([padded(part, pad if name == "input_ids" else 0) for part in parts] if name in PER_TOKEN else parts)
+        batch[name] = torch.cat(
+            [padded(part, pad if name == "input_ids" else 0) for part in parts] if name in PER_TOKEN else parts
+        )
     batch["attention_mask"] = torch.cat([padded(torch.ones_like(item["input_ids"]), 0) for item in items])
     return batch
 
 
 def batches(items: Ordered[Inputs], size: int) -> list[list[int]]:
-    """Places of the items in batches of at most ``size``, each of items that can be joined: the same inputs, of the same shapes but for the first dimension."""
+    """Places of the items in batches of at most ``size``, each of items that can be joined: the same inputs, of the
+    same shapes but for the first dimension.
+    """
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise InputError(f"batch_size: must be an integer of at least 1, got {size!r}")
     alike: dict[object, list[int]] = {}

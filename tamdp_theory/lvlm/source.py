@@ -1,9 +1,10 @@
 """A vision-language model playing a text environment: a source of rollouts like any other.
 
-All active episodes of a call advance turn by turn. A turn is one call of ``generate`` per batch, at the settings' temperature over the whole
-vocabulary but the image tokens: no top-k, no top-p, no penalties, whatever the checkpoint's own generation settings say, since the policy of the
-theory is the softmax. Then the turn's log-probability and score are taken by teacher forcing, and the text goes to the episode. Every turn is a
-sequence of its own, its context given; a rollout's log-probability and score are sums over its turns.
+All active episodes of a call advance turn by turn. A turn is one call of ``generate`` per batch, at the settings'
+temperature over the whole vocabulary but the image tokens: no top-k, no top-p, no penalties, whatever the checkpoint's
+own generation settings say, since the policy of the theory is the softmax. Then the turn's log-probability and score
+are taken by teacher forcing, and the text goes to the episode. Every turn is a sequence of its own, its context given;
+a rollout's log-probability and score are sums over its turns.
 """
 
 from collections.abc import Callable
@@ -25,7 +26,8 @@ from tamdp_theory.sources import RolloutGroups
 
 @dataclass(frozen=True)
 class Settings:
-    """How a model plays. max_new_tokens >= 1 a turn; temperature > 0; batch_size >= 1; scored: whether scores are computed; projection of them.
+    """How a model plays. max_new_tokens >= 1 a turn; temperature > 0; batch_size >= 1; scored: whether scores are
+    computed; projection of them.
 
     The batch size is part of what a seed fixes: another one draws other rollouts.
     """
@@ -47,7 +49,9 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Play:
-    """Rollouts with what was said: texts[n][G][turn] as the environment got them, and decisions[n][G][turn] that they amounted to."""
+    """Rollouts with what was said: texts[n][G][turn] as the environment got them, and decisions[n][G][turn] that they
+    amounted to.
+    """
 
     groups: RolloutGroups
     texts: tuple[tuple[tuple[str, ...], ...], ...]
@@ -56,7 +60,9 @@ class Play:
 
 @dataclass(frozen=True, eq=False)
 class TransformersSource:
-    """A ``RolloutSource``: prompts from the twin's rho, completions from the model. progress(finished, all) after every batch of a turn."""
+    """A ``RolloutSource``: prompts from the twin's rho, completions from the model. progress(finished, all) after every
+    batch of a turn.
+    """
 
     loaded: VisionLanguageModel
     environment: Environment
@@ -94,18 +100,25 @@ class TransformersSource:
         return self._collect(episodes, texts, prompt, value, gradient)
 
     def context(self, messages: list[Message]) -> Inputs:
-        """A chat as model inputs of batch size 1, ready for the answer. InputError if the answer would not fit the model's context."""
-        inputs = self.loaded.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt")
+        """A chat as model inputs of batch size 1, ready for the answer. InputError if the answer would not fit the
+        model's context.
+        """
+        inputs = self.loaded.processor.apply_chat_template(
+            messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+        )
         length, limit = inputs["input_ids"].shape[1], self.loaded.context
         if limit is not None and length + self.settings.max_new_tokens > limit:
             raise InputError(
-                f"prompt: {length} tokens and up to {self.settings.max_new_tokens} new ones do not fit the model's context of {limit}; "
+                f"prompt: {length} tokens and up to {self.settings.max_new_tokens} new ones do not fit the model's "
+                f"context of {limit}; "
                 "use smaller images, fewer turns or a lower max_new_tokens"
             )
         return dict(inputs)
 
     def text(self, sequence: Sequence) -> str:
-        """What was written, without special tokens, spelled out or not: in a later turn's context they would stand for images or turns."""
+        """What was written, without special tokens, spelled out or not: in a later turn's context they would stand for
+        images or turns.
+        """
         tokenizer = self.loaded.tokenizer
         text = str(tokenizer.decode(sequence.inputs["input_ids"][0, sequence.generated], skip_special_tokens=True))
         special = [*tokenizer.all_special_tokens, getattr(self.loaded.processor, "image_token", None)]
@@ -121,21 +134,31 @@ class TransformersSource:
         pad = loaded.tokenizer.pad_token_id
         pad = (ends[0] if ends else 0) if pad is None else pad
         config = GenerationConfig(
-            do_sample=True, temperature=settings.temperature, top_k=0, top_p=1.0, max_new_tokens=settings.max_new_tokens,
-            suppress_tokens=list(suppressed) or None, eos_token_id=list(ends) or None, pad_token_id=pad,
-        )  # fmt: skip
+            do_sample=True,
+            temperature=settings.temperature,
+            top_k=0,
+            top_p=1.0,
+            max_new_tokens=settings.max_new_tokens,
+            suppress_tokens=list(suppressed) or None,
+            eos_token_id=list(ends) or None,
+            pad_token_id=pad,
+        )
         batch = on_model(collate(contexts, pad, "left"), model)
         start = batch["input_ids"].shape[1]
         usual = model.generation_config
         devices = [loaded.device] if loaded.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices), evaluating(model), torch.no_grad():
             torch.manual_seed(int(generator.integers(2**63)))
-            model.generation_config = GenerationConfig(eos_token_id=config.eos_token_id, pad_token_id=pad)  # generate fills every gap from it
+            model.generation_config = GenerationConfig(
+                eos_token_id=config.eos_token_id, pad_token_id=pad
+            )  # generate fills every gap from it
             try:
                 output = model.generate(**batch, generation_config=config)
             finally:
                 model.generation_config = usual
-        return [_join(context, written, ends) for context, written in zip(contexts, output[:, start:].cpu(), strict=True)]
+        return [
+            _join(context, written, ends) for context, written in zip(contexts, output[:, start:].cpu(), strict=True)
+        ]
 
     def _measure(self, sequences: list[Sequence]) -> tuple[np.ndarray, np.ndarray | None]:
         model, settings, suppressed = self.loaded.model, self.settings, self.loaded.image_tokens
@@ -143,7 +166,14 @@ class TransformersSource:
             return log_probabilities(model, sequences, settings.temperature, suppressed, settings.batch_size), None
         return scores(model, sequences, settings.temperature, suppressed, settings.batch_size, settings.projection)
 
-    def _collect(self, episodes: list[Episode], texts: list[list[str]], prompt: np.ndarray, value: np.ndarray, gradient: np.ndarray | None) -> Play:
+    def _collect(
+        self,
+        episodes: list[Episode],
+        texts: list[list[str]],
+        prompt: np.ndarray,
+        value: np.ndarray,
+        gradient: np.ndarray | None,
+    ) -> Play:
         twin, count = self.environment.twin, len(prompt)
         rewards = np.array([episode.rewards for episode in episodes], dtype=float)
 
@@ -151,7 +181,12 @@ class TransformersSource:
             return values.reshape(count, len(episodes) // count, *values.shape[1:])
 
         groups = RolloutGroups(
-            twin.component_names, twin.exact_weights, prompt, grouped(rewards), grouped(value), None if gradient is None else grouped(gradient)
+            twin.component_names,
+            twin.exact_weights,
+            prompt,
+            grouped(rewards),
+            grouped(value),
+            None if gradient is None else grouped(gradient),
         )
         size = groups.group_size
         rows = [slice(start, start + size) for start in range(0, len(episodes), size)]

@@ -72,7 +72,9 @@ def prompts_of(given: Mapping[str, Any], column: str) -> Ints:
         values = list(given[column])
         if all(isinstance(value, int) and not isinstance(value, bool) for value in values):
             return np.array(values, dtype=np.int64)
-        raise InputError(f"column {quote(column)}: must have the integers of prompts; name another one with prompt_column")
+        raise InputError(
+            f"column {quote(column)}: must have the integers of prompts; name another one with prompt_column"
+        )
     return np.array([prompt_digest(prompt) for prompt in given["prompts"]], dtype=np.int64)
 
 

@@ -1,23 +1,25 @@
-"""An environment's task as TRL takes it: dataset rows and reward functions. First for episodes that end after one decision:
+"""An environment's task as TRL takes it: dataset rows and reward functions. First for episodes that end after one
+decision:
 
     environment = NumberLine(max_steps=1, max_distance=1)
     GRPOTrainer(
         reward_funcs=reward_functions(environment), train_dataset=dataset(environment, 64, generator),
         args=GRPOConfig(reward_weights=reward_weights(environment), ...), ...)
 
-A row is a prompt of the twin, drawn from its distribution, with a seed. Everything before the decision (the picture) is drawn from the row's
-seed and so common to a group; everything after it (a random fallback, a card) from a seed of the completion's own: the row's, the step, its place
-among the row's completions and the process. So the members of a group are independent given their prompt, the K reward functions see the same
-outcome, and a run repeats itself. Then for image repair, whose tools TRL calls while the model writes:
+A row is a prompt of the twin, drawn from its distribution, with a seed. Everything before the decision (the picture) is
+drawn from the row's seed and so common to a group; everything after it (a random fallback, a card) from a seed of the
+completion's own: the row's, the step, its place among the row's completions and the process. So the members of a group
+are independent given their prompt, the K reward functions see the same outcome, and a run repeats itself. Then for
+image repair, whose tools TRL calls while the model writes:
 
     environment = ImageRepair()
     GRPOTrainer(
         reward_funcs=tool_reward_functions(environment), train_dataset=tool_dataset(environment, 64, generator),
         environment_factory=lambda: RepairTools(environment), ...)
 
-TRL reads the calls itself; one that it cannot read stays in the text, where the environment finds it, and one that never reaches a tool (unknown
-name, wrong arguments) is a bad call. TRL's reading of a call is more lenient than the environment's: several calls in one
-message are made one after the other, and a key may come twice.
+TRL reads the calls itself; one that it cannot read stays in the text, where the environment finds it, and one that
+never reaches a tool (unknown name, wrong arguments) is a bad call. TRL's reading of a call is more lenient than the
+environment's: several calls in one message are made one after the other, and a key may come twice.
 """
 
 import os
@@ -38,8 +40,8 @@ SEEDS = 2**31
 def dataset(environment: Environment, count: int, generator: np.random.Generator) -> Dataset:
     """``count`` rows: prompt (messages without their image), image, prompt_index (of the twin), seed.
 
-    Raises InputError if an episode may have more than one decision, or if its messages are not text with one image at the head of the first
-    message of a user, which is where TRL puts it.
+    Raises InputError if an episode may have more than one decision, or if its messages are not text with one image at
+    the head of the first message of a user, which is where TRL puts it.
     """
     _check(environment)
     rows = []
@@ -56,13 +58,23 @@ def reward_weights(environment: Environment) -> list[float]:
 
 
 def reward_functions(environment: Environment) -> list[Callable[..., list[float]]]:
-    """One function per component, named like it, in the order of the twin's components; they need the columns of ``dataset``."""
+    """One function per component, named like it, in the order of the twin's components; they need the columns of
+    ``dataset``.
+    """
     _check(environment)
     return [_reward(environment, k, name) for k, name in enumerate(environment.twin.component_names)]
 
 
-def outcomes(environment: Environment, completions: Sequence[Any], prompt_index: Sequence[int], seed: Sequence[int], step: int = 0) -> list[tuple[float, ...]]:
-    """Component rewards (K,) of each completion, a text or a list of messages. InputError if an episode goes on after it."""
+def outcomes(
+    environment: Environment,
+    completions: Sequence[Any],
+    prompt_index: Sequence[int],
+    seed: Sequence[int],
+    step: int = 0,
+) -> list[tuple[float, ...]]:
+    """Component rewards (K,) of each completion, a text or a list of messages. InputError if an episode goes on after
+    it.
+    """
     places: Counter[int] = Counter()
     found = []
     for completion, prompt, row in zip(completions, prompt_index, seed, strict=True):
@@ -74,13 +86,17 @@ def outcomes(environment: Environment, completions: Sequence[Any], prompt_index:
         places[row] += 1
         episode.act(text_of(completion))
         if not episode.done:
-            raise InputError(f"{environment.name}: an episode goes on after one decision; TRL has one completion per prompt")
+            raise InputError(
+                f"{environment.name}: an episode goes on after one decision; TRL has one completion per prompt"
+            )
         found.append(episode.rewards)
     return found
 
 
 def text_of(completion: Any) -> str:
-    """What the policy wrote last: the completion itself, or the text of its last message; "" after a tool's result, which is not the policy's."""
+    """What the policy wrote last: the completion itself, or the text of its last message; "" after a tool's result,
+    which is not the policy's.
+    """
     if isinstance(completion, str):
         return completion
     content = completion[-1].get("content") if completion and completion[-1].get("role") == "assistant" else None
@@ -90,7 +106,9 @@ def text_of(completion: Any) -> str:
 
 
 class RepairTools:
-    """One rollout of image repair for ``environment_factory``: its public methods are the tools that the model is told of."""
+    """One rollout of image repair for ``environment_factory``: its public methods are the tools that the model is told
+    of.
+    """
 
     def __init__(self, environment: ImageRepair) -> None:
         self._environment = environment
@@ -140,19 +158,30 @@ class RepairTools:
 
 
 def tool_dataset(environment: ImageRepair, count: int, generator: np.random.Generator) -> Dataset:
-    """``count`` rows for image repair: prompt (an empty message of the user, which ``reset`` fills), prompt_index (of the twin), seed."""
+    """``count`` rows for image repair: prompt (an empty message of the user, which ``reset`` fills), prompt_index (of
+    the twin), seed.
+    """
     prompts = _draw(environment, count, generator)
-    return Dataset.from_list([{"prompt": [{"role": "user", "content": []}], "prompt_index": prompt, "seed": seed} for prompt, seed in prompts])
+    return Dataset.from_list(
+        [
+            {"prompt": [{"role": "user", "content": []}], "prompt_index": prompt, "seed": seed}
+            for prompt, seed in prompts
+        ]
+    )
 
 
 def tool_reward_functions(environment: ImageRepair) -> list[Callable[..., list[float]]]:
-    """One function per component, in the order of the twin's components, for a trainer whose ``environment_factory`` makes ``RepairTools``."""
+    """One function per component, in the order of the twin's components, for a trainer whose ``environment_factory``
+    makes ``RepairTools``.
+    """
     return [_tool_reward(k, name) for k, name in enumerate(environment.twin.component_names)]
 
 
 def _tool_reward(component: int, name: str) -> Callable[..., list[float]]:
     def reward(completions: Sequence[Any], environments: Sequence[RepairTools], **_: Any) -> list[float]:
-        return [tools._rewards(completion)[component] for tools, completion in zip(environments, completions, strict=True)]
+        return [
+            tools._rewards(completion)[component] for tools, completion in zip(environments, completions, strict=True)
+        ]
 
     reward.__name__ = name
     return reward
@@ -168,7 +197,13 @@ def _draw(environment: Environment, count: int, generator: np.random.Generator) 
 
 
 def _reward(environment: Environment, component: int, name: str) -> Callable[..., list[float]]:
-    def reward(completions: Sequence[Any], prompt_index: Sequence[int], seed: Sequence[int], trainer_state: Any = None, **_: Any) -> list[float]:
+    def reward(
+        completions: Sequence[Any],
+        prompt_index: Sequence[int],
+        seed: Sequence[int],
+        trainer_state: Any = None,
+        **_: Any,
+    ) -> list[float]:
         step = 0 if trainer_state is None else trainer_state.global_step
         return [rewards[component] for rewards in outcomes(environment, completions, prompt_index, seed, step)]
 
@@ -179,7 +214,8 @@ def _reward(environment: Environment, component: int, name: str) -> Callable[...
 def _check(environment: Environment) -> None:
     if environment.twin.horizon != 1:
         raise InputError(
-            f"{environment.name}: episodes have up to {environment.twin.horizon} decisions, a completion is one; shorten them (NumberLine: max_steps=1)"
+            f"{environment.name}: episodes have up to {environment.twin.horizon} decisions, a completion is one; "
+            f"shorten them (NumberLine: max_steps=1)"
         )
 
 
@@ -196,7 +232,14 @@ def _text_and_image(messages: list[Message], name: str) -> tuple[list[dict[str, 
                 images.append(block["image"])
                 if place or not first_user:
                     images.append(None)  # not where TRL would put it
-        texts.append({"role": str(message["role"]), "content": "".join(block["text"] for block in blocks if block["type"] == "text")})
+        texts.append(
+            {
+                "role": str(message["role"]),
+                "content": "".join(block["text"] for block in blocks if block["type"] == "text"),
+            }
+        )
     if len(images) != 1:
-        raise InputError(f"{name}: a prompt must have one image, at the head of the first user message, where TRL puts it")
+        raise InputError(
+            f"{name}: a prompt must have one image, at the head of the first user message, where TRL puts it"
+        )
     return texts, images[0]

@@ -1,11 +1,13 @@
 """Every name of TRL that is not public, in one place.
 
-Tested with the versions in TESTED. The trainer's method that generates and scores a batch returns, for the completions of this process in
-their order before shuffling, the token ids, masks, image inputs and advantages that the update is made of; nothing public gives them.
+Tested with the versions in TESTED. The trainer's method that generates and scores a batch returns, for the completions
+of this process in their order before shuffling, the token ids, masks, image inputs and advantages that the update is
+made of; nothing public gives them.
 
-    _generate_and_score_completions(inputs) -> {"prompt_ids" (B, P) left-padded, "prompt_mask", "completion_ids" (B, C) right-padded,
-        "completion_mask", "advantages" (B,), and where they exist "tool_mask" (B, C), "num_images" (B,), "pixel_values", "image_grid_thw",
-        "pixel_attention_mask", "image_sizes", "token_type_ids" and "mm_token_type_ids" (B, P + C)}
+    _generate_and_score_completions(inputs) -> {"prompt_ids" (B, P) left-padded, "prompt_mask", "completion_ids" (B, C)
+        right-padded, "completion_mask", "advantages" (B,), and where they exist "tool_mask" (B, C), "num_images" (B,),
+        "pixel_values", "image_grid_thw", "pixel_attention_mask", "image_sizes", "token_type_ids" and
+        "mm_token_type_ids" (B, P + C)}
 """
 
 import warnings
@@ -30,23 +32,32 @@ def check_version() -> None:
     """Warn if the installed TRL is not one that this file was tested with."""
     if not Version(TESTED[0]) <= Version(trl.__version__) < Version(TESTED[1]):
         warnings.warn(
-            f"trl {trl.__version__}: advantages and scores are read through a private method, tested from {TESTED[0]} to below {TESTED[1]}; "
+            f"trl {trl.__version__}: advantages and scores are read through a private method, tested from {TESTED[0]} "
+            f"to below {TESTED[1]}; "
             "compare recorded advantages with your own, or pass private_hooks=False",
             stacklevel=3,
         )
 
 
 def after_generation(trainer: Any, look: Callable[[dict[str, Any]], None]) -> None:
-    """Have ``look`` called with every generation batch of the trainer, training or evaluation. InputError if this TRL has no such method."""
+    """Have ``look`` called with every generation batch of the trainer, training or evaluation. InputError if this TRL
+    has no such method.
+    """
     original = getattr(trainer, GENERATE, None)
     if not callable(original):
-        raise InputError(f"trl {trl.__version__}: the trainer has no {GENERATE}; install trl>={TESTED[0]},<{TESTED[1]} or pass private_hooks=False")
+        raise InputError(
+            f"trl {trl.__version__}: the trainer has no {GENERATE}; install trl>={TESTED[0]},<{TESTED[1]} or pass "
+            f"private_hooks=False"
+        )
 
     def observed(inputs: Any) -> Any:
         output = original(inputs)
         missing = [name for name in REQUIRED if name not in output]
         if missing:
-            raise InputError(f"trl {trl.__version__}: {GENERATE} gives no {', '.join(missing)}; install trl>={TESTED[0]},<{TESTED[1]}")
+            raise InputError(
+                f"trl {trl.__version__}: {GENERATE} gives no {', '.join(missing)}; install "
+                f"trl>={TESTED[0]},<{TESTED[1]}"
+            )
         look(output)
         return output
 
@@ -54,10 +65,14 @@ def after_generation(trainer: Any, look: Callable[[dict[str, Any]], None]) -> No
 
 
 def sequences(output: dict[str, Any]) -> list[Sequence]:
-    """Every completion of a generation batch with its prompt and images, without padding; tokens of tool results are not generated."""
+    """Every completion of a generation batch with its prompt and images, without padding; tokens of tool results are
+    not generated.
+    """
     found = [name for name in UNSUPPORTED if name in output]
     if found:
-        raise InputError(f"scores: the model's images come with {', '.join(found)}, which is not supported; record without scores")
+        raise InputError(
+            f"scores: the model's images come with {', '.join(found)}, which is not supported; record without scores"
+        )
     ids = torch.cat([output["prompt_ids"], output["completion_ids"]], dim=1)
     mask = torch.cat([output["prompt_mask"], output["completion_mask"]], dim=1).bool()
     written = output["completion_mask"].bool()

@@ -1,10 +1,12 @@
-"""Supervised warm start: a model with an untrained vision tower learns to see and to answer as an imperfect teacher does.
+"""Supervised warm start: a model with an untrained vision tower learns to see and to answer as an imperfect teacher
+does.
 
-Fine-tuning by rewards needs a policy that is sometimes right. Here a policy on the environment's twin plays episodes through text
-(``Environment.phrase``), and the model is trained on what it wrote. A teacher that errs with known probabilities leaves something to learn:
-the best that the student can do is to copy it, right answers, wrong ones and unparsable ones. That says little about an image, a fraction of
-a nat in a whole text, too little for a random tower; so first the tower alone learns to tell the nodes of the twin apart, which takes
-seconds. Both loops are transformers' ``Trainer``.
+Fine-tuning by rewards needs a policy that is sometimes right. Here a policy on the environment's twin plays episodes
+through text (``Environment.phrase``), and the model is trained on what it wrote. A teacher that errs with known
+probabilities leaves something to learn: the best that the student can do is to copy it, right answers, wrong ones and
+unparsable ones. That says little about an image, a fraction of a nat in a whole text, too little for a random tower; so
+first the tower alone learns to tell the nodes of the twin apart, which takes seconds. Both loops are transformers'
+``Trainer``.
 """
 
 import json
@@ -36,8 +38,8 @@ TOWER, PROJECTOR = "vision_tower", "multi_modal_projector"
 class WarmStart:
     """How long and how hard to train.
 
-    steps of batch_size episodes, both >= 1; learning_rate > 0, the highest of a cosine; rank >= 1 of LoRA; a checkpoint every save_every >= 1
-    steps; before that the tower's own steps, sight_steps >= 1, at sight_rate > 0.
+    steps of batch_size episodes, both >= 1; learning_rate > 0, the highest of a cosine; rank >= 1 of LoRA; a checkpoint
+    every save_every >= 1 steps; before that the tower's own steps, sight_steps >= 1, at sight_rate > 0.
     """
 
     steps: int = 60
@@ -61,8 +63,9 @@ class WarmStart:
 def imperfect_policy(process: TAMDP, right: float, errors: Mapping[str, float]) -> Policy:
     """The policy that takes an optimal action with probability ``right``, in (0, 1), and errs in known ways.
 
-    errors: probabilities of actions by name, at every node that has them; optimal actions (of the composite reward, none of ``errors``)
-    share ``right``, all others what is left. At a node without others the probabilities are scaled to sum to one. Raises InputError.
+    errors: probabilities of actions by name, at every node that has them; optimal actions (of the composite reward,
+    none of ``errors``) share ``right``, all others what is left. At a node without others the probabilities are scaled
+    to sum to one. Raises InputError.
     """
     for name in errors:
         if name not in process.action_names:
@@ -83,41 +86,83 @@ def imperfect_policy(process: TAMDP, right: float, errors: Mapping[str, float]) 
 
 
 def warm_start(
-    loaded: VisionLanguageModel, environment: Environment, teacher: Policy, generator: np.random.Generator, folder: str | Path,
-    settings: WarmStart | None = None, prepare: Callable[[Trainer], None] = lambda trainer: None,
-) -> Path:  # fmt: skip
+    loaded: VisionLanguageModel,
+    environment: Environment,
+    teacher: Policy,
+    generator: np.random.Generator,
+    folder: str | Path,
+    settings: WarmStart | None = None,
+    prepare: Callable[[Trainer], None] = lambda trainer: None,
+) -> Path:
     """Train a grafted model on what a teacher writes; save it with its processor in ``folder`` and return that.
 
-    First the tower, on nodes; then, the tower fixed, the projector and LoRA on the language model's query and value projections, which is
-    merged in the end: the folder holds a plain model. The loaded one is used up. teacher: a policy on ``environment.twin``. The loss is the
-    mean negative log-likelihood of the tokens that the teacher wrote, end of sequence included. Progress bars run on standard error, unless
-    ``prepare``, which gets both trainers, removes them.
-    Checkpoints lie in ``folder/checkpoints``: after an interruption the same call, with the model as it was first and an equally seeded
-    generator, goes on from the last one and ends with the same bits as if it had run through. Raises InputError, also if the checkpoints are
-    of another run.
+    First the tower, on nodes; then, the tower fixed, the projector and LoRA on the language model's query and value
+    projections, which is merged in the end: the folder holds a plain model. The loaded one is used up. teacher: a
+    policy on ``environment.twin``. The loss is the mean negative log-likelihood of the tokens that the teacher wrote,
+    end of sequence included. Progress bars run on standard error, unless ``prepare``, which gets both trainers, removes
+    them. Checkpoints lie in ``folder/checkpoints``: after an interruption the same call, with the model as it was first
+    and an equally seeded generator, goes on from the last one and ends with the same bits as if it had run through.
+    Raises InputError, also if the checkpoints are of another run.
     """
     settings = WarmStart() if settings is None else settings
-    missing = [name for name in (TOWER, PROJECTOR) if not any(found.split(".")[-1] == name for found, _ in loaded.model.named_modules())]
+    missing = [
+        name
+        for name in (TOWER, PROJECTOR)
+        if not any(found.split(".")[-1] == name for found, _ in loaded.model.named_modules())
+    ]
     if missing or hasattr(loaded.base, "peft_config"):
-        raise InputError(f"model: {f'has no {missing[0]}' if missing else 'has an adapter already'}; load a folder that graft wrote")
+        raise InputError(
+            f"model: {f'has no {missing[0]}' if missing else 'has an adapter already'}; load a folder that graft wrote"
+        )
     check_same_process(environment.twin, teacher.env)
     check_writable(folder)
     seed = int(generator.integers(2**31))
     checkpoints = Path(folder) / "checkpoints"
-    run = {**asdict(settings), "environment": environment.name, "teacher": teacher.pair_probability.round(9).tolist(), "seed": seed}
+    run = {
+        **asdict(settings),
+        "environment": environment.name,
+        "teacher": teacher.pair_probability.round(9).tolist(),
+        "seed": seed,
+    }
     _check_same_run(checkpoints / "run.json", json.dumps(run))
-    adapter = LoraConfig(r=settings.rank, lora_alpha=2 * settings.rank, lora_dropout=0.0, target_modules=LANGUAGE_Q_V, modules_to_save=[PROJECTOR])
+    adapter = LoraConfig(
+        r=settings.rank,
+        lora_alpha=2 * settings.rank,
+        lora_dropout=0.0,
+        target_modules=LANGUAGE_Q_V,
+        modules_to_save=[PROJECTOR],
+    )
     data = Demonstrations(environment, teacher, seed, settings.steps * settings.batch_size)
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        _learn_to_see(loaded, Demonstrations(environment, teacher, seed + 1, settings.sight_steps * settings.batch_size), checkpoints, seed, settings, prepare)
+        _learn_to_see(
+            loaded,
+            Demonstrations(environment, teacher, seed + 1, settings.sight_steps * settings.batch_size),
+            checkpoints,
+            seed,
+            settings,
+            prepare,
+        )
         model = get_peft_model(loaded.model, adapter)
         arguments = TrainingArguments(
-            output_dir=str(checkpoints), max_steps=settings.steps, per_device_train_batch_size=settings.batch_size,
-            learning_rate=settings.learning_rate, lr_scheduler_type="cosine", warmup_steps=max(settings.steps // 20, 1), weight_decay=0.0,
-            save_steps=settings.save_every, save_total_limit=1, logging_steps=10, seed=seed, data_seed=seed, remove_unused_columns=False,
-            label_names=["labels"], report_to="none", use_cpu=loaded.device.type == "cpu", dataloader_pin_memory=False,
-        )  # fmt: skip
+            output_dir=str(checkpoints),
+            max_steps=settings.steps,
+            per_device_train_batch_size=settings.batch_size,
+            learning_rate=settings.learning_rate,
+            lr_scheduler_type="cosine",
+            warmup_steps=max(settings.steps // 20, 1),
+            weight_decay=0.0,
+            save_steps=settings.save_every,
+            save_total_limit=1,
+            logging_steps=10,
+            seed=seed,
+            data_seed=seed,
+            remove_unused_columns=False,
+            label_names=["labels"],
+            report_to="none",
+            use_cpu=loaded.device.type == "cpu",
+            dataloader_pin_memory=False,
+        )
         trainer = Trainer(model, arguments, data_collator=Collator(loaded.processor), train_dataset=data)
         prepare(trainer)
         trainer.train(resume_from_checkpoint=last_checkpoint(checkpoints))
@@ -127,7 +172,9 @@ def warm_start(
 
 
 def last_checkpoint(folder: Path) -> str | None:
-    """The last of a trainer's checkpoints in a folder that was written to its end, which is the trainer's state; None if there is none."""
+    """The last of a trainer's checkpoints in a folder that was written to its end, which is the trainer's state; None
+    if there is none.
+    """
     found = [place for place in folder.glob("checkpoint-*") if place.name.removeprefix("checkpoint-").isdigit()]
     for place in sorted(found, key=lambda place: int(place.name.removeprefix("checkpoint-")), reverse=True):
         try:
@@ -139,19 +186,39 @@ def last_checkpoint(folder: Path) -> str | None:
 
 
 def _learn_to_see(
-    loaded: VisionLanguageModel, data: "Demonstrations", folder: Path, seed: int, settings: WarmStart, prepare: Callable[[Trainer], None]
+    loaded: VisionLanguageModel,
+    data: "Demonstrations",
+    folder: Path,
+    seed: int,
+    settings: WarmStart,
+    prepare: Callable[[Trainer], None],
 ) -> None:
-    """Train the tower, in place, to tell the twin's nodes apart by the newest image; the classifier on its mean patch is thrown away."""
+    """Train the tower, in place, to tell the twin's nodes apart by the newest image; the classifier on its mean patch
+    is thrown away.
+    """
     tower = loaded.model.get_submodule(f"model.{TOWER}")
     config = CLIPConfig(vision_config=tower.config.to_dict(), num_labels=len(data.place))
     classifier = CLIPForImageClassification(config)
     classifier.vision_model = tower.requires_grad_(True)
     arguments = TrainingArguments(
-        output_dir=str(folder), max_steps=settings.sight_steps, per_device_train_batch_size=settings.batch_size, learning_rate=settings.sight_rate,
-        lr_scheduler_type="constant", weight_decay=0.0, save_strategy="no", logging_steps=50, seed=seed, data_seed=seed,
-        remove_unused_columns=False, report_to="none", use_cpu=loaded.device.type == "cpu", dataloader_pin_memory=False,
-    )  # fmt: skip
-    trainer = Trainer(classifier.to(loaded.device), arguments, data_collator=SightCollator(loaded.processor), train_dataset=data)
+        output_dir=str(folder),
+        max_steps=settings.sight_steps,
+        per_device_train_batch_size=settings.batch_size,
+        learning_rate=settings.sight_rate,
+        lr_scheduler_type="constant",
+        weight_decay=0.0,
+        save_strategy="no",
+        logging_steps=50,
+        seed=seed,
+        data_seed=seed,
+        remove_unused_columns=False,
+        report_to="none",
+        use_cpu=loaded.device.type == "cpu",
+        dataloader_pin_memory=False,
+    )
+    trainer = Trainer(
+        classifier.to(loaded.device), arguments, data_collator=SightCollator(loaded.processor), train_dataset=data
+    )
     prepare(trainer)
     trainer.train()
     tower.requires_grad_(False)
@@ -160,7 +227,10 @@ def _learn_to_see(
 def _check_same_run(file: Path, run: str) -> None:
     """Note what the checkpoints beside a file are of, and refuse to go on from those of something else."""
     if file.exists() and read_bytes(file).decode() != run:
-        raise InputError(f"{file.parent}: checkpoints of a run with another seed, teacher or settings; remove it or choose another folder")
+        raise InputError(
+            f"{file.parent}: checkpoints of a run with another seed, teacher or settings; remove it or choose another "
+            f"folder"
+        )
     write_atomically(file, run)
 
 
@@ -208,7 +278,9 @@ class Collator:
     processor: Any
 
     def __call__(self, episodes: list[list[Demonstration]]) -> dict[str, Any]:
-        """Padded on the left, so that all that is learned stands at the end and logits are needed there alone (``logits_to_keep``)."""
+        """Padded on the left, so that all that is learned stands at the end and logits are needed there alone
+        (``logits_to_keep``).
+        """
         parts = [self.encode(decision.messages, decision.text) for episode in episodes for decision in episode]
         keep = max(len(written) for _, written in parts) + 1  # the token before predicts the first one written
         labels = torch.full((len(parts), keep), IGNORED)
@@ -221,8 +293,13 @@ class Collator:
         """Inputs for prompt and text, and the ids of what was written: the text and the end of sequence."""
         tokenizer = self.processor.tokenizer
         written = [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
-        prompt = self.processor.apply_chat_template(messages, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt")
-        inputs = {name: torch.nn.functional.pad(values, (0, len(written))) if name in PER_TOKEN else values for name, values in prompt.items()}
+        prompt = self.processor.apply_chat_template(
+            messages, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt"
+        )
+        inputs = {
+            name: torch.nn.functional.pad(values, (0, len(written))) if name in PER_TOKEN else values
+            for name, values in prompt.items()
+        }
         inputs["input_ids"][0, -len(written) :] = torch.tensor(written)
         return inputs, written
 

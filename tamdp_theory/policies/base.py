@@ -1,4 +1,6 @@
-"""What the engine needs of a policy: logits of legal actions, and the pull-back of logit sensitivities to parameters."""
+"""What the engine needs of a policy: logits of legal actions, and the pull-back of logit sensitivities to
+parameters.
+"""
 
 from abc import ABC, abstractmethod
 from functools import cached_property
@@ -13,8 +15,8 @@ from tamdp_theory.model import TAMDP, Floats, Ints
 class Policy(ABC):
     """A softmax policy pi_theta(a|x) with full support on legal actions (theory.md section 1).
 
-    ``parameters`` is the flat theta (d,). Subclasses give logits and their Jacobian's pull-back for S parameter vectors at
-    once, so that trainers can run many seeds as one batch.
+    ``parameters`` is the flat theta (d,). Subclasses give logits and their Jacobian's pull-back for S parameter vectors
+    at once, so that trainers can run many seeds as one batch.
     """
 
     env: TAMDP
@@ -89,7 +91,9 @@ def softmax(env: TAMDP, logits: Floats) -> Floats:
 
 
 def softmax_of_centred(env: TAMDP, logits: Floats) -> Floats:
-    """``softmax`` of logits whose mean is zero at each node: the largest is then not negative, so no shift is needed."""
+    """``softmax`` of logits whose mean is zero at each node: the largest is then not negative, so no shift
+    is needed.
+    """
     pi = np.exp(np.minimum(logits, 700.0))
     pi *= env.spread_to_pairs(1.0 / env.node_sum(pi))
     overflow = (logits > 700.0).any(axis=0)

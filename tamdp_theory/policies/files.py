@@ -43,9 +43,7 @@ def load_policy(env: TAMDP, path: str | Path) -> TabularSoftmax:
 def save_policy(policy: TabularSoftmax, path: str | Path) -> None:
     """Write a tamdp-policy/1 file atomically."""
     env = policy.env
-    logits = {
-        node_id: policy.logits[x, : env.pair_count[x]].tolist() for x, node_id in enumerate(env.node_ids)
-    }  # fmt: skip
+    logits = {node_id: policy.logits[x, : env.pair_count[x]].tolist() for x, node_id in enumerate(env.node_ids)}
     storage.write_atomically(path, json.dumps({"schema": SCHEMA, "kind": "tabular", "logits": logits}, indent=1) + "\n")
 
 

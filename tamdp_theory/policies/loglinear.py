@@ -15,8 +15,8 @@ from tamdp_theory.policies.base import Policy, as_parameters
 class LogLinear(Policy):
     """pi(a|x) proportional to exp(phi(x, a) . theta).
 
-    features (n_nodes, n_actions, d), finite where legal, or (n_pairs, d); None: one feature per (observation, action name), so
-    that nodes which look the same act the same. parameters (d,); None: zero.
+    features (n_nodes, n_actions, d), finite where legal, or (n_pairs, d); None: one feature per (observation, action
+    name), so that nodes which look the same act the same. parameters (d,); None: zero.
     """
 
     def __init__(self, env: TAMDP, features: ArrayLike | None = None, parameters: ArrayLike | None = None) -> None:
@@ -24,11 +24,15 @@ class LogLinear(Policy):
         if phi.ndim == 3 and phi.shape[:2] == (env.n_nodes, env.n_actions):
             phi = phi.reshape(env.n_nodes * env.n_actions, phi.shape[2])[env.pair_parameter]
         if phi.ndim != 2 or len(phi) != env.n_pairs:
-            raise InputError(f"features: expected ({env.n_nodes}, {env.n_actions}, d) or ({env.n_pairs}, d), got {phi.shape}")
+            raise InputError(
+                f"features: expected ({env.n_nodes}, {env.n_actions}, d) or ({env.n_pairs}, d), got {phi.shape}"
+            )
         if not np.isfinite(phi).all():
             raise InputError("features: must be finite at legal actions")
         self.env, self.features = env, phi
-        self.parameters = as_parameters(np.zeros(phi.shape[1]) if parameters is None else np.asarray(parameters), phi.shape[1])
+        self.parameters = as_parameters(
+            np.zeros(phi.shape[1]) if parameters is None else np.asarray(parameters), phi.shape[1]
+        )
 
     # sparse products add up each column alone and in order; a dense one may round differently by the number of columns
     @cached_property

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class Network(Policy):
     """One hidden tanh layer from the node's encoding to one logit per action name (float64).
 
-    encoding (n_nodes, f): what the network sees; None: an indicator of the observation label and the tool depth. outputs: the
-    action name of each logit, at least those of ``env``; None: these, as they are first met. parameters (d,): None draws them
-    from ``generator`` (normal, scaled by fan-in), which is then required.
+    encoding (n_nodes, f): what the network sees; None: an indicator of the observation label and the tool depth.
+    outputs: the action name of each logit, at least those of ``env``; None: these, as they are first met. parameters
+    (d,): None draws them from ``generator`` (normal, scaled by fan-in), which is then required.
     """
 
     def __init__(
@@ -46,12 +46,21 @@ class Network(Policy):
         if missing is not None:
             raise InputError(f"outputs: no logit for action {quote(missing)} of {quote(env.name)}; add it")
         self._output = np.array([names[name] for name in env.action_names])
-        self._shapes = {"0.weight": (hidden, seen.shape[1]), "0.bias": (hidden,), "2.weight": (len(names), hidden), "2.bias": (len(names),)}
+        self._shapes = {
+            "0.weight": (hidden, seen.shape[1]),
+            "0.bias": (hidden,),
+            "2.weight": (len(names), hidden),
+            "2.bias": (len(names),),
+        }
         size = sum(int(np.prod(shape)) for shape in self._shapes.values())
         if parameters is None:
             if generator is None:
-                raise InputError("generator: give a numpy Generator to draw the first parameters from, or give parameters")
-            scale = np.concatenate([np.full(int(np.prod(s)), 1 / np.sqrt(s[-1]) if len(s) > 1 else 0.0) for s in self._shapes.values()])
+                raise InputError(
+                    "generator: give a numpy Generator to draw the first parameters from, or give parameters"
+                )
+            scale = np.concatenate(
+                [np.full(int(np.prod(s)), 1 / np.sqrt(s[-1]) if len(s) > 1 else 0.0) for s in self._shapes.values()]
+            )
             parameters = scale * generator.standard_normal(size)
         self.parameters = as_parameters(np.asarray(parameters), size)
 

@@ -13,7 +13,8 @@ from tamdp_theory.policies.base import Policy
 class TabularSoftmax(Policy):
     """pi(a|x) proportional to exp(logits[x, a]); parameters are the logits, row by row.
 
-    logits (n_nodes, n_actions), float64, finite where legal; illegal entries are ignored and stay at zero. None: uniform.
+    logits (n_nodes, n_actions), float64, finite where legal; illegal entries are ignored and stay at zero. None:
+    uniform.
     """
 
     def __init__(self, env: TAMDP, logits: ArrayLike | None = None) -> None:
@@ -26,7 +27,10 @@ class TabularSoftmax(Policy):
         bad = np.flatnonzero(~np.isfinite(parameters))
         if len(bad):
             node, slot = divmod(int(bad[0]), env.n_actions)
-            raise InputError(f"logits[{node}, {slot}] ({env.node_ids[node]!r}): must be finite; every legal action has positive probability")
+            raise InputError(
+                f"logits[{node}, {slot}] ({env.node_ids[node]!r}): must be finite; every legal action has positive "
+                f"probability"
+            )
         parameters.setflags(write=False)
         self.env, self.parameters = env, parameters
 

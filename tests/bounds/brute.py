@@ -1,4 +1,6 @@
-"""Theorem 2's quantities by brute force: ordered groups of trajectories (tests/oracle.py), single groups in fractions."""
+"""Theorem 2's quantities by brute force: ordered groups of trajectories (tests/oracle.py), single groups in
+fractions.
+"""
 
 import itertools
 import math
@@ -48,11 +50,16 @@ class Prompt:
         return found
 
     def effective(self, scheme: Scheme) -> np.ndarray:
-        return self.given_first(lambda rewards: self.advantages(rewards, scheme.normalization, scheme)[0], scheme.group_size)
+        return self.given_first(
+            lambda rewards: self.advantages(rewards, scheme.normalization, scheme)[0], scheme.group_size
+        )
 
     def alone(self, k: int, scheme: Scheme) -> np.ndarray:
         """Effective reward of one component, standardized alone."""
-        return self.given_first(lambda rewards: oracle.standardize([row[k] for row in rewards], scheme.eps, scheme.ddof)[0], scheme.group_size)
+        return self.given_first(
+            lambda rewards: oracle.standardize([row[k] for row in rewards], scheme.eps, scheme.ddof)[0],
+            scheme.group_size,
+        )
 
 
 class Group:
@@ -63,13 +70,23 @@ class Group:
         columns = [[row[k] for row in rewards] for k in range(len(weights))]
         columns.append([sum((w * r for w, r in zip(weights, row, strict=True)), Fraction(0)) for row in rewards])
         centred = [[v - sum(column) / size for v in column] for column in columns]
-        self.covariance = [[sum(x * y for x, y in zip(a, b, strict=True)) / (size - ddof) for b in centred] for a in centred]
+        self.covariance = [
+            [sum(x * y for x, y in zip(a, b, strict=True)) / (size - ddof) for b in centred] for a in centred
+        ]
         self.sigma = [self.decimal(self.covariance[k][k]).sqrt() for k in range(len(columns))]
-        parts = [[self.decimal(v) / spread if spread else Decimal(0) for v in column] for column, spread in zip(centred, self.sigma, strict=True)]
+        parts = [
+            [self.decimal(v) / spread if spread else Decimal(0) for v in column]
+            for column, spread in zip(centred, self.sigma, strict=True)
+        ]
         *self.parts, self.joint = parts
-        self.split = [sum(self.decimal(w) * part[i] for w, part in zip(weights, self.parts, strict=True)) for i in range(size)]
+        self.split = [
+            sum(self.decimal(w) * part[i] for w, part in zip(weights, self.parts, strict=True)) for i in range(size)
+        ]
         *_, total = self.sigma
-        self.z = [self.decimal(w) * ((own / total if total else 0) - 1) for w, own in zip(weights, self.sigma[:-1], strict=True)]
+        self.z = [
+            self.decimal(w) * ((own / total if total else 0) - 1)
+            for w, own in zip(weights, self.sigma[:-1], strict=True)
+        ]
 
     @staticmethod
     def decimal(value: Fraction) -> Decimal:

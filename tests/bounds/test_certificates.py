@@ -46,15 +46,25 @@ def three_policies(env: TAMDP) -> tuple[Policy, Policy, Policy]:
 
 
 def instances(claim: Claim, without: tuple[str, ...] = ()) -> Iterator[Instance]:
-    """The stored example; then each process with each policy, under the claim's first scheme, a plain one, and one with eps or ddof."""
+    """The stored example; then each process with each policy, under the claim's first scheme, a plain one, and one with
+    eps or ddof.
+    """
     if claim.example is not None and not without:
         yield claim.example()
     size = claim.schemes[0].group_size if claim.schemes else 3
     for env in (TREE, THREE, BITS, BITS.with_weights((1, 1)), SKEW):
         for turn, policy in enumerate(three_policies(env)):
-            reference = policy.with_parameters([0.1, 0.2]) if isinstance(policy, LogLinear) else TabularSoftmax.random(env, np.random.default_rng(3), 0.3)
+            reference = (
+                policy.with_parameters([0.1, 0.2])
+                if isinstance(policy, LogLinear)
+                else TabularSoftmax.random(env, np.random.default_rng(3), 0.3)
+            )
             first = claim.schemes[0] if claim.schemes else Scheme(3, "center")
-            schemes = [first, Scheme(3, "normalize_then_sum"), Scheme(3, FORMS[turn], (0.25, 0.0, 0.25)[turn], turn % 2)]
+            schemes = [
+                first,
+                Scheme(3, "normalize_then_sum"),
+                Scheme(3, FORMS[turn], (0.25, 0.0, 0.25)[turn], turn % 2),
+            ]
             if without:
                 schemes += [Scheme(min(size, 4), form, 0.25 * turn) for form in FORMS]
             for scheme in schemes:
@@ -90,17 +100,24 @@ def test_decisions_agree_with_floats(claim_id: str) -> None:
             continue
         check, decision = found
         seen[decision.verdict] += 1
-        assert (decision.verdict is Verdict.ASSUMPTION_UNMET) == (check.verdict is Verdict.ASSUMPTION_UNMET), instance.name
+        assert (decision.verdict is Verdict.ASSUMPTION_UNMET) == (check.verdict is Verdict.ASSUMPTION_UNMET), (
+            instance.name
+        )
         if decision.verdict is Verdict.ASSUMPTION_UNMET or decision.lhs is None:
             assert check.verdict == decision.verdict
             continue
-        assert {name: met for name, met in check.assumptions.items() if name in decision.assumptions} == decision.assumptions
+        assert {
+            name: met for name, met in check.assumptions.items() if name in decision.assumptions
+        } == decision.assumptions
         assert check.lhs is not None and check.rhs is not None
         left, right = as_float(decision.lhs), as_float(decision.rhs)
         if isinstance(claim.statement, sp.Eq):  # rows of an identity are along other directions
             assert left == pytest.approx(right, rel=1e-9, abs=1e-12) or decision.verdict is Verdict.VIOLATED
         elif max(abs(left), abs(right)) > 1e-15:  # floats look at other rows where all of one is rounding
-            assert (left, right) == (pytest.approx(check.lhs, rel=1e-7, abs=1e-12), pytest.approx(check.rhs, rel=1e-6, abs=1e-12))
+            assert (left, right) == (
+                pytest.approx(check.lhs, rel=1e-7, abs=1e-12),
+                pytest.approx(check.rhs, rel=1e-6, abs=1e-12),
+            )
         assert (decision.verdict is Verdict.VIOLATED) == (check.verdict is Verdict.VIOLATED), instance.name
         if claim.standing is not Standing.PRINTED:
             assert decision.verdict is not Verdict.VIOLATED
@@ -119,11 +136,20 @@ def test_chain_rule_in_balls() -> None:
 
 
 DROPPED = [
-    ("L2", "tabular"), ("L3.tree", "tabular"), ("L8", "joint"), ("L9", "center"), ("L9x", "center"),
-    ("T2.identity", "no eps"), ("T2.advantage", "no eps"), ("T2.lossless.exactly", "weights sum to one"), ("T2.lossless.center", "center"),
-    ("T2.scale", "uncorrelated groups"), ("T2.lossless.comonotone", "comonotone groups"), ("T2.cancel", "complementary"),
+    ("L2", "tabular"),
+    ("L3.tree", "tabular"),
+    ("L8", "joint"),
+    ("L9", "center"),
+    ("L9x", "center"),
+    ("T2.identity", "no eps"),
+    ("T2.advantage", "no eps"),
+    ("T2.lossless.exactly", "weights sum to one"),
+    ("T2.lossless.center", "center"),
+    ("T2.scale", "uncorrelated groups"),
+    ("T2.lossless.comonotone", "comonotone groups"),
+    ("T2.cancel", "complementary"),
     ("T2.closed", "two-valued components"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("claim_id", "assumption"), DROPPED)
@@ -151,13 +177,19 @@ ROUND_TRIPS = {
     "ball": ("T2.gradient", Instance(BITS, TabularSoftmax(BITS), Scheme(3, "sum_then_normalize"))),
     "log-linear": ("L9", Instance(TREE, LINEAR, Scheme(3, "center"))),
     "reference": ("L1.bound", Instance(TREE, SOFT, reference=TabularSoftmax(TREE))),
-    "log-linear reference": ("T2.printed", Instance(TREE, SOFT.with_parameters(0 * SOFT.parameters), Scheme(2, "sum_then_normalize"), reference=LINEAR)),
+    "log-linear reference": (
+        "T2.printed",
+        Instance(TREE, SOFT.with_parameters(0 * SOFT.parameters), Scheme(2, "sum_then_normalize"), reference=LINEAR),
+    ),
     "eps": ("T2.gradient.energy", Instance(BITS, TabularSoftmax(BITS), Scheme(3, "sum_then_normalize", 1e-4))),
     "ddof": ("T2.advantage", Instance(BITS, TabularSoftmax(BITS), Scheme(3, "sum_then_normalize", 0.0, 1))),
     "think_weight": ("L9", Instance(THINK, TabularSoftmax(THINK), Scheme(2, "center"), think_weight=0.5)),
-    "more than 400 digits": ("L7.lower", Instance(SKEW, TabularSoftmax.random(SKEW, np.random.default_rng(1)), Scheme(32, "normalize_then_sum"))),
+    "more than 400 digits": (
+        "L7.lower",
+        Instance(SKEW, TabularSoftmax.random(SKEW, np.random.default_rng(1)), Scheme(32, "normalize_then_sum")),
+    ),
     "without": ("L9", Instance(SKEW, TabularSoftmax(SKEW), Scheme(3, "normalize_then_sum"), without=("center",))),
-}  # fmt: skip
+}
 
 
 def said(certificate: Certificate) -> tuple[Any, ...]:
@@ -175,9 +207,12 @@ def test_a_saved_certificate_verifies(name: str, tmp_path: Path) -> None:
     assert said(found) == said(made)
     assert found.verdict == CLAIMS[claim_id].check(instance).verdict
     own = found.instance
-    assert (own.group_size, own.normalization, float(own.eps if isinstance(own.eps, (int, str)) else own.eps.text), own.ddof) == (
-        instance.scheme.group_size, instance.scheme.normalization, instance.scheme.eps, instance.scheme.ddof,
-    )  # fmt: skip
+    assert (
+        own.group_size,
+        own.normalization,
+        float(own.eps if isinstance(own.eps, (int, str)) else own.eps.text),
+        own.ddof,
+    ) == (instance.scheme.group_size, instance.scheme.normalization, instance.scheme.eps, instance.scheme.ddof)
     assert TAMDP.from_dict(own.process).to_dict() == instance.env.to_dict()
     form = {"rational": r"-?\d+(/\d+)?", "surd": r".*\*sqrt\(\d+\).*", "ball": r"\[.* \+/- .*e-\d+\]"}.get(name)
     if form:
@@ -206,7 +241,9 @@ def written(content: dict[str, Any], path: Path, digest: bool = True) -> Path:
     """A certificate's file, with the digest that fits."""
     if digest:
         with suppress(InputError):  # not JSON at all
-            content = content | {"digest": certificates.digest(certificates._decode(json.dumps(content).encode(), "content"))}
+            content = content | {
+                "digest": certificates.digest(certificates._decode(json.dumps(content).encode(), "content"))
+            }
     path.write_text(json.dumps(content))
     return path
 
@@ -224,18 +261,48 @@ NODE = ("instance", "process", "nodes", 0)
 POLICY = ("instance", "policy", "probabilities", "q0")
 TAMPERED: list[tuple[str, tuple[str | int, ...], Any, str]] = [
     ("T1.drift", (*NODE, "actions", 1, "next", 0, "rewards", 0), 0.26, "lhs: computed"),
-    ("T1.drift", (*NODE, "actions", 0, "next"), [{"probability": 0.41, "rewards": [1]}, {"probability": 0.59, "rewards": [0]}], "lhs: computed"),
-    ("T1.drift", (*NODE, "actions", 0, "next", 0, "probability"), 0.5, r"instance.process: nodes\[0\].actions\[0\].next: probabilities sum to 1.1"),
+    (
+        "T1.drift",
+        (*NODE, "actions", 0, "next"),
+        [{"probability": 0.41, "rewards": [1]}, {"probability": 0.59, "rewards": [0]}],
+        "lhs: computed",
+    ),
+    (
+        "T1.drift",
+        (*NODE, "actions", 0, "next", 0, "probability"),
+        0.5,
+        r"instance.process: nodes\[0\].actions\[0\].next: probabilities sum to 1.1",
+    ),
     ("T1.drift", ("instance", "process", "components", 0, "weight"), 2, "lhs: computed"),
     ("T1.drift", ("instance", "process", "schema"), "tamdp/2", "instance.process: schema"),
     ("T1.drift", POLICY, ["1/3", "2/3"], "lhs: computed"),
-    ("T1.drift", POLICY, ["1/3", "1/3"], r"instance.policy.probabilities\['q0'\]: need 2 positive numbers that sum to one"),
+    (
+        "T1.drift",
+        POLICY,
+        ["1/3", "1/3"],
+        r"instance.policy.probabilities\['q0'\]: need 2 positive numbers that sum to one",
+    ),
     ("T1.drift", POLICY, ["3/2", "-1/2"], r"instance.policy.probabilities\['q0'\]: need 2 positive"),
     ("T1.drift", POLICY, ["half", "1/2"], r"instance.policy.probabilities\['q0'\]\[0\]: 'half' is not a number"),
-    ("T1.drift", ("instance", "policy"), {"kind": "log-linear", "features": [["0"]], "parameters": ["0"]}, "instance.policy.features: need one row"),
-    ("T1.drift", ("instance", "policy"), {"kind": "log-linear", "features": [["0"], ["0"]], "parameters": ["0"]}, "assumptions: computed"),
+    (
+        "T1.drift",
+        ("instance", "policy"),
+        {"kind": "log-linear", "features": [["0"]], "parameters": ["0"]},
+        "instance.policy.features: need one row",
+    ),
+    (
+        "T1.drift",
+        ("instance", "policy"),
+        {"kind": "log-linear", "features": [["0"], ["0"]], "parameters": ["0"]},
+        "assumptions: computed",
+    ),
     ("T1.drift", ("instance", "policy"), {"kind": "network"}, "instance.policy"),
-    ("T1.drift", ("instance", "reference"), {"kind": "tabular", "probabilities": {}}, r"instance.reference.probabilities\['q0'\]"),
+    (
+        "T1.drift",
+        ("instance", "reference"),
+        {"kind": "tabular", "probabilities": {}},
+        r"instance.reference.probabilities\['q0'\]",
+    ),
     ("T1.drift", ("instance", "group_size"), 3, "lhs: computed"),
     ("T1.drift", ("instance", "group_size"), 1, "instance: group_size"),
     ("T1.drift", ("instance", "group_size"), 10**9, "terms exceed the limit"),
@@ -254,7 +321,12 @@ TAMPERED: list[tuple[str, tuple[str | int, ...], Any, str]] = [
     ("T1.drift", ("lhs",), "-3/801", "lhs: computed -3/800, the file says '-3/801'"),
     ("T1.drift", ("lhs",), "-6/1600", "lhs: computed -3/800"),
     ("T1.drift", ("lhs",), "[-0.00376 +/- 1e-6]", "lhs: computed -3/800, which the file's .* does not contain"),
-    ("T1.drift", ("lhs",), "[-0.00375 +/- 0.01]", "lhs, rhs, slack: as written they do not show 'holds'; the enclosures are too wide"),
+    (
+        "T1.drift",
+        ("lhs",),
+        "[-0.00375 +/- 0.01]",
+        "lhs, rhs, slack: as written they do not show 'holds'; the enclosures are too wide",
+    ),
     ("T1.drift", ("rhs",), "1", "rhs: computed 0"),
     ("T1.drift", ("slack",), "-3/800", "slack: computed 3/800"),
     ("T1.drift", ("slack",), "[0 +/- 1]", "slack: as written they do not show 'holds'"),
@@ -280,11 +352,13 @@ TAMPERED: list[tuple[str, tuple[str | int, ...], Any, str]] = [
     ("T2.printed", ("instance", "reference"), None, "the instance names none as reference"),
     ("T1.assumption2", ("lhs",), "1", "lhs: computed 2"),
     ("T2.cancel", ("rhs",), "[0 +/- 1e-30]", "too wide"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("claim_id", "place", "value", "says"), TAMPERED)
-def test_a_changed_certificate_is_refused(claim_id: str, place: tuple[str | int, ...], value: Any, says: str, tmp_path: Path) -> None:
+def test_a_changed_certificate_is_refused(
+    claim_id: str, place: tuple[str | int, ...], value: Any, says: str, tmp_path: Path
+) -> None:
     """By its digest as it is; and with a digest made to fit, by what does not come out again."""
     content = changed(SHIPPED[claim_id], place, value)
     path = written(content, tmp_path / "changed.json", digest=False)
@@ -317,13 +391,46 @@ def test_a_cut_file_is_refused(claim_id: str, tmp_path: Path) -> None:
 
 
 GARBAGE = [
-    "", " ", "1/0", "1/2*sqrt(-4)", "-3/800*sqrt(1)", "-3/800 + 0*sqrt(2)", "-3/800*sqrt(1", "1*sqrt(", "sqrt(2)", " + ", "nan", "inf", "-0.00375",
-    "__import__('os')", "[nan]", "[nan +/- inf]", "[1 +/- inf]", "[", "]", "[]", "[[1 +/- 1]]",
-    "[1..2 +/- 1]", "[1.2.3 +/- 1]", "[ +/- 1]", "[+/- ]", "[1 +/- 1", "[1 +/- -1]",
-    "[+/- 1", "[-0.00375]", "[-0.00375 +/- 1e]", "[0 +/- 1e999999999999999999999999]", "[-1e999999999999999999999999 +/- 1]",
-    "[" + "1" * 3000 + " +/- 1]", "1" * 5000,
-    " + ".join(f"1*sqrt({n})" for n in range(2, 5000)), "[__import__('os') +/- 1]", "\ud83d", "½", "-٣/800",
-]  # fmt: skip
+    "",
+    " ",
+    "1/0",
+    "1/2*sqrt(-4)",
+    "-3/800*sqrt(1)",
+    "-3/800 + 0*sqrt(2)",
+    "-3/800*sqrt(1",
+    "1*sqrt(",
+    "sqrt(2)",
+    " + ",
+    "nan",
+    "inf",
+    "-0.00375",
+    "__import__('os')",
+    "[nan]",
+    "[nan +/- inf]",
+    "[1 +/- inf]",
+    "[",
+    "]",
+    "[]",
+    "[[1 +/- 1]]",
+    "[1..2 +/- 1]",
+    "[1.2.3 +/- 1]",
+    "[ +/- 1]",
+    "[+/- ]",
+    "[1 +/- 1",
+    "[1 +/- -1]",
+    "[+/- 1",
+    "[-0.00375]",
+    "[-0.00375 +/- 1e]",
+    "[0 +/- 1e999999999999999999999999]",
+    "[-1e999999999999999999999999 +/- 1]",
+    "[" + "1" * 3000 + " +/- 1]",
+    "1" * 5000,
+    " + ".join(f"1*sqrt({n})" for n in range(2, 5000)),
+    "[__import__('os') +/- 1]",
+    "\ud83d",
+    "½",
+    "-٣/800",
+]
 
 
 @pytest.mark.parametrize("place", ["lhs", "rhs", "slack"])
@@ -344,7 +451,10 @@ def test_eps_is_taken_at_its_word(tmp_path: Path) -> None:
 
 
 def test_an_unmet_assumption_is_no_verdict(tmp_path: Path) -> None:
-    content = SHIPPED["T1.drift"] | {"verdict": "assumption_unmet", "assumptions": {"tabular": True, "full score": False}}
+    content = SHIPPED["T1.drift"] | {
+        "verdict": "assumption_unmet",
+        "assumptions": {"tabular": True, "full score": False},
+    }
     with pytest.raises(InputError, match="verdict: 'assumption_unmet' is neither 'holds' nor 'violated'"):
         verify(written(changed(content, ("instance", "think_weight"), "1/2"), tmp_path / "unmet.json"))
 
@@ -359,11 +469,56 @@ def test_deep_nesting_is_refused(tmp_path: Path) -> None:
 
 # -- drawn changes ------------------------------------------------------------------------------------------------
 
-NUMBERS = [0, 1, -1, 2, 3, 5, 0.5, 0.25, 1e-5, 1e300, 1e-300, 10**30, "0", "1", "1/2", "1/4", "3/4", "-1/2", "1/3", "2/1", "1e-3", "[0.5 +/- 1]", "[+/- 1e-9]"]
-WORDS = ["", "q0", "arm0", "tool", "answer", "center", "joint", "tabular", "log-linear", "sum_then_normalize", "holds", "violated", "T2.cancel", "[", "\n", "é"]
+NUMBERS = [
+    0,
+    1,
+    -1,
+    2,
+    3,
+    5,
+    0.5,
+    0.25,
+    1e-5,
+    1e300,
+    1e-300,
+    10**30,
+    "0",
+    "1",
+    "1/2",
+    "1/4",
+    "3/4",
+    "-1/2",
+    "1/3",
+    "2/1",
+    "1e-3",
+    "[0.5 +/- 1]",
+    "[+/- 1e-9]",
+]
+WORDS = [
+    "",
+    "q0",
+    "arm0",
+    "tool",
+    "answer",
+    "center",
+    "joint",
+    "tabular",
+    "log-linear",
+    "sum_then_normalize",
+    "holds",
+    "violated",
+    "T2.cancel",
+    "[",
+    "\n",
+    "é",
+]
 DRAWN = st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=4)
 SCALARS = st.none() | st.booleans() | st.sampled_from(NUMBERS) | st.sampled_from(WORDS) | DRAWN
-VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=2), max_leaves=6)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(WORDS), inner, max_size=2),
+    max_leaves=6,
+)
 
 
 def places(part: Any, at: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -397,7 +552,9 @@ def as_instance(content: dict[str, Any]) -> Instance:
 
     def policy(record: dict[str, Any]) -> Policy:
         logits = np.zeros((env.n_nodes, env.n_actions))
-        logits[env.pair_node, env.pair_action] = [math.log(Fraction(str(p))) for node in env.node_ids for p in record["probabilities"][node]]
+        logits[env.pair_node, env.pair_action] = [
+            math.log(Fraction(str(p))) for node in env.node_ids for p in record["probabilities"][node]
+        ]
         return TabularSoftmax(env, logits)
 
     scheme = Scheme(own["group_size"], own["normalization"], float(Fraction(str(own["eps"]))), own["ddof"])
@@ -405,13 +562,20 @@ def as_instance(content: dict[str, Any]) -> Instance:
     target = tuple(Fraction(str(p)) for p in own["target"])
     domain = Generalization(target, (TabularSoftmax(env),), n=own["samples"]) if target else None
     return Instance(
-        env, policy(own["policy"]), scheme, reference, think_weight=float(Fraction(str(own["think_weight"]))), without=tuple(own["without"]),
+        env,
+        policy(own["policy"]),
+        scheme,
+        reference,
+        think_weight=float(Fraction(str(own["think_weight"]))),
+        without=tuple(own["without"]),
         generalization=domain,
-    )  # fmt: skip
+    )
 
 
 def survives(content: dict[str, Any], path: Path) -> bool:
-    """Whether a file verifies: then the float engine must say the same of its instance; else it is refused, soon and in one line."""
+    """Whether a file verifies: then the float engine must say the same of its instance; else it is refused, soon and in
+    one line.
+    """
     began = time.process_time()
     try:
         found = verify(written(content, path))
@@ -423,12 +587,17 @@ def survives(content: dict[str, Any], path: Path) -> bool:
         return False
     check = CLAIMS[found.claim].check(as_instance(content))
     assert check.verdict in (found.verdict, Verdict.UNDECIDED)
-    assert (side(found.lhs), side(found.rhs)) == (pytest.approx(check.lhs, rel=1e-6, abs=1e-9), pytest.approx(check.rhs, rel=1e-6, abs=1e-9))
+    assert (side(found.lhs), side(found.rhs)) == (
+        pytest.approx(check.lhs, rel=1e-6, abs=1e-9),
+        pytest.approx(check.rhs, rel=1e-6, abs=1e-9),
+    )
     return True
 
 
 def test_drawn_changes(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """What verifies after a change is true of what the file then says, by the float engine; everything else is refused."""
+    """What verifies after a change is true of what the file then says, by the float engine; everything else
+    is refused.
+    """
     path, seen = tmp_path_factory.mktemp("drawn") / "drawn.json", Counter[bool]()
 
     @settings(max_examples=1200, deadline=None, derandomize=True, database=None)
@@ -454,7 +623,10 @@ def test_what_cannot_be_certified() -> None:
         certify(CLAIMS["L9"], network)
     tabular = Instance(BITS, TabularSoftmax(BITS), Scheme(3, "center"))
     for claim_id in (c for c in CLAIMS if c not in ENCLOSED):
-        with pytest.raises(InputError, match=f"{claim_id}: its check trains, samples or sums over training sets, so there is nothing to enclose"):
+        with pytest.raises(
+            InputError,
+            match=f"{claim_id}: its check trains, samples or sums over training sets, so there is nothing to enclose",
+        ):
             certify(CLAIMS[claim_id], tabular)
     with pytest.raises(InputError, match="L8: does not speak of this instance; not met: joint"):
         certify(CLAIMS["L8"], tabular)
@@ -476,18 +648,31 @@ def test_too_large_for_enclosures(claim_id: str) -> None:
 
 def test_too_many_trajectories() -> None:
     """Eighteen thoughts of two kinds: few nodes, 2^18 ways through them."""
+
     def edge(step: int) -> dict[str, Any]:
         return {"probability": 1, "node": f"x{step + 1}"} if step < 17 else {"probability": 1, "rewards": [1]}
 
-    env = TAMDP.from_dict({
-        "schema": "tamdp/1", "name": "thoughts", "max_tool_depth": 0, "components": [{"name": "r", "weight": 1}],
-        "prompts": [{"name": "q", "probability": 1, "start": "x0"}],
-        "nodes": [
-            {"id": f"x{step}", "depth": 0, "observation": f"x{step}", "actions": [{"name": name, "kind": "think", "next": [edge(step)]} for name in "ab"]}
-            for step in range(18)
-        ],
-    })  # fmt: skip
-    with pytest.raises(CapacityError, match="thoughts: 262,144 trajectories exceed the limit of 200,000 for enclosures"):
+    env = TAMDP.from_dict(
+        {
+            "schema": "tamdp/1",
+            "name": "thoughts",
+            "max_tool_depth": 0,
+            "components": [{"name": "r", "weight": 1}],
+            "prompts": [{"name": "q", "probability": 1, "start": "x0"}],
+            "nodes": [
+                {
+                    "id": f"x{step}",
+                    "depth": 0,
+                    "observation": f"x{step}",
+                    "actions": [{"name": name, "kind": "think", "next": [edge(step)]} for name in "ab"],
+                }
+                for step in range(18)
+            ],
+        }
+    )
+    with pytest.raises(
+        CapacityError, match="thoughts: 262,144 trajectories exceed the limit of 200,000 for enclosures"
+    ):
         certify(CLAIMS["L2"], Instance(env, TabularSoftmax(env)))
 
 
@@ -518,7 +703,7 @@ NOTHING: dict[str, Instance] = {
     "L9": Instance(HALF, TabularSoftmax(HALF), Scheme(3, "center")),
     "T2.identity.spread": Instance(HALF, TabularSoftmax(HALF), Scheme(3, "normalize_then_sum")),
     "L5": Instance(HALF, TabularSoftmax(HALF), Scheme(3, "sum_then_normalize")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("claim_id", NOTHING)
@@ -553,19 +738,34 @@ LARGE: dict[str, Instance] = {
     "10^9 members of one class": Instance(HALF, TabularSoftmax(HALF), Scheme(10**9, "sum_then_normalize")),
     "10^9 members of two classes": Instance(TWO, TabularSoftmax(TWO), Scheme(10**9, "sum_then_normalize")),
     "200 rewards of 390 digits": Instance(
-        many := families.bandit([[Fraction(2 * k + 1, 10**390 - 1 - k)] for k in range(200)]), TabularSoftmax(many), Scheme(3, "normalize_then_sum")
+        many := families.bandit([[Fraction(2 * k + 1, 10**390 - 1 - k)] for k in range(200)]),
+        TabularSoftmax(many),
+        Scheme(3, "normalize_then_sum"),
     ),
     "30 components": Instance(
-        wide := families.bandit([[(k >> (m % 5)) % 2 for m in range(30)] for k in range(20)], weights=(1,) * 30), TabularSoftmax(wide),
+        wide := families.bandit([[(k >> (m % 5)) % 2 for m in range(30)] for k in range(20)], weights=(1,) * 30),
+        TabularSoftmax(wide),
         Scheme(4, "normalize_then_sum"),
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", LARGE)
-@pytest.mark.parametrize("claim_id", [
-    "L5", "L7", "L7.upper", "L9x", "T1.scaling.joint", "T2.identity.spread", "T2.advantage", "T2.gradient", "T2.benefit", "T2.printed",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "claim_id",
+    [
+        "L5",
+        "L7",
+        "L7.upper",
+        "L9x",
+        "T1.scaling.joint",
+        "T2.identity.spread",
+        "T2.advantage",
+        "T2.gradient",
+        "T2.benefit",
+        "T2.printed",
+    ],
+)
 def test_costs_are_bounded_before_work_starts(name: str, claim_id: str) -> None:
     """Refused in one line, or done; a hang or an exhausted memory would show."""
     instance, said = replace(LARGE[name], reference=TabularSoftmax(LARGE[name].env)), "holds"

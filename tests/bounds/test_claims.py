@@ -57,17 +57,23 @@ THREE = families.bandit([["0"], ["1/3"], ["1"]])
 # a reward of weight 1/100: centred advantages are small, standardized ones are not
 LIGHT = families.bandit([["0"], ["1"]], weights=("1/100",))
 NEGATIVE: dict[tuple[str, str], Instance] = {
-    ("L2", "tabular"): Instance(LINEAR, LogLinear(LINEAR, np.random.default_rng(0).standard_normal((LINEAR.n_pairs, 2)))),
-    ("L3", "tabular"): Instance(LINEAR, LogLinear(LINEAR, 9 * np.random.default_rng(0).standard_normal((LINEAR.n_pairs, 2)))),
+    ("L2", "tabular"): Instance(
+        LINEAR, LogLinear(LINEAR, np.random.default_rng(0).standard_normal((LINEAR.n_pairs, 2)))
+    ),
+    ("L3", "tabular"): Instance(
+        LINEAR, LogLinear(LINEAR, 9 * np.random.default_rng(0).standard_normal((LINEAR.n_pairs, 2)))
+    ),
     ("L3.bandit", "one decision"): Instance(chain(), TabularSoftmax(chain(), np.log([[3.0, 1.0], [3.0, 1.0]]))),
     ("L8", "joint"): Instance(THREE, TabularSoftmax(THREE), Scheme(3, "center")),
     ("L8.pair", "pairs"): replace(CLAIMS["L8.pair"].example(), scheme=Scheme(3, "sum_then_normalize")),  # type: ignore[misc]
     ("L8.pair", "joint"): replace(CLAIMS["L8.pair"].example(), scheme=Scheme(2, "center")),  # type: ignore[misc]
     ("L9", "center"): Instance(LIGHT, TabularSoftmax(LIGHT), Scheme(4, "sum_then_normalize")),
     ("L9.components", "center"): Instance(LIGHT, TabularSoftmax(LIGHT), Scheme(4, "sum_then_normalize")),
-    ("T1.scaling.joint", "uninformative scores"): Instance(THREE, TabularSoftmax(THREE), Scheme(4, "sum_then_normalize")),
+    ("T1.scaling.joint", "uninformative scores"): Instance(
+        THREE, TabularSoftmax(THREE), Scheme(4, "sum_then_normalize")
+    ),
     ("L9x", "center"): Instance(LINEAR, TabularSoftmax(LINEAR), Scheme(4, "sum_then_normalize")),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(("claim_id", "assumption"), list(NEGATIVE))
@@ -99,9 +105,13 @@ def test_theorem_1_on_a_small_tree(claim_id: str) -> None:
     env = families.random_tree(seed=1, prompts=2, tools=1, answers=2, max_tool_depth=1, components=2)
     claim = CLAIMS[claim_id]
     for scheme in claim.schemes:
-        check = claim.check(Instance(env, TabularSoftmax(env), scheme, steps=120, runs=320 if claim_id == "T1.biased" else 128))
+        check = claim.check(
+            Instance(env, TabularSoftmax(env), scheme, steps=120, runs=320 if claim_id == "T1.biased" else 128)
+        )
         assert check.verdict in (Verdict.HOLDS, Verdict.ASSUMPTION_UNMET), check
-        assert (check.verdict is Verdict.ASSUMPTION_UNMET) == (claim_id != "T1.biased" and scheme.normalization == "sum_then_normalize"), check
+        assert (check.verdict is Verdict.ASSUMPTION_UNMET) == (
+            claim_id != "T1.biased" and scheme.normalization == "sum_then_normalize"
+        ), check
         if check.verdict is Verdict.HOLDS:
             assert check.evidence is (Evidence.EXACT if "exact" in claim_id else Evidence.STATISTICAL)
 
@@ -138,11 +148,21 @@ def test_drift_examples_are_certified() -> None:
 
 @pytest.mark.parametrize(
     ("comonotone", "normalization", "exponent"),
-    [(False, "center", 1), (True, "center", 2), (False, "normalize_then_sum", 1), (True, "normalize_then_sum", 2), (True, "sum_then_normalize", 0)],
+    [
+        (False, "center", 1),
+        (True, "center", 2),
+        (False, "normalize_then_sum", 1),
+        (True, "normalize_then_sum", 2),
+        (True, "sum_then_normalize", 0),
+    ],
 )
-def test_variance_against_the_number_of_components(comonotone: bool, normalization: exact.Normalization, exponent: int) -> None:
+def test_variance_against_the_number_of_components(
+    comonotone: bool, normalization: exact.Normalization, exponent: int
+) -> None:
     """theory.md T1.assumption2: V G grows as 1, K or K^2; only K^1 is what the paper prints."""
-    check = CLAIMS["T1.assumption2"].check(component_bandit(3, comonotone, "components"), group_size=4, normalization=normalization)
+    check = CLAIMS["T1.assumption2"].check(
+        component_bandit(3, comonotone, "components"), group_size=4, normalization=normalization
+    )
     assert check.lhs == pytest.approx(exponent, abs=1e-12)
     assert check.verdict is (Verdict.HOLDS if exponent == 1 else Verdict.VIOLATED)
     assert check.evidence is Evidence.CERTIFIED
@@ -152,7 +172,10 @@ def test_variance_against_the_number_of_components(comonotone: bool, normalizati
 @pytest.mark.parametrize("group_size", [2, 5, 16])
 def test_laws_of_the_variance(count: int, group_size: int) -> None:
     """V over K and G by enumeration of all groups for small ones, and as the three laws for all."""
-    for shape, claim_id, power in (("independent", "T1.scaling.independent", 1), ("comonotone", "T1.scaling.comonotone", 2)):
+    for shape, claim_id, power in (
+        ("independent", "T1.scaling.independent", 1),
+        ("comonotone", "T1.scaling.comonotone", 2),
+    ):
         env = component_bandit(count, shape == "comonotone", shape)
         check = CLAIMS[claim_id].check(env, group_size=group_size)
         assert check.verdict is Verdict.HOLDS
@@ -166,7 +189,9 @@ def test_laws_of_the_variance(count: int, group_size: int) -> None:
 
 def test_joint_variance_hardly_grows_with_independent_components() -> None:
     """sum_then_normalize, independent fair components: V G is 1 up to the share of silent groups, whatever K."""
-    check = CLAIMS["T1.assumption2"].check(component_bandit(3, False, "components"), group_size=4, normalization="sum_then_normalize")
+    check = CLAIMS["T1.assumption2"].check(
+        component_bandit(3, False, "components"), group_size=4, normalization="sum_then_normalize"
+    )
     assert 0 < check.lhs < 0.1  # type: ignore[operator]
     for count in (1, 2, 3):
         env = component_bandit(count, False, "components")
@@ -182,11 +207,23 @@ def _law(env: TAMDP) -> tuple[np.ndarray, list[Any]]:
     return law.probability, law.rewards.tolist()
 
 
-def toy(lhs: float, rhs: float, statement: type = sp.Le, standing: Standing = Standing.PRINTED, zero_tells: bool = False, **more: Any) -> Check:
+def toy(
+    lhs: float,
+    rhs: float,
+    statement: type = sp.Le,
+    standing: Standing = Standing.PRINTED,
+    zero_tells: bool = False,
+    **more: Any,
+) -> Check:
     """A claim that compares two given numbers, and has no exact form."""
     x, y = sp.symbols("x y")
     claim = replace(
-        CLAIMS["L2"], statement=statement(x, y), measure=lambda i: Measured({x: lhs, y: rhs}, **more), enclose=None, standing=standing, zero_tells=zero_tells
+        CLAIMS["L2"],
+        statement=statement(x, y),
+        measure=lambda i: Measured({x: lhs, y: rhs}, **more),
+        enclose=None,
+        standing=standing,
+        zero_tells=zero_tells,
     )
     return claim.check(families.drift_bandit())
 
@@ -236,7 +273,8 @@ def test_floats_alone_violate_nothing_that_is_proved() -> None:
     check = toy(2, 1, standing=Standing.PROVED)
     assert (check.verdict, check.is_doubtful) == (Verdict.UNDECIDED, True)
     assert not toy(1, 2, standing=Standing.PROVED).is_doubtful
-    # the statement is compared exactly where the claim has an exact form, here with the numbers of L2 on the instance: 1/2 = 1/2
+    # the statement is compared exactly where the claim has an exact form, here with the numbers of L2 on the instance:
+    # 1/2 = 1/2
     wrong = replace(CLAIMS["L2"], measure=lambda i: Measured({symbols.energy: 2.0, symbols.energy_nodes: 1.0}))
     check = wrong.check(families.drift_bandit())
     assert (check.verdict, check.evidence, check.lhs, check.rhs) == (Verdict.HOLDS, Evidence.CERTIFIED, 0.5, 0.5)
@@ -251,7 +289,9 @@ def test_what_floats_do_not_know_is_decided_or_not_met() -> None:
 
 
 def test_centred_advantages_have_no_scaling() -> None:
-    """eps and ddof play no part where nothing is divided by a deviation: Theorem 1 speaks of a centred scheme whatever they are."""
+    """eps and ddof play no part where nothing is divided by a deviation: Theorem 1 speaks of a centred scheme whatever
+    they are.
+    """
     env = families.bandit([["0"], ["1"]])
     for claim_id in ("T1.exact", "T1.stationary"):
         for normalization, met in (("center", True), ("normalize_then_sum", False)):
@@ -294,15 +334,22 @@ def test_checks_are_deterministic() -> None:
 def test_claims_that_survive_a_think_weight(claim_id: str) -> None:
     env = families.number_line(3, 1, think=True)
     policy = TabularSoftmax.random(env, np.random.default_rng(0))
-    half, whole = (CLAIMS[claim_id].check(env, policy, group_size=2, normalization="center", think_weight=weight) for weight in (0.5, 1.0))
+    half, whole = (
+        CLAIMS[claim_id].check(env, policy, group_size=2, normalization="center", think_weight=weight)
+        for weight in (0.5, 1.0)
+    )
     assert half.verdict is whole.verdict is Verdict.HOLDS
     assert half.lhs != pytest.approx(whole.lhs, rel=1e-6)
 
 
 def test_a_think_weight_takes_the_potential_away() -> None:
-    """With lambda < 1 the update is the gradient of nothing in general: L7 does not speak, and fails if it is made to."""
+    """With lambda < 1 the update is the gradient of nothing in general: L7 does not speak, and fails if it
+    is made to.
+    """
     env = families.number_line(3, 2, think=True)
-    instance = Instance(env, TabularSoftmax.random(env, np.random.default_rng(0)), Scheme(4, "center"), think_weight=0.5)
+    instance = Instance(
+        env, TabularSoftmax.random(env, np.random.default_rng(0)), Scheme(4, "center"), think_weight=0.5
+    )
     assert CLAIMS["L7"].check(instance).verdict is Verdict.ASSUMPTION_UNMET
     assert CLAIMS["L7"].check(replace(instance, without=("full score",))).verdict is Verdict.VIOLATED
 

@@ -34,17 +34,28 @@ THOUGHT = families.number_line(3, 1, think=True)
 
 def wide(thoughts: int) -> TAMDP:
     """Two thoughts at each of so many nodes in a row: 2^thoughts trajectories."""
+
     def edge(step: int) -> dict[str, Any]:
         return {"probability": 1, "node": f"x{step + 1}"} if step + 1 < thoughts else {"probability": 1, "rewards": [1]}
 
-    return TAMDP.from_dict({
-        "schema": "tamdp/1", "name": "thoughts", "max_tool_depth": 0, "components": [{"name": "r", "weight": 1}],
-        "prompts": [{"name": "q", "probability": 1, "start": "x0"}],
-        "nodes": [
-            {"id": f"x{step}", "depth": 0, "observation": f"x{step}", "actions": [{"name": name, "kind": "think", "next": [edge(step)]} for name in "ab"]}
-            for step in range(thoughts)
-        ],
-    })  # fmt: skip
+    return TAMDP.from_dict(
+        {
+            "schema": "tamdp/1",
+            "name": "thoughts",
+            "max_tool_depth": 0,
+            "components": [{"name": "r", "weight": 1}],
+            "prompts": [{"name": "q", "probability": 1, "start": "x0"}],
+            "nodes": [
+                {
+                    "id": f"x{step}",
+                    "depth": 0,
+                    "observation": f"x{step}",
+                    "actions": [{"name": name, "kind": "think", "next": [edge(step)]} for name in "ab"],
+                }
+                for step in range(thoughts)
+            ],
+        }
+    )
 
 
 @pytest.mark.parametrize("claim_id", ["L1.bound", "T3.depth"])
@@ -53,7 +64,9 @@ def test_the_divergence_is_listed(claim_id: str, monkeypatch: pytest.MonkeyPatch
     instance = Instance(TREE, SOFT, reference=TabularSoftmax(TREE))
     monkeypatch.setattr(exact, "divergence", lambda *_: pytest.fail("the chain rule is not asked"))
     check = CLAIMS[claim_id].check(instance)
-    assert check.lhs == pytest.approx(oracle.divergence(TREE.to_dict(), SOFT.probabilities(), TabularSoftmax(TREE).probabilities()), rel=1e-12)
+    assert check.lhs == pytest.approx(
+        oracle.divergence(TREE.to_dict(), SOFT.probabilities(), TabularSoftmax(TREE).probabilities()), rel=1e-12
+    )
     assert check.verdict is Verdict.HOLDS
 
 
@@ -61,7 +74,9 @@ def test_the_divergence_is_listed(claim_id: str, monkeypatch: pytest.MonkeyPatch
 def test_what_cannot_be_listed_is_no_pass(claim_id: str) -> None:
     for thoughts, verdict in ((10, Verdict.HOLDS), (17, Verdict.ASSUMPTION_UNMET)):  # 2^17 > 100,000
         env = wide(thoughts)
-        check = CLAIMS[claim_id].check(Instance(env, TabularSoftmax(env, np.outer(np.arange(thoughts), [0.1, 0.0])), reference=TabularSoftmax(env)))
+        check = CLAIMS[claim_id].check(
+            Instance(env, TabularSoftmax(env, np.outer(np.arange(thoughts), [0.1, 0.0])), reference=TabularSoftmax(env))
+        )
         assert check.verdict is verdict and check.assumptions["listable"] is (verdict is Verdict.HOLDS)
     assert "listable" in [a.name for a in CLAIMS[claim_id].assumptions]
 
@@ -69,9 +84,16 @@ def test_what_cannot_be_listed_is_no_pass(claim_id: str) -> None:
 def test_equality_at_one_node_only() -> None:
     """H = D + (D + 1) B and one node: T3.depth is an equality there, and not with a tool that ends the trajectory."""
     one = families.bandit([["0"], ["1"]])
-    tool = TAMDP.from_dict(one.to_dict() | {"max_tool_depth": 1, "nodes": [
-        node | {"actions": [node["actions"][0] | {"kind": "tool"}, *node["actions"][1:]]} for node in one.to_dict()["nodes"]
-    ]})  # fmt: skip
+    tool = TAMDP.from_dict(
+        one.to_dict()
+        | {
+            "max_tool_depth": 1,
+            "nodes": [
+                node | {"actions": [node["actions"][0] | {"kind": "tool"}, *node["actions"][1:]]}
+                for node in one.to_dict()["nodes"]
+            ],
+        }
+    )
     for env, equal in ((one, True), (tool, False)):
         instance = Instance(env, TabularSoftmax(env, [[1.0, 0.0]]), reference=TabularSoftmax(env))
         assert CLAIMS["T3.depth"].measure(instance).attained is equal
@@ -83,7 +105,9 @@ def test_equality_at_one_node_only() -> None:
 
 @pytest.mark.parametrize(("size", "route"), [(2, "listing groups"), (40, "group moments")])
 @pytest.mark.parametrize("think_weight", [1.0, 0.5])
-def test_the_two_sides_of_centred_updates_do_not_share_a_route(size: int, route: str, think_weight: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_two_sides_of_centred_updates_do_not_share_a_route(
+    size: int, route: str, think_weight: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     policy = TabularSoftmax.random(THOUGHT, np.random.default_rng(0))
     instance = Instance(THOUGHT, policy, Scheme(size, "center"), think_weight=think_weight)
     check = CLAIMS["T2.lossless.center"].check(instance)
@@ -136,11 +160,15 @@ class Planted(Groups):
 
 
 def test_delta_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """R_1 = (0, 1), R_2 = (1, 0), w = (3/4, 1/4). With c = R_1 in place of R_1 3/4 + R_2 / 4 a member misses (1 - 3/4 + 1/4) / 2 = 1/4, sigma_c = 1/2."""
+    """R_1 = (0, 1), R_2 = (1, 0), w = (3/4, 1/4). With c = R_1 in place of R_1 3/4 + R_2 / 4 a member misses (1 - 3/4 +
+    1/4) / 2 = 1/4, sigma_c = 1/2.
+    """
     rewards, weights, members = ((F(0), F(1)), (F(1), F(0))), (F(3, 4), F(1, 4)), np.array([[0, 0], [0, 1], [1, 1]])
     assert float_delta(Groups(members, rewards, weights), 0).tolist() == [0, 0, 0]
     assert float_delta(Planted(members, rewards, weights), 0).tolist() == [0, 0.5, 0]
-    np.testing.assert_allclose(float_delta(Planted(members, rewards, weights), 1), [0, 0.5 / math.sqrt(2), 0])  # sigma_c = 1/sqrt 2
+    np.testing.assert_allclose(
+        float_delta(Planted(members, rewards, weights), 1), [0, 0.5 / math.sqrt(2), 0]
+    )  # sigma_c = 1/sqrt 2
     monkeypatch.setattr("bounds.theorem2_groups.Groups", Planted)
     measured = measure_printed(CLAIMS["T2.printed"].example())  # type: ignore[misc]
     assert measured.numbers[s.Delta].tolist() == [0, 0.5, 0]
@@ -180,12 +208,18 @@ def test_delta_in_the_exact_route(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_upper_bound_stands_beside_the_quoted_scaling() -> None:
-    """Two equal fair coins, unit weights, G = 4, centred: V = (3/4) (E c'^2 e ...) <= kappa^2 K sum w^2 E||s||^2 / G = (9/16) 4 (1/2) / 4."""
+    """Two equal fair coins, unit weights, G = 4, centred: V = (3/4) (E c'^2 e ...) <= kappa^2 K sum w^2 E||s||^2 / G =
+    (9/16) 4 (1/2) / 4.
+    """
     claim = CLAIMS["T1.assumption2"]
     check = claim.check()
     assert check.verdict is Verdict.VIOLATED and "V grows as K^2" in check.note
     assert "L9.components holds" in check.note and f"<= {9 / 16 * 4 * 0.5 / 4:.6g}" in check.note
-    assert "L9.components" in claim.depends_on and "L9.components" in claim.proof and claim.title == "The variance scales as K/G"
+    assert (
+        "L9.components" in claim.depends_on
+        and "L9.components" in claim.proof
+        and claim.title == "The variance scales as K/G"
+    )
     lemma = CLAIMS["L9.components"].check(replace(claim.example(), scheme=Scheme(4, "center")))  # type: ignore[misc]
     assert f"V = {lemma.lhs:.6g} <= {lemma.rhs:.6g}" in check.note and lemma.verdict is Verdict.HOLDS
 
@@ -193,7 +227,10 @@ def test_the_upper_bound_stands_beside_the_quoted_scaling() -> None:
 # -- posteriors in certificates -------------------------------------------------------------------------------------
 
 QUIZ = families.contextual_bandit([[["0"], ["1"], ["1/2"]], [["1"], ["0"], ["1/3"]], [["1/4"], ["1"], ["1"]]])
-CLASS = tuple(TabularSoftmax(QUIZ, np.log(np.array(table, dtype=float))) for table in ([[1, 2, 3]] * 3, [[3, 1, 1]] * 3, [[1, 5, 1], [1, 1, 1], [2, 1, 1]]))
+CLASS = tuple(
+    TabularSoftmax(QUIZ, np.log(np.array(table, dtype=float)))
+    for table in ([[1, 2, 3]] * 3, [[3, 1, 1]] * 3, [[1, 5, 1], [1, 1, 1], [2, 1, 1]])
+)
 SHARES = (F(1, 6), F(1, 3), F(1, 2))
 TARGET = (F(1, 2), F(1, 2), F(0))
 MIXED = Instance(QUIZ, CLASS[0], generalization=Generalization(TARGET, CLASS, n=9, posterior=SHARES))
@@ -208,10 +245,16 @@ def test_a_posterior_in_a_certificate(claim_id: str, tmp_path: Path) -> None:
     assert found.verdict == check.verdict
     with balls.precision(200):
         decision = decide(CLAIMS[claim_id], exactly(MIXED))
-    assert [float(balls.ball(v).mid()) for v in (decision.lhs, decision.rhs)] == [pytest.approx(check.lhs, rel=1e-12), pytest.approx(check.rhs, rel=1e-12)]
+    assert [float(balls.ball(v).mid()) for v in (decision.lhs, decision.rhs)] == [
+        pytest.approx(check.lhs, rel=1e-12),
+        pytest.approx(check.rhs, rel=1e-12),
+    ]
     # R_T by hand: shares of the policies, halves of the first two questions
     tables = [policy.probabilities() for policy in CLASS]
-    values = [sum(float(w) * t[q] @ r for w, t in zip(SHARES, tables, strict=True)) for q, r in ((0, [0, 1, 0.5]), (1, [1, 0, 1 / 3]))]
+    values = [
+        sum(float(w) * t[q] @ r for w, t in zip(SHARES, tables, strict=True))
+        for q, r in ((0, [0, 1, 0.5]), (1, [1, 0, 1 / 3]))
+    ]
     assert check.lhs == pytest.approx(1 - sum(values) / 2, rel=1e-12)
 
 
@@ -232,14 +275,21 @@ def test_only_claims_about_two_domains_keep_a_posterior() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"posterior": ["1/6", "1/3", "1/3"]}, "instance.posterior: shares must not be negative and must sum to 1, got the sum 5/6"),
+        (
+            {"posterior": ["1/6", "1/3", "1/3"]},
+            "instance.posterior: shares must not be negative and must sum to 1, got the sum 5/6",
+        ),
         ({"posterior": ["-1/6", "2/3", "1/2"]}, "instance.posterior: shares must not be negative"),
-        ({"posterior": ["1/2", "1/2"]}, "instance.posterior: need one share for each"), ({"posterior": None}, "posterior"),
-        ({"posterior": ["x", "1/2", "1/2"]}, r"instance.posterior\[0\]: "), ({"posterior": [True, 0, 0]}, r"instance.posterior\[0\]: "),
-        ({"posterior": ["1/3", "1/6", "1/2"]}, "lhs: computed"), ({"policies": []}, "instance.posterior: need one share for each"),
-        ({"policies": 3}, "policies"), ({"target": [], "samples": 0}, "instance.posterior: belongs to a target"),
+        ({"posterior": ["1/2", "1/2"]}, "instance.posterior: need one share for each"),
+        ({"posterior": None}, "posterior"),
+        ({"posterior": ["x", "1/2", "1/2"]}, r"instance.posterior\[0\]: "),
+        ({"posterior": [True, 0, 0]}, r"instance.posterior\[0\]: "),
+        ({"posterior": ["1/3", "1/6", "1/2"]}, "lhs: computed"),
+        ({"policies": []}, "instance.posterior: need one share for each"),
+        ({"policies": 3}, "policies"),
+        ({"target": [], "samples": 0}, "instance.posterior: belongs to a target"),
     ],
-)  # fmt: skip
+)
 def test_a_changed_posterior_is_refused(changes: dict[str, Any], says: str, tmp_path: Path) -> None:
     content: Any = json.loads(json.dumps(msgspec.to_builtins(certify(CLAIMS["T3.shift"], MIXED))))
     content = copy.deepcopy(content)

@@ -1,4 +1,6 @@
-"""Coverage of the PAC-Bayes bounds: against every ordered training set one by one, the binomial law, and bounds that must fail."""
+"""Coverage of the PAC-Bayes bounds: against every ordered training set one by one, the binomial law, and bounds that
+must fail.
+"""
 
 import itertools
 import math
@@ -118,12 +120,24 @@ def by_brute_force(claim_id: str, env: TAMDP, setting: Generalization) -> dict[s
         bound = upper(claim_id[3:], learned, n, kl, delta)
         left, right = risk, bound
         if claim_id == "T3.transfer":
-            spread = [[sum(q * values[j][x][k] for j, q in enumerate(posterior)) for x in range(len(rho))] for k in range(len(weights))]
-            bound = right = bound + sum(w * (max(own) - min(own)) for w, own in zip(weights, spread, strict=True)) * distance
+            spread = [
+                [sum(q * values[j][x][k] for j, q in enumerate(posterior)) for x in range(len(rho))]
+                for k in range(len(weights))
+            ]
+            bound = right = (
+                bound + sum(w * (max(own) - min(own)) for w, own in zip(weights, spread, strict=True)) * distance
+            )
             left = sum(q * x for q, x in zip(posterior, target, strict=True))
         if claim_id == "T3.kl":
             left, right = coin_kl(learned, risk), (kl + math.log(2 * math.sqrt(n) / delta)) / n
-        told = {"failure": left > right + SURE * max(1.0, right), "informative": bound < 1, "bound": bound, "empirical": learned, "risk": risk, "kl": kl}
+        told = {
+            "failure": left > right + SURE * max(1.0, right),
+            "informative": bound < 1,
+            "bound": bound,
+            "empirical": learned,
+            "risk": risk,
+            "kl": kl,
+        }
         told |= {"tie": abs(left - right) < 1e-8, "at one": abs(bound - 1) < 1e-8}
         totals.update({name: chance * value for name, value in told.items()})
     return totals
@@ -131,11 +145,17 @@ def by_brute_force(claim_id: str, env: TAMDP, setting: Generalization) -> dict[s
 
 @st.composite
 def drawn_settings(draw: st.DrawFn, rollouts: bool) -> tuple[TAMDP, Generalization]:
-    env = draw(tamdps(max_prompts=2 if rollouts else 3, max_nodes=2, max_components=2, shape="two_valued" if rollouts else None))
+    env = draw(
+        tamdps(
+            max_prompts=2 if rollouts else 3, max_nodes=2, max_components=2, shape="two_valued" if rollouts else None
+        )
+    )
     policies = tuple(draw(tabular_policies(env)) for _ in range(draw(st.integers(1, 2 if rollouts else 3))))
     parts = draw(st.lists(st.sampled_from([0, 1, 3]), min_size=env.n_prompts, max_size=env.n_prompts).filter(any))
     prior = draw(st.sampled_from([None, "unequal"]))
-    shares = None if prior is None else tuple((1.0 + j) / sum(range(1, len(policies) + 1)) for j in range(len(policies)))
+    shares = (
+        None if prior is None else tuple((1.0 + j) / sum(range(1, len(policies) + 1)) for j in range(len(policies)))
+    )
     kinds = len(examples(env, policies, rollouts))
     assume(kinds <= 400)
     n = min(draw(st.sampled_from([4, 1, 2, 3])), max(1, int(math.log(400) / math.log(max(kinds, 2)))))
@@ -162,7 +182,11 @@ def test_exact_coverage_one_set_after_another(claim_id: str, rollouts: bool, dat
 @given(st.data(), tamdps(max_prompts=2, max_nodes=2, max_components=2))
 def test_rollouts_of_policies_are_independent_given_the_prompt(data: st.DataObject, env: TAMDP) -> None:
     policies = tuple(data.draw(tabular_policies(env)) for _ in range(data.draw(st.integers(1, 3))))
-    expected = examples(env, policies, True) if len(oracle.paths(env.to_dict(), policies[0].probabilities())) ** len(policies) < 3000 else None
+    expected = (
+        examples(env, policies, True)
+        if len(oracle.paths(env.to_dict(), policies[0].probabilities())) ** len(policies) < 3000
+        else None
+    )
     assume(expected is not None)
     found, law = rollout_atoms(env, policies), {values: p for p, values in expected or []}
     joint: Counter[tuple[float, ...]] = Counter()
@@ -195,10 +219,15 @@ def test_sets_and_their_law_by_enumeration(kinds: int, n: int) -> None:
 def test_many_examples_of_two_kinds() -> None:
     chance = set_probability(list_sets(2, 100_000), np.array([0.3, 0.7]))
     assert chance.sum() == pytest.approx(1, abs=1e-8)
-    np.testing.assert_allclose(chance[29_000:31_000], stats.binom.pmf(np.arange(29_000, 31_000), 100_000, 0.3), rtol=1e-7)
+    np.testing.assert_allclose(
+        chance[29_000:31_000], stats.binom.pmf(np.arange(29_000, 31_000), 100_000, 0.3), rtol=1e-7
+    )
 
 
-@pytest.mark.parametrize(("kinds", "n"), [(50, 10**9), (10**9, 50), (64, 1000), (10**6, 10**6), (2, 10**9), (3, 2000), (10**12, 10**12), (2, 2_000_000)])
+@pytest.mark.parametrize(
+    ("kinds", "n"),
+    [(50, 10**9), (10**9, 50), (64, 1000), (10**6, 10**6), (2, 10**9), (3, 2000), (10**12, 10**12), (2, 2_000_000)],
+)
 def test_too_many_sets_are_refused_before_memory_is_used(kinds: int, n: int) -> None:
     tracemalloc.start()
     try:
@@ -224,8 +253,14 @@ def test_too_many_joint_rollouts() -> None:
 
 
 def test_entries_of_equal_losses_are_one() -> None:
-    atoms = Atoms(np.array([0.1, 0.2, 0.3, 0.4]), np.array([[0.5, 1.0, 0.5, 0.5], [0.0, 0.0, 0.0, 1.0]]), np.array([0.6, 0.4])).merged()
-    assert {tuple(loss): round(p, 12) for loss, p in zip(atoms.loss.T.tolist(), atoms.probability, strict=True)} == {(0.5, 0): 0.4, (1, 0): 0.2, (0.5, 1): 0.4}
+    atoms = Atoms(
+        np.array([0.1, 0.2, 0.3, 0.4]), np.array([[0.5, 1.0, 0.5, 0.5], [0.0, 0.0, 0.0, 1.0]]), np.array([0.6, 0.4])
+    ).merged()
+    assert {tuple(loss): round(p, 12) for loss, p in zip(atoms.loss.T.tolist(), atoms.probability, strict=True)} == {
+        (0.5, 0): 0.4,
+        (1, 0): 0.2,
+        (0.5, 1): 0.4,
+    }
 
 
 # -- the stored coin ------------------------------------------------------------------------------------------------
@@ -239,7 +274,11 @@ def test_a_coin_against_the_binomial_law(claim_id: str, n: int, delta: float) ->
     found = coverage(claim_id, replace(instance, generalization=setting))
     wrong = np.arange(n + 1)
     bound = np.array([upper(claim_id[3:], k / n, n, 0.0, delta) for k in wrong])
-    fails = np.array([coin_kl(k / n, 0.5) > math.log(2 * math.sqrt(n) / delta) / n for k in wrong]) if claim_id == "T3.kl" else bound < 0.5
+    fails = (
+        np.array([coin_kl(k / n, 0.5) > math.log(2 * math.sqrt(n) / delta) / n for k in wrong])
+        if claim_id == "T3.kl"
+        else bound < 0.5
+    )
     law = stats.binom.pmf(wrong, n, 0.5)
     assert found.sets == n + 1 and found.kl == 0 and found.risk == pytest.approx(0.5, rel=1e-12)
     assert found.failure == pytest.approx(law @ fails, rel=1e-10, abs=1e-13)
@@ -291,7 +330,12 @@ def test_without_the_divergence_a_bound_fails(claim_id: str, delta: float) -> No
     event, bound = forgetting(claim_id, {s.kl_posterior: sp.S.Zero})
     honest = exact_coverage(MANY, learner(*EVENTS[claim_id], len(WRONG), n, delta, beta), n)
     cheating = exact_coverage(MANY, learner(event, bound, len(WRONG), n, delta, beta), n)
-    after = exact_coverage(MANY, learner(*EVENTS[claim_id], len(WRONG), n, delta, beta), n, lambda posterior, _: {s.kl_posterior: np.zeros(len(posterior))})
+    after = exact_coverage(
+        MANY,
+        learner(*EVENTS[claim_id], len(WRONG), n, delta, beta),
+        n,
+        lambda posterior, _: {s.kl_posterior: np.zeros(len(posterior))},
+    )
     assert honest.failure <= delta < cheating.failure == after.failure
     assert cheating.empirical < 1e-9 and cheating.risk == pytest.approx(0.5), "it learns by heart"
 
@@ -300,13 +344,16 @@ def test_without_the_divergence_a_bound_fails(claim_id: str, delta: float) -> No
 
 TASK = families.contextual_bandit(
     [[[("1/4", (1, 0)), ("3/4", (0, 1))], (1, 1)], [(0, 0), (1, "1/2")], [(0, 1), ("1/3", 0)]],
-    prompt_probability=("1/6", "1/3", "1/2"), weights=("2/3", "1/3"),
-)  # fmt: skip
+    prompt_probability=("1/6", "1/3", "1/2"),
+    weights=("2/3", "1/3"),
+)
 TRIO = tuple(TabularSoftmax.random(TASK, np.random.default_rng(seed)) for seed in range(3))
 
 
 def setting(**changes: Any) -> Generalization:
-    return Generalization((F(1, 4), F(1, 2), F(1, 4)), TRIO, **{"n": 5, "delta": 0.9, "inverse_temperature": 5.0, **changes})
+    return Generalization(
+        (F(1, 4), F(1, 2), F(1, 4)), TRIO, **{"n": 5, "delta": 0.9, "inverse_temperature": 5.0, **changes}
+    )
 
 
 @pytest.mark.parametrize("rollouts", [False, True])
@@ -319,7 +366,11 @@ def test_resampling_agrees_with_the_exact_sum(claim_id: str, rollouts: bool) -> 
         exactly = exact_coverage(atoms, one, n)
         for method in (draw_prompts, draw_rollouts) if rollouts else (draw_prompts,):
             generator = np.random.default_rng(0)
-            batches = draw_prompts(atoms, n, 20_000, generator) if method is draw_prompts else draw_rollouts(TASK, TRIO, n, 20_000, generator)
+            batches = (
+                draw_prompts(atoms, n, 20_000, generator)
+                if method is draw_prompts
+                else draw_rollouts(TASK, TRIO, n, 20_000, generator)
+            )
             drawn = resampled_coverage(batches, atoms.risk, one)
             assert drawn.low <= exactly.failure <= drawn.high and drawn.sets == 20_000 and not drawn.is_exact
             for name in ("bound", "empirical", "risk", "kl", "informative"):
@@ -357,17 +408,26 @@ def test_moments_of_drawn_sets() -> None:
     n, sets = 4, 40_000
     tables, rho = outcomes(TASK, TRIO), np.array([1 / 6, 1 / 3, 1 / 2])
     mean = np.array([[sum(p * x for p, x in own) for own in table] for table in tables])
-    second = np.array([sum(r * sum(p * x * x for p, x in own) for r, own in zip(rho, table, strict=True)) for table in tables])
+    second = np.array(
+        [sum(r * sum(p * x * x for p, x in own) for r, own in zip(rho, table, strict=True)) for table in tables]
+    )
     risk = mean @ rho
-    between = (mean * rho) @ mean.T - np.outer(risk, risk)  # of two policies on one prompt, rollouts independent given it
+    between = (mean * rho) @ mean.T - np.outer(
+        risk, risk
+    )  # of two policies on one prompt, rollouts independent given it
     within = between + np.diag(second - (mean**2) @ rho)
     one, two = np.random.default_rng(0), np.random.default_rng(0)
-    for batches, covariance in ((draw_rollouts(TASK, TRIO, n, sets, one), within), (draw_prompts(exact_atoms(TASK, TRIO), n, sets, two), between)):
+    for batches, covariance in (
+        (draw_rollouts(TASK, TRIO, n, sets, one), within),
+        (draw_prompts(exact_atoms(TASK, TRIO), n, sets, two), between),
+    ):
         drawn = np.concatenate(list(batches))
         assert drawn.shape == (sets, 3)
         spread = np.sqrt(np.diag(covariance) / n)
         np.testing.assert_array_less(np.abs(drawn.mean(0) - risk), 4.5 * spread / math.sqrt(sets))
-        np.testing.assert_array_less(np.abs(np.cov(drawn.T) * n - covariance), 6 * np.outer(spread, spread) * n / math.sqrt(sets))
+        np.testing.assert_array_less(
+            np.abs(np.cov(drawn.T) * n - covariance), 6 * np.outer(spread, spread) * n / math.sqrt(sets)
+        )
 
 
 def test_outcomes_that_cannot_happen_are_not_drawn() -> None:
@@ -393,14 +453,18 @@ def counted(values: list[list[float]], level: float = 0.999) -> Coverage:
 
 
 @pytest.mark.parametrize("level", [0.9, 0.999])
-@pytest.mark.parametrize(("fails", "ties", "total"), [(0, 0, 50), (3, 0, 50), (3, 4, 50), (50, 0, 50), (0, 50, 50), (1, 0, 1)])
+@pytest.mark.parametrize(
+    ("fails", "ties", "total"), [(0, 0, 50), (3, 0, 50), (3, 4, 50), (50, 0, 50), (0, 50, 50), (1, 0, 1)]
+)
 def test_limits_against_the_beta_law(fails: int, ties: int, total: int, level: float) -> None:
     """A set in doubt is a failure for the upper limit and none for the lower."""
     batch = [0.9] * fails + [0.5] * ties + [0.1] * (total - fails - ties)
     found, tail, most = counted([batch[:1], batch[1:]] if total > 1 else [batch], level), (1 - level) / 2, fails + ties
     assert (found.failure, found.doubtful, found.sets) == (fails / total, ties / total, total)
     assert found.low == pytest.approx(stats.beta.ppf(tail, fails, total - fails + 1) if fails else 0.0, rel=1e-9)
-    assert found.high == pytest.approx(stats.beta.ppf(1 - tail, most + 1, total - most) if most < total else 1.0, rel=1e-9)
+    assert found.high == pytest.approx(
+        stats.beta.ppf(1 - tail, most + 1, total - most) if most < total else 1.0, rel=1e-9
+    )
     assert found.informative == 1.0 and found.risk == 0.25 and found.kl == 0
     assert found.empirical == found.bound == pytest.approx(np.mean(batch), rel=1e-12)
 
@@ -421,7 +485,9 @@ def test_learners_refuse_what_is_no_prior() -> None:
 def test_sampled_posterior_against_every_draw() -> None:
     """Two policies, twenty draws: the number of draws of the second is binomial given the training set."""
     pair, n, draws, delta, beta = TRIO[:2], 5, 20, 0.9, 3.0
-    numbers = Generalization((F(1), F(0), F(0)), pair, n=n, delta=delta, inverse_temperature=beta, draws=draws, resamples=20_000)
+    numbers = Generalization(
+        (F(1), F(0), F(0)), pair, n=n, delta=delta, inverse_temperature=beta, draws=draws, resamples=20_000
+    )
     found = coverage("T3.kl.sampled", Instance(TASK, pair[0], seed=5, generalization=numbers), every=False)
     fails = mean = 0.0
     rho, loss = TASK.prompt_probability, losses(TASK, prompt_values(TASK, pair))
@@ -455,10 +521,14 @@ def test_draws_from_the_posterior() -> None:
 @pytest.mark.parametrize(
     ("claim_id", "changes"),
     [
-        ("T3.mcallester", {"n": 2}), ("T3.catoni", {"n": 1}), ("T3.kl", {"n": 1, "delta": 1e-300}), ("T3.transfer", {"n": 1, "delta": 0.01}),
-        ("T3.kl.sampled", {"n": 1, "delta": 1e-300}), ("T3.mcallester", {"n": 2, "rollouts": True}),
+        ("T3.mcallester", {"n": 2}),
+        ("T3.catoni", {"n": 1}),
+        ("T3.kl", {"n": 1, "delta": 1e-300}),
+        ("T3.transfer", {"n": 1, "delta": 0.01}),
+        ("T3.kl.sampled", {"n": 1, "delta": 1e-300}),
+        ("T3.mcallester", {"n": 2, "rollouts": True}),
     ],
-)  # fmt: skip
+)
 def test_a_bound_above_one_never_holds(claim_id: str, changes: dict[str, Any]) -> None:
     numbers = setting(**{"delta": 0.05, "resamples": 200, **changes})
     check = CLAIMS[claim_id].check(Instance(TASK, TRIO[0], generalization=numbers))
@@ -466,7 +536,9 @@ def test_a_bound_above_one_never_holds(claim_id: str, changes: dict[str, Any]) -
 
 
 def test_a_bound_below_one_too_rarely_never_holds() -> None:
-    """Informative with probability 1/4, which delta is above: the coverage would be as good for a bound drawn by lot."""
+    """Informative with probability 1/4, which delta is above: the coverage would be as good for a bound
+    drawn by lot.
+    """
     instance = CLAIMS["T3.mcallester"].example()  # type: ignore[misc]
     rare = replace(instance, generalization=replace(instance.generalization, n=2, delta=0.4))
     found, check = coverage("T3.mcallester", rare), CLAIMS["T3.mcallester"].check(rare)
@@ -494,4 +566,3 @@ def test_sides_that_rounding_hides_are_in_doubt() -> None:
     one = learner(sp.Gt(s.R_hat, s.delta), RISK["mcallester"], 1, 2, 0.5)
     found = exact_coverage(HALF, one, 2)
     assert (found.failure, found.doubtful) == (pytest.approx(0.25), pytest.approx(0.5))
-

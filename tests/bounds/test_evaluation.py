@@ -1,4 +1,6 @@
-"""Statements walked exactly: against lambdify at the numbers of every claim, and how sides in rationals, surds and balls compare."""
+"""Statements walked exactly: against lambdify at the numbers of every claim, and how sides in rationals, surds and
+balls compare.
+"""
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -28,18 +30,26 @@ ROOT2 = balls.root(fmpq(2))
 
 
 def instances(claim: Claim) -> Iterator[Instance]:
-    """The stored example, a bandit of two unequal components, a tree of three, and arms of one law; training is cut to a few steps."""
+    """The stored example, a bandit of two unequal components, a tree of three, and arms of one law; training is cut to
+    a few steps.
+    """
     if claim.example is not None:
         yield claim.example()
     for env in (
         families.bandit([(0, 0), (1, 0), (0, 1), (1, 1)], weights=("3/4", "1/4")),
         families.random_tree(seed=2, prompts=2, tools=1, answers=2, max_tool_depth=1, components=3),
-        *([component_bandit(2, False, "independent"), component_bandit(2, True, "equal")] if claim.id.startswith("T1.scaling") else []),
+        *(
+            [component_bandit(2, False, "independent"), component_bandit(2, True, "equal")]
+            if claim.id.startswith("T1.scaling")
+            else []
+        ),
     ):
         policy, reference = (TabularSoftmax.random(env, np.random.default_rng(seed), 0.5) for seed in (1, 2))
         for scheme in claim.schemes[:3] or (Scheme(3, "center"),):
             # a drift constant is shown by many runs only
-            yield Instance(env, policy, scheme, reference=reference, seed=1, steps=3, runs=400 if claim.id == "T1.biased" else 3)
+            yield Instance(
+                env, policy, scheme, reference=reference, seed=1, steps=3, runs=400 if claim.id == "T1.biased" else 3
+            )
 
 
 def measured(claim: Claim) -> Iterator[Measured]:
@@ -53,7 +63,9 @@ def measured(claim: Claim) -> Iterator[Measured]:
 
 
 def rows(numbers: Mapping[Quantity, Any]) -> Iterator[Mapping[Quantity, Any]]:
-    """Each row of a measurement in fractions, as the exact walk takes it: nested lists for indexed quantities, from 0."""
+    """Each row of a measurement in fractions, as the exact walk takes it: nested lists for indexed
+    quantities, from 0.
+    """
     arrays = {q: np.asarray(value, dtype=float) for q, value in numbers.items()}
     own = {q: INDICES.get(q, 0) for q in arrays}
     for r in range(max([1, *(a.shape[-1] for q, a in arrays.items() if a.ndim > own[q])])):
@@ -88,7 +100,9 @@ def test_sides_agree_with_lambdify(claim: Claim) -> None:
         for r in range(0, len(every), 1 + len(every) // 12):
             for part, side in zip((claim.statement.lhs, claim.statement.rhs), expected, strict=True):
                 # sums that cancel lose digits in floats only
-                assert as_float(evaluate(part, every[r])) == pytest.approx(side[r], rel=1e-9, abs=1e-13 * max(1.0, found.scale))
+                assert as_float(evaluate(part, every[r])) == pytest.approx(
+                    side[r], rel=1e-9, abs=1e-13 * max(1.0, found.scale)
+                )
             seen += 1
     assert seen, "no instance here that the claim speaks of"
 
@@ -121,7 +135,7 @@ def test_rows_that_differ_give_sides_that_differ() -> None:
         (sp.Sum(s.w[s.i] * s.corr[s.i, s.k], (s.i, 1, s.k), (s.k, 1, 2)), fmpq(1 * 1 + 1 * 2 + 10 * 4)),
         (sp.Sum(s.corr[s.k, s.i], (s.i, 1, 2), (s.k, 2, 2)), fmpq(7)),
     ],
-)  # fmt: skip
+)
 def test_values_are_exact(expression: sp.Expr, expected: Any) -> None:
     numbers = {x: Fraction(1, 2), y: Fraction(-5, 4), s.w: [1, 10], s.corr: [[1, 2], [3, 4]]}
     found = evaluate(expression, numbers)
@@ -137,10 +151,24 @@ def test_balls_pass_through() -> None:
 
 
 @pytest.mark.parametrize(
-    "expression", [sp.sin(x), sp.log(x), sp.exp(x), sp.pi * x, x ** sp.Rational(1, 3), x**y, x ** sp.sqrt(2), sp.Min(x, y), sp.Product(n, (n, 1, 3))], ids=str
+    "expression",
+    [
+        sp.sin(x),
+        sp.log(x),
+        sp.exp(x),
+        sp.pi * x,
+        x ** sp.Rational(1, 3),
+        x**y,
+        x ** sp.sqrt(2),
+        sp.Min(x, y),
+        sp.Product(n, (n, 1, 3)),
+    ],
+    ids=str,
 )
 def test_unsupported_expressions(expression: sp.Expr) -> None:
-    with pytest.raises(TypeError, match=r"cannot evaluate \w+ exactly|exponent must be rational|cannot raise to the power"):
+    with pytest.raises(
+        TypeError, match=r"cannot evaluate \w+ exactly|exponent must be rational|cannot raise to the power"
+    ):
         evaluate(expression, {x: Fraction(1, 2), y: ROOT2})
 
 
@@ -160,19 +188,39 @@ NAN = arb("nan")
 @pytest.mark.parametrize(
     ("left", "right", "truth"),
     [
-        (fmpq(1, 3), fmpq(1, 2), LESS), (fmpq(1, 2), fmpq(2, 4), EQUAL), (fmpq(0), fmpq(-1, 10**40), MORE),
-        (fmpq(7, 5), ROOT2, LESS), (ROOT2, fmpq(3, 2), LESS), (ROOT2, fmpq(7, 5), MORE), (-ROOT2, ROOT2, LESS),
-        (ROOT2 * 3, balls.root(fmpq(18)), EQUAL), (ROOT2 + balls.root(fmpq(3)), balls.root(fmpq(10)), LESS),
-        # sqrt 2 and its convergent 66992092050551637663438906713182313772 / 47370562574818466708936539960450008968 - 1e-76 apart
+        (fmpq(1, 3), fmpq(1, 2), LESS),
+        (fmpq(1, 2), fmpq(2, 4), EQUAL),
+        (fmpq(0), fmpq(-1, 10**40), MORE),
+        (fmpq(7, 5), ROOT2, LESS),
+        (ROOT2, fmpq(3, 2), LESS),
+        (ROOT2, fmpq(7, 5), MORE),
+        (-ROOT2, ROOT2, LESS),
+        (ROOT2 * 3, balls.root(fmpq(18)), EQUAL),
+        (ROOT2 + balls.root(fmpq(3)), balls.root(fmpq(10)), LESS),
+        # sqrt 2 and its convergent 66992092050551637663438906713182313772 / 47370562574818466708936539960450008968 -
+        # 1e-76 apart
         (fmpq(66992092050551637663438906713182313772, 47370562574818466708936539960450008968), ROOT2, None),
-        (arb(1, 1), arb(4, 0.5), LESS), (arb(4, 0.5), arb(1, 1), MORE), (arb(1, 1), arb(2, 1), OVERLAP), (arb(1, 1), arb(1, 1), OVERLAP),
-        (BALL, BALL.upper(), TOUCH), (BALL.upper(), BALL, TOUCH_ABOVE),
-        (arb(1, 1), fmpq(5, 2), LESS), (fmpq(5, 2), arb(1, 1), MORE), (fmpq(1), BALL, OVERLAP), (arb(1, 1), ROOT2, OVERLAP), (ROOT2, arb(3, 0.5), LESS),
-        (arb(2), arb(2), {**EQUAL, sp.Eq: None}), (arb(2), fmpq(3), LESS), (NAN, fmpq(0), OVERLAP), (fmpq(0), arb("inf"), LESS),
+        (arb(1, 1), arb(4, 0.5), LESS),
+        (arb(4, 0.5), arb(1, 1), MORE),
+        (arb(1, 1), arb(2, 1), OVERLAP),
+        (arb(1, 1), arb(1, 1), OVERLAP),
+        (BALL, BALL.upper(), TOUCH),
+        (BALL.upper(), BALL, TOUCH_ABOVE),
+        (arb(1, 1), fmpq(5, 2), LESS),
+        (fmpq(5, 2), arb(1, 1), MORE),
+        (fmpq(1), BALL, OVERLAP),
+        (arb(1, 1), ROOT2, OVERLAP),
+        (ROOT2, arb(3, 0.5), LESS),
+        (arb(2), arb(2), {**EQUAL, sp.Eq: None}),
+        (arb(2), fmpq(3), LESS),
+        (NAN, fmpq(0), OVERLAP),
+        (fmpq(0), arb("inf"), LESS),
     ],
-)  # fmt: skip
+)
 def test_separated(left: Any, right: Any, truth: Mapping[Any, bool | None] | None) -> None:
-    """Certain or None, never guessed: equality of balls is never shown, one shared point decides the weak and the strict order differently."""
+    """Certain or None, never guessed: equality of balls is never shown, one shared point decides the weak and the
+    strict order differently.
+    """
     if truth is None:
         truth = LESS if left.p * left.p < 2 * left.q * left.q else MORE
     for relation, expected in truth.items():

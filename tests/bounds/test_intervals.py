@@ -51,7 +51,9 @@ def test_a_number_that_is_not_negative_has_no_negative_end() -> None:
 
 
 def test_equal_values_are_no_certainty() -> None:
-    """Thirty ones: the stake on the largest bet, a fifth, grows by 1/m each time; with the rest of the stake the bound is a little better."""
+    """Thirty ones: the stake on the largest bet, a fifth, grows by 1/m each time; with the rest of the stake the bound
+    is a little better.
+    """
     found = intervals.bounded_mean(np.ones(30), 0.95)
     assert found.high == 1 and (0.2 * 0.025) ** (1 / 30) < found.low < 0.025 ** (1 / 30)
     zeros = intervals.bounded_mean(np.zeros(30), 0.95)
@@ -71,7 +73,10 @@ def test_a_bound_by_its_definition() -> None:
 
     def stake(m: float) -> float:
         rungs = int(np.ceil(np.log(6) / 0.5))
-        parts = [(0.2 if k == 0 else 0.3 / rungs) * np.prod([1 + 6 ** (-k / rungs) * (v / m - 1) for v in x]) for k in range(rungs + 1)]
+        parts = [
+            (0.2 if k == 0 else 0.3 / rungs) * np.prod([1 + 6 ** (-k / rungs) * (v / m - 1) for v in x])
+            for k in range(rungs + 1)
+        ]
         plug_in, total, centre_sum, squares = 1.0, 0.5, 0.0, 0.25
         for i, v in enumerate(x, start=1):
             bet = min(np.sqrt(2 * np.log(1 / miss) / (6 * squares / i)), 0.9 / m)
@@ -81,16 +86,30 @@ def test_a_bound_by_its_definition() -> None:
         return float(sum(parts) + total * plug_in)
 
     assert stake(found * (1 - 1e-6)) > 1 / miss > stake(found * (1 + 1e-6))
-    assert intervals.is_mean_above(x, found * (1 - 1e-6), miss) and not intervals.is_mean_above(x, found * (1 + 1e-6), miss)
-    assert intervals.is_mean_above(x, -0.1, miss) and not intervals.is_mean_above(x, 1.0, miss) and not intervals.is_mean_above(0 * x, 0.0, miss)
+    assert intervals.is_mean_above(x, found * (1 - 1e-6), miss) and not intervals.is_mean_above(
+        x, found * (1 + 1e-6), miss
+    )
+    assert (
+        intervals.is_mean_above(x, -0.1, miss)
+        and not intervals.is_mean_above(x, 1.0, miss)
+        and not intervals.is_mean_above(0 * x, 0.0, miss)
+    )
 
 
-@pytest.mark.parametrize(("draw", "n", "most"), [
-    (lambda g, n: (g.random(n) < 0.5) * 1.0, 256, 1.45), (lambda g, n: (g.random(n) < 0.05) * 1.0, 2000, 1.7), (lambda g, n: g.beta(10, 90, n), 5000, 2.0),
-    (lambda g, n: g.beta(10, 10, n), 2000, 1.45), (lambda g, n: g.random(n), 256, 1.45),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("draw", "n", "most"),
+    [
+        (lambda g, n: (g.random(n) < 0.5) * 1.0, 256, 1.45),
+        (lambda g, n: (g.random(n) < 0.05) * 1.0, 2000, 1.7),
+        (lambda g, n: g.beta(10, 90, n), 5000, 2.0),
+        (lambda g, n: g.beta(10, 10, n), 2000, 1.45),
+        (lambda g, n: g.random(n), 256, 1.45),
+    ],
+)
 def test_bounds_are_not_much_wider_than_students(draw: Callable[..., Any], n: int, most: float) -> None:
-    """Where Student's t is near the truth, at 99 %: a bound by Markov's inequality cannot be less than sqrt(2 ln(1/miss))/quantile, 1.26 times as wide."""
+    """Where Student's t is near the truth, at 99 %: a bound by Markov's inequality cannot be less than sqrt(2
+    ln(1/miss))/quantile, 1.26 times as wide.
+    """
     values = draw(np.random.default_rng(1), n)
     assert intervals.bounded_mean(values, 0.99).half_width <= most * intervals.mean(values, 0.99).half_width
 
@@ -102,7 +121,10 @@ def test_rare_numbers_are_bounded_as_by_clopper_and_pearson() -> None:
     assert best.low / 8 < found.low < best.low and best.high < found.high < 1.3 * best.high
 
 
-@pytest.mark.parametrize(("values", "low", "high"), [([0.5, 1.1], 0.0, 1.0), ([0.5, -0.1], 0.0, 1.0), ([], 0.0, 1.0), ([0.5], 1.0, 1.0), ([np.nan], 0.0, 1.0)])
+@pytest.mark.parametrize(
+    ("values", "low", "high"),
+    [([0.5, 1.1], 0.0, 1.0), ([0.5, -0.1], 0.0, 1.0), ([], 0.0, 1.0), ([0.5], 1.0, 1.0), ([np.nan], 0.0, 1.0)],
+)
 def test_numbers_outside_of_their_range_are_refused(values: list[float], low: float, high: float) -> None:
     with pytest.raises(InputError, match="bound of a mean"):
         intervals.lower_bound(np.array(values), 0.1, low, high)
@@ -112,14 +134,20 @@ def test_squared_norm_is_the_mean_over_pairs() -> None:
     generator = np.random.default_rng(1)
     a, b = generator.standard_normal((2, 17, 3))
     pairs = [(i, j) for i in range(17) for j in range(17) if i != j]
-    assert intervals.squared_norm(a, 0.9, generator).value == pytest.approx(np.mean([a[i] @ a[j] for i, j in pairs]), rel=1e-12)
-    assert intervals.inner_product(a, b, 0.9, generator).value == pytest.approx(np.mean([a[i] @ b[j] for i, j in pairs]), rel=1e-12)
+    assert intervals.squared_norm(a, 0.9, generator).value == pytest.approx(
+        np.mean([a[i] @ a[j] for i, j in pairs]), rel=1e-12
+    )
+    assert intervals.inner_product(a, b, 0.9, generator).value == pytest.approx(
+        np.mean([a[i] @ b[j] for i, j in pairs]), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("size", [0.0, 0.15, 0.3, 0.6, 2.0])
 @pytest.mark.parametrize(("n", "d", "share"), [(16, 1, 1.0), (32, 1, 1.0), (32, 10, 0.2), (64, 100, 1.0)])
 def test_squared_norm_covers(size: float, n: int, d: int, share: float) -> None:
-    """Degenerate (norm 0), in between, and far from it; also where four of five vectors are zero, as silent groups make them."""
+    """Degenerate (norm 0), in between, and far from it; also where four of five vectors are zero, as silent groups make
+    them.
+    """
     generator = np.random.default_rng([n, d])
     missed = missed_product = 0
     wide = 0
@@ -129,7 +157,9 @@ def test_squared_norm_covers(size: float, n: int, d: int, share: float) -> None:
         found = intervals.squared_norm(noise + mean, LEVEL, generator)
         missed += not found.low <= size**2 <= found.high
         wide += found.high > 100 * (size**2 + d / n + 1)
-        product = intervals.inner_product(noise + mean, 0.5 * noise - mean, LEVEL, generator)  # pairs may depend on each other
+        product = intervals.inner_product(
+            noise + mean, 0.5 * noise - mean, LEVEL, generator
+        )  # pairs may depend on each other
         missed_product += not product.low <= -(size**2) <= product.high
     assert missed <= ALLOWED and missed_product <= ALLOWED
     assert wide == 0
@@ -151,7 +181,9 @@ def test_few_or_no_vectors() -> None:
 
 
 def test_a_zero_that_was_not_drawn() -> None:
-    """One in eight vectors is zero, the others nearly equal: of 16 there is none with probability 0.12, and then ||E a||^2 is not what is seen."""
+    """One in eight vectors is zero, the others nearly equal: of 16 there is none with probability 0.12, and then ||E
+    a||^2 is not what is seen.
+    """
     generator, runs, missed, unseen = np.random.default_rng(3), 300, 0, 0
     for _ in range(runs):
         active = generator.random(16) < 7 / 8
@@ -177,13 +209,19 @@ def test_far_from_zero_it_is_students_interval_squared() -> None:
 
 
 def test_noise_of_pairs() -> None:
-    """Where the mean is zero: (sum e_i a_i)^2 - sum e_i^2 a_i^2 over n (n - 1), e normal, stretched as Student's t is. Drawn again here."""
+    """Where the mean is zero: (sum e_i a_i)^2 - sum e_i^2 a_i^2 over n (n - 1), e normal, stretched as Student's t is.
+    Drawn again here.
+    """
     n, tail = 16, 0.025
     a = np.resize([1.0, -1.0], n)
-    found = np.mean([intervals._pair_noise(np.outer(a, a), tail, np.random.default_rng(seed)) for seed in range(40)], axis=0)
+    found = np.mean(
+        [intervals._pair_noise(np.outer(a, a), tail, np.random.default_rng(seed)) for seed in range(40)], axis=0
+    )
     e = np.random.default_rng(99).standard_normal((200_000, n))
     law = ((e @ a) ** 2 - (e**2) @ a**2) / (n * (n - 1))
-    assert found == pytest.approx(np.quantile(law, [tail, 1 - tail]) * stats.t.ppf(0.975, n - 1) / stats.norm.ppf(0.975), rel=0.03)
+    assert found == pytest.approx(
+        np.quantile(law, [tail, 1 - tail]) * stats.t.ppf(0.975, n - 1) / stats.norm.ppf(0.975), rel=0.03
+    )
 
 
 def test_a_product_is_two_norms_at_once() -> None:
@@ -193,17 +231,27 @@ def test_a_product_is_two_norms_at_once() -> None:
     generator = np.random.default_rng(1)
     plus, minus = (intervals.squared_norm(one, 0.95, generator) for one in (a + b, a - b))
     found = intervals.inner_product(a, b, 0.9, np.random.default_rng(1))
-    assert (found.low, found.high) == pytest.approx(((plus.low - minus.high) / 4, (plus.high - minus.low) / 4), rel=1e-9)
+    assert (found.low, found.high) == pytest.approx(
+        ((plus.low - minus.high) / 4, (plus.high - minus.low) / 4), rel=1e-9
+    )
 
 
 def test_proportional_pairs_are_one_norm() -> None:
     """b = 3 a in every pair, zeros among them: their product is 3 ||E a||^2, and its interval never goes below zero."""
     a = np.random.default_rng(4).standard_normal((40, 3)) + 0.4
     a[::4] = 0
-    found, norm = (one(0.9, np.random.default_rng(5)) for one in (
-        lambda level, generator: intervals.inner_product(a, 3 * a, level, generator), lambda level, generator: intervals.squared_norm(a, level, generator)
-    ))  # fmt: skip
-    assert found.value == pytest.approx(3 * norm.value, rel=1e-12) and 0 <= found.low <= 3 * norm.low and 3 * norm.high <= found.high < np.inf
+    found, norm = (
+        one(0.9, np.random.default_rng(5))
+        for one in (
+            lambda level, generator: intervals.inner_product(a, 3 * a, level, generator),
+            lambda level, generator: intervals.squared_norm(a, level, generator),
+        )
+    )
+    assert (
+        found.value == pytest.approx(3 * norm.value, rel=1e-12)
+        and 0 <= found.low <= 3 * norm.low
+        and 3 * norm.high <= found.high < np.inf
+    )
 
 
 def test_levels_that_would_take_for_ever() -> None:

@@ -1,6 +1,7 @@
 """Claims on rollouts alone: the same call for a process listed, a process sampled, and anything else that gives groups.
 
-The main test: what a sampled policy shows agrees with the exact engine within its confidence intervals, and misses as often as it may.
+The main test: what a sampled policy shows agrees with the exact engine within its confidence intervals, and misses as
+often as it may.
 """
 
 from dataclasses import replace
@@ -19,7 +20,10 @@ from tamdp_theory.exact import ContrastPlan, Normalization, Scheme, UpdatePlan
 from tamdp_theory.sources import ExactSource, RolloutGroups, SampledSource
 
 NORMALIZATIONS: tuple[Normalization, ...] = ("center", "sum_then_normalize", "normalize_then_sum")
-SCHEMES = [Scheme(2, n) for n in NORMALIZATIONS] + [Scheme(2, "sum_then_normalize", 1e-2, 1), Scheme(2, "normalize_then_sum", 1e-2, 1)]
+SCHEMES = [Scheme(2, n) for n in NORMALIZATIONS] + [
+    Scheme(2, "sum_then_normalize", 1e-2, 1),
+    Scheme(2, "normalize_then_sum", 1e-2, 1),
+]
 
 
 def process() -> tuple[TAMDP, Policy]:
@@ -38,35 +42,70 @@ def truth(env: TAMDP, policy: Policy, scheme: Scheme) -> dict[str, float]:
     for q, classes in enumerate(env.prompt_classes):
         rows, p = tuple(env.exact_class_rewards[c] for c in classes), law[q].probability
         gap += rho[q] * float(p @ ContrastPlan(rows, env.exact_weights, scheme).moments(p).second)
-        if scheme.normalization == "normalize_then_sum":  # of two members, each component says which is better, and they may cancel
+        if (
+            scheme.normalization == "normalize_then_sum"
+        ):  # of two members, each component says which is better, and they may cancel
             assert scheme.group_size == 2
-            voices = [[sum(w * ((a > b) - (a < b)) for w, a, b in zip(env.exact_weights, x, y, strict=True)) == 0 for x in rows] for y in rows]
+            voices = [
+                [
+                    sum(w * ((a > b) - (a < b)) for w, a, b in zip(env.exact_weights, x, y, strict=True)) == 0
+                    for x in rows
+                ]
+                for y in rows
+            ]
             silent += rho[q] * float(p @ np.array(voices) @ p)
             continue
         keys = tuple(env.exact_class_composite[c] for c in classes)
-        silent += rho[q] * sum(sum(x for x, k in zip(p, keys, strict=True) if k == key) ** scheme.group_size for key in set(keys))
+        silent += rho[q] * sum(
+            sum(x for x, k in zip(p, keys, strict=True) if k == key) ** scheme.group_size for key in set(keys)
+        )
     paths = exact.enumerate_trajectories(env)
     chance = paths.probability(policy.pair_log_probability[:, None])[:, 0] * rho[paths.prompt]
     scores = paths.visits @ policy.scores()
     second = (scores.T * chance) @ scores
     values = exact.values(env, policy)
     return {
-        "objective": values.total, "gap": gap, "silent": silent, "score_energy": float(np.trace(second)), "score_mean": 0.0,
-        "update": float(moments.mean @ moments.mean), "update_gap": float((joint - split) @ (joint - split)), "gradient": float(gradient @ gradient),
-        "drift": float(gradient @ moments.mean), "variance": float(rho @ moments.prompt_variance),
-        "leading_energy": float(np.linalg.eigvalsh(second)[-1]), **{f"J{k}": float(v) for k, v in enumerate(values.components)},
-    }  # fmt: skip
+        "objective": values.total,
+        "gap": gap,
+        "silent": silent,
+        "score_energy": float(np.trace(second)),
+        "score_mean": 0.0,
+        "update": float(moments.mean @ moments.mean),
+        "update_gap": float((joint - split) @ (joint - split)),
+        "gradient": float(gradient @ gradient),
+        "drift": float(gradient @ moments.mean),
+        "variance": float(rho @ moments.prompt_variance),
+        "leading_energy": float(np.linalg.eigvalsh(second)[-1]),
+        **{f"J{k}": float(v) for k, v in enumerate(values.components)},
+    }
 
 
 def estimates(statistics: Statistics) -> dict[str, Any]:
-    names = ("objective", "gap", "silent", "score_energy", "score_mean", "update", "update_gap", "gradient", "drift", "variance", "leading_energy")
-    return {name: getattr(statistics, name) for name in names} | {f"J{k}": one for k, one in enumerate(statistics.components)}
+    names = (
+        "objective",
+        "gap",
+        "silent",
+        "score_energy",
+        "score_mean",
+        "update",
+        "update_gap",
+        "gradient",
+        "drift",
+        "variance",
+        "leading_energy",
+    )
+    return {name: getattr(statistics, name) for name in names} | {
+        f"J{k}": one for k, one in enumerate(statistics.components)
+    }
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=str)
 def test_listed_groups_give_the_engines_numbers(scheme: Scheme) -> None:
     env, policy = process()
-    found, expected = estimates(Statistics(ExactSource(env, policy).rollouts(scheme.group_size), scheme)), truth(env, policy, scheme)
+    found, expected = (
+        estimates(Statistics(ExactSource(env, policy).rollouts(scheme.group_size), scheme)),
+        truth(env, policy, scheme),
+    )
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         assert found[name].low == found[name].value == found[name].high
@@ -75,12 +114,16 @@ def test_listed_groups_give_the_engines_numbers(scheme: Scheme) -> None:
 
 @pytest.mark.parametrize("scheme", [*SCHEMES[:3], Scheme(4, "sum_then_normalize", 1e-4, 1)], ids=str)
 def test_sampled_groups_agree_with_the_engine(scheme: Scheme) -> None:
-    """At 99 % no interval misses more than twice in 15 runs, and all 14 together rarely (leading_energy errs to one side)."""
+    """At 99 % no interval misses more than twice in 15 runs, and all 14 together rarely (leading_energy errs to one
+    side).
+    """
     env, policy = process()
     expected, missed, runs = truth(env, policy, scheme), dict.fromkeys(truth(env, policy, scheme), 0), 15
     centre = dict.fromkeys(expected, 0.0)
     for run in range(runs):
-        rollouts = SampledSource(env, policy).rollouts(2 * scheme.group_size, 150, np.random.default_rng([run, scheme.group_size]))
+        rollouts = SampledSource(env, policy).rollouts(
+            2 * scheme.group_size, 150, np.random.default_rng([run, scheme.group_size])
+        )
         for name, found in estimates(Statistics(rollouts, scheme, 0.99, run)).items():
             centre[name] += found.value / runs
             missed[name] += not (found.low <= expected[name] + 1e-12 and expected[name] - 1e-12 <= found.high)
@@ -97,11 +140,24 @@ def test_groups_of_one_draw_count_once() -> None:
     groups = broken()
     assert groups.scores is not None
     twice = replace(
-        groups, rewards=np.tile(groups.rewards, (1, 2, 1)), scores=np.tile(groups.scores, (1, 2, 1)), log_probability=None,
-    )  # fmt: skip
+        groups,
+        rewards=np.tile(groups.rewards, (1, 2, 1)),
+        scores=np.tile(groups.scores, (1, 2, 1)),
+        log_probability=None,
+    )
     scheme = Scheme(4, "sum_then_normalize")
     once, again = Statistics(groups, scheme), Statistics(twice, scheme)
-    for name in ("silent", "objective", "gap", "score_energy", "score_mean", "update", "update_gap", "drift", "leading_energy"):
+    for name in (
+        "silent",
+        "objective",
+        "gap",
+        "score_energy",
+        "score_mean",
+        "update",
+        "update_gap",
+        "drift",
+        "leading_energy",
+    ):
         one, other = getattr(once, name), getattr(again, name)
         assert (other.value, other.low, other.high) == pytest.approx((one.value, one.low, one.high), rel=1e-9), name
     assert again.silent_component(0) == once.silent_component(0)
@@ -120,11 +176,15 @@ def test_the_error_is_that_of_all_intervals_at_once() -> None:
     assert check.error == pytest.approx(top - check.lhs + check.rhs - bottom, rel=1e-6)
     check = bounds.CLAIMS["L9"].check(groups, group_size=2, normalization="center")
     assert check.verdict is Verdict.HOLDS and check.rhs is not None and check.lhs is not None
-    assert check.error == pytest.approx(half.variance.high - check.lhs + check.rhs - half.score_energy.low / 4 / 2, rel=1e-6)  # W = 1, kappa = 1/2, G = 2
+    assert check.error == pytest.approx(
+        half.variance.high - check.lhs + check.rhs - half.score_energy.low / 4 / 2, rel=1e-6
+    )  # W = 1, kappa = 1/2, G = 2
 
 
 def test_score_mean_finds_a_wrong_policy() -> None:
-    """Scores of another policy than the one that wrote the rollouts: their mean is not zero, and no claim about updates speaks."""
+    """Scores of another policy than the one that wrote the rollouts: their mean is not zero, and no claim about updates
+    speaks.
+    """
     env, policy = process()
     groups = SampledSource(env, policy).rollouts(4, 200, np.random.default_rng(0))
     assert groups.scores is not None
@@ -140,19 +200,34 @@ OBSERVABLE = [name for name, claim in bounds.CLAIMS.items() if claim.observe is 
 
 
 def test_what_can_be_observed() -> None:
-    assert {"T2.identity", "T2.advantage", "T2.gradient", "T2.gradient.energy", "L9", "T1.drift", "T1.stationary", "T1.biased", "T3.kl"} <= set(OBSERVABLE)
+    assert {
+        "T2.identity",
+        "T2.advantage",
+        "T2.gradient",
+        "T2.gradient.energy",
+        "L9",
+        "T1.drift",
+        "T1.stationary",
+        "T1.biased",
+        "T3.kl",
+    } <= set(OBSERVABLE)
 
 
 @pytest.mark.parametrize("name", OBSERVABLE)
 def test_one_call_for_process_and_rollouts(name: str) -> None:
-    """No claim that holds on the process is violated on its rollouts; where both give numbers from all groups, they are the same."""
+    """No claim that holds on the process is violated on its rollouts; where both give numbers from all groups, they are
+    the same.
+    """
     env, policy = process()
     claim = bounds.CLAIMS[name]
     for scheme in claim.schemes or (Scheme(2, "sum_then_normalize"),):
         of = {"group_size": 2, "normalization": scheme.normalization}
         # an interval that is valid at any number of draws needs many for a distance near zero
         groups = 24_000 if name == "T2.gradient" else 6000
-        listed, drawn = claim.check(ExactSource(env, policy), **of), claim.check(SampledSource(env, policy), groups=groups, **of)
+        listed, drawn = (
+            claim.check(ExactSource(env, policy), **of),
+            claim.check(SampledSource(env, policy), groups=groups, **of),
+        )
         for check in (listed, drawn):
             assert check.verdict in (Verdict.HOLDS, Verdict.ASSUMPTION_UNMET, Verdict.UNDECIDED), check
         assert "listed" in listed.instance and "000" not in listed.instance and "drawn" in drawn.instance
@@ -163,7 +238,9 @@ def test_one_call_for_process_and_rollouts(name: str) -> None:
 
 
 def test_the_largest_direction_and_all_of_them() -> None:
-    """Right sides of T2.gradient and T2.gradient.energy on listed groups, from the engine; of drawn ones the largest direction is bounded by all."""
+    """Right sides of T2.gradient and T2.gradient.energy on listed groups, from the engine; of drawn ones the largest
+    direction is bounded by all.
+    """
     env, policy = process()
     scheme = Scheme(2, "normalize_then_sum")
     expected, source = truth(env, policy, scheme), ExactSource(env, policy)
@@ -176,33 +253,50 @@ def test_the_largest_direction_and_all_of_them() -> None:
 
 
 def test_updates_on_one_prompt_equal_the_process_check() -> None:
-    """T2.gradient and L9 on a process with one prompt: the process check and the listed groups have the same two sides."""
+    """T2.gradient and L9 on a process with one prompt: the process check and the listed groups have the
+    same two sides.
+    """
     env = families.search(prompts=1, max_tool_depth=1)
     policy = TabularSoftmax.random(env, np.random.default_rng(3))
     for name, normalization in (("L9", "center"), ("T2.gradient.energy", "normalize_then_sum")):
         of = {"group_size": 2, "normalization": normalization}
-        listed, process_check = bounds.CLAIMS[name].check(ExactSource(env, policy), **of), bounds.CLAIMS[name].check(env, policy, **of)
+        listed, process_check = (
+            bounds.CLAIMS[name].check(ExactSource(env, policy), **of),
+            bounds.CLAIMS[name].check(env, policy, **of),
+        )
         if name == "L9":
             assert (listed.lhs, listed.rhs) == pytest.approx((process_check.lhs, process_check.rhs), rel=1e-11)
         else:  # the process check looks at several scales of the decomposed update, this one at scale 1
-            assert process_check.verdict is listed.verdict is Verdict.HOLDS and listed.slack is not None and process_check.slack is not None
+            assert (
+                process_check.verdict is listed.verdict is Verdict.HOLDS
+                and listed.slack is not None
+                and process_check.slack is not None
+            )
             assert listed.slack >= process_check.slack - 1e-12
 
 
 def test_a_drift_is_seen() -> None:
-    """T1.drift's own example (two arms, <grad J, m> = -3/800) is found on listed groups and on enough drawn ones, not on few."""
+    """T1.drift's own example (two arms, <grad J, m> = -3/800) is found on listed groups and on enough drawn ones, not
+    on few.
+    """
     example = bounds.CLAIMS["T1.drift"].example
     assert example is not None
     env, policy = example().env, example().policy
     listed = bounds.CLAIMS["T1.drift"].check(ExactSource(env, policy), group_size=2, normalization="sum_then_normalize")
     assert listed.verdict is Verdict.HOLDS and listed.lhs == pytest.approx(-3 / 800, rel=1e-12)
-    drawn = bounds.CLAIMS["T1.drift"].check(SampledSource(env, policy), groups=60_000, group_size=2, normalization="sum_then_normalize")
+    drawn = bounds.CLAIMS["T1.drift"].check(
+        SampledSource(env, policy), groups=60_000, group_size=2, normalization="sum_then_normalize"
+    )
     assert drawn.verdict is Verdict.HOLDS and drawn.evidence is Evidence.STATISTICAL and drawn.lhs is not None
     assert abs(drawn.lhs + 3 / 800) <= drawn.error
-    few = bounds.CLAIMS["T1.drift"].check(SampledSource(env, policy), groups=20, group_size=2, normalization="sum_then_normalize")
+    few = bounds.CLAIMS["T1.drift"].check(
+        SampledSource(env, policy), groups=20, group_size=2, normalization="sum_then_normalize"
+    )
     assert few.verdict is Verdict.UNDECIDED and few.assumptions["witness"]
     # where the step goes up, enough draws show that there is no witness
-    up = bounds.CLAIMS["T1.drift"].check(SampledSource(env, policy), groups=12_000, group_size=2, normalization="center")
+    up = bounds.CLAIMS["T1.drift"].check(
+        SampledSource(env, policy), groups=12_000, group_size=2, normalization="center"
+    )
     assert up.verdict is Verdict.ASSUMPTION_UNMET and not up.assumptions["witness"]
 
 
@@ -214,7 +308,9 @@ def broken(**change: Any) -> RolloutGroups:
 def test_a_violation_is_seen() -> None:
     """Negative control: variances that no scores of this size allow, and a distance that Q does not allow."""
     env, policy = process()
-    groups = replace(SampledSource(env, policy).rollouts(4, 24_000, np.random.default_rng(0)), score_bound=2.0)  # of the scores below
+    groups = replace(
+        SampledSource(env, policy).rollouts(4, 24_000, np.random.default_rng(0)), score_bound=2.0
+    )  # of the scores below
     assert groups.scores is not None
     # the on-policy condition dropped: every score of one group along one direction, far larger where the reward is high
     scores = np.zeros_like(groups.scores)
@@ -223,7 +319,8 @@ def test_a_violation_is_seen() -> None:
     of = {"group_size": 2, "normalization": "center", "without": ("on-policy",)}
     good = bounds.CLAIMS["T2.gradient.energy"].check(replace(groups, scores=scores), **of)
     assert good.verdict is not Verdict.VIOLATED  # Cauchy-Schwarz holds for any centred numbers
-    # scores made of the whole group, where those of independent rollouts are independent: kappa = 1/2 is too small for them
+    # scores made of the whole group, where those of independent rollouts are independent: kappa = 1/2 is too small for
+    # them
     pairs = groups.split(2)
     assert pairs.scores is not None
     scores = np.zeros_like(pairs.scores)
@@ -236,7 +333,11 @@ def test_without_scores() -> None:
     groups = broken(scores=None)
     for name in ("L9", "T2.gradient", "T1.drift"):
         check = bounds.CLAIMS[name].check(groups, group_size=2, normalization="center")
-        assert check.verdict is Verdict.ASSUMPTION_UNMET and check.assumptions["scores"] is False and "rewards alone" in check.note
+        assert (
+            check.verdict is Verdict.ASSUMPTION_UNMET
+            and check.assumptions["scores"] is False
+            and "rewards alone" in check.note
+        )
     assert bounds.CLAIMS["T2.identity"].check(groups, group_size=2).verdict is Verdict.HOLDS
 
 
@@ -266,7 +367,9 @@ def test_scores_that_do_not_vary_are_no_pass(listed: bool, value: float) -> None
 
 
 def test_rounding_is_no_gap() -> None:
-    """One component and weights whose floats differ: joint and decomposed advantages are equal, and their rounding is no gap to be bounded."""
+    """One component and weights whose floats differ: joint and decomposed advantages are equal, and their rounding is
+    no gap to be bounded.
+    """
     rewards = np.random.default_rng(0).choice([0.1, 0.3, 0.7], size=(64, 4, 1))
     scores = broken().scores
     assert scores is not None
@@ -279,23 +382,38 @@ def test_rounding_is_no_gap() -> None:
             assert check.verdict is Verdict.ASSUMPTION_UNMET and not check.assumptions["gap"]
     # nor is that of components which cancel, where the composite is silent
     opposite = np.concatenate([rewards, np.round(1 - rewards, 1)], axis=2)  # 1 - 0.7 as 0.3, not 0.30000000000000004
-    cancelling = RolloutGroups(("a", "b"), (Fraction(1, 2), Fraction(1, 2)), np.zeros(64, dtype=int), opposite, None, scores[:64])
+    cancelling = RolloutGroups(
+        ("a", "b"), (Fraction(1, 2), Fraction(1, 2)), np.zeros(64, dtype=int), opposite, None, scores[:64]
+    )
     assert not Statistics(cancelling, Scheme(4, "center", 0.0, 1)).differs
     # the smallest gap that the other packages' eps makes is one
     small = RolloutGroups(("a",), (Fraction(1, 2),), np.zeros(64, dtype=int), rewards, None, scores[:64])
-    assert bounds.CLAIMS["T2.gradient.energy"].check(small, group_size=4, normalization="center", eps=1e-6, ddof=1).assumptions["gap"]
+    assert (
+        bounds.CLAIMS["T2.gradient.energy"]
+        .check(small, group_size=4, normalization="center", eps=1e-6, ddof=1)
+        .assumptions["gap"]
+    )
 
 
 def test_a_tight_bound_is_not_violated_by_chance() -> None:
-    """Two arms, 16 groups of four: the bound is 0.3 % above the distance, and in 12 % of the draws no group is silent, though one in eight is."""
+    """Two arms, 16 groups of four: the bound is 0.3 % above the distance, and in 12 % of the draws no group is silent,
+    though one in eight is.
+    """
     env = families.bandit([(1, 0), (0, 0)], weights=("1/2", "1/2"))
     policy = TabularSoftmax(env)
     listed = bounds.CLAIMS["T2.gradient.energy"].check(ExactSource(env, policy), group_size=4)
-    assert listed.verdict is Verdict.HOLDS and listed.lhs is not None and listed.rhs is not None and listed.lhs > 0.995 * listed.rhs
+    assert (
+        listed.verdict is Verdict.HOLDS
+        and listed.lhs is not None
+        and listed.rhs is not None
+        and listed.lhs > 0.995 * listed.rhs
+    )
     found = [
-        bounds.CLAIMS["T2.gradient.energy"].check(SampledSource(env, policy).rollouts(4, 16, np.random.default_rng(seed)), group_size=4, seed=seed)
+        bounds.CLAIMS["T2.gradient.energy"].check(
+            SampledSource(env, policy).rollouts(4, 16, np.random.default_rng(seed)), group_size=4, seed=seed
+        )
         for seed in range(120)
-    ]  # fmt: skip
+    ]
     # one in a hundred at level 0.99; at most 5 of 120 but once in a thousand
     assert sum(check.verdict is Verdict.VIOLATED for check in found) <= stats.binom.ppf(1 - 1e-3, 120, 0.01)
 
@@ -311,7 +429,10 @@ def test_half_precision_scores() -> None:
     assert groups.scores is not None
     half = groups.scores.astype(np.float16)
     for name in ("leading_energy", "score_energy", "update"):
-        rough, fine = (getattr(Statistics(replace(groups, scores=one, score_bound=None), Scheme(4, "center")), name) for one in (half, half.astype(np.float64)))
+        rough, fine = (
+            getattr(Statistics(replace(groups, scores=one, score_bound=None), Scheme(4, "center")), name)
+            for one in (half, half.astype(np.float64))
+        )
         assert rough == fine
 
 
@@ -342,7 +463,11 @@ def test_smoothness_is_said_to_be_missing() -> None:
     expected = truth(env, policy, observation.scheme)["update"]
     for name in ("T1.stationary", "T1.exact", "T1.biased"):
         check = bounds.CLAIMS[name].check(observation)
-        assert check.verdict is Verdict.ASSUMPTION_UNMET and check.assumptions["smoothness"] is False and "no smoothness constant" in check.note
+        assert (
+            check.verdict is Verdict.ASSUMPTION_UNMET
+            and check.assumptions["smoothness"] is False
+            and "no smoothness constant" in check.note
+        )
         assert "over 40 recorded steps" in check.note
     from bounds.observed import mean_squared_update
 
@@ -401,15 +526,21 @@ def test_two_kinds_of_prompts_in_turn_are_no_violation(name: str) -> None:
     losses = np.zeros((1, 400))
     losses[:, 1::2] = 0.8
     for seed in range(20):
-        check = bounds.CLAIMS[name].check(Observation(broken_once(), Scheme(4, "center"), seed=seed, evaluation=Evaluation(losses)))
+        check = bounds.CLAIMS[name].check(
+            Observation(broken_once(), Scheme(4, "center"), seed=seed, evaluation=Evaluation(losses))
+        )
         assert check.verdict in (Verdict.HOLDS, Verdict.UNDECIDED)
 
 
 def test_the_prior_is_paid_for() -> None:
-    """The second policy is a little better on every prompt, the first was a hundred times likelier: it is chosen, and both its bounds say so."""
+    """The second policy is a little better on every prompt, the first was a hundred times likelier: it is chosen, and
+    both its bounds say so.
+    """
     losses, prior = np.vstack([np.full(200, 0.21), np.full(200, 0.2)]), np.array([100 / 101, 1 / 101])
     for name, method in (("T3.kl", "kl"), ("T3.mcallester", "mcallester")):
-        check = bounds.CLAIMS[name].check(Observation(broken_once(), Scheme(4, "center"), evaluation=Evaluation(losses, prior=prior)))
+        check = bounds.CLAIMS[name].check(
+            Observation(broken_once(), Scheme(4, "center"), evaluation=Evaluation(losses, prior=prior))
+        )
         half, full = (float(pac_bayes.risk_bound(0.21, n, np.log(101 / 100), 0.05, method)) for n in (100, 200))  # type: ignore[arg-type]
         assert check.rhs == pytest.approx(half, rel=1e-12)
         assert check.note.count("policy 1") == 2 and f"risk at most {full:.4g}" in check.note
@@ -420,8 +551,13 @@ def test_no_prior_mass_no_choice() -> None:
     prior = np.array([0.0, 0.5, 0.5])
     hopeless, good = np.ones((3, 400)), np.vstack([np.zeros(400), np.full((2, 400), 0.2)])
     for name, where in (("T3.kl", hopeless), ("T3.mcallester", hopeless), ("T3.kl", good)):
-        check = bounds.CLAIMS[name].check(Observation(broken_once(), Scheme(4, "center"), evaluation=Evaluation(where, prior=prior)))
-        assert check.verdict is (Verdict.VACUOUS if where is hopeless else Verdict.HOLDS) and check.note.count("policy 2") == 2
+        check = bounds.CLAIMS[name].check(
+            Observation(broken_once(), Scheme(4, "center"), evaluation=Evaluation(where, prior=prior))
+        )
+        assert (
+            check.verdict is (Verdict.VACUOUS if where is hopeless else Verdict.HOLDS)
+            and check.note.count("policy 2") == 2
+        )
 
 
 def test_how_often_the_bound_fails() -> None:
@@ -429,7 +565,11 @@ def test_how_often_the_bound_fails() -> None:
     failures = 0
     for seed in range(400):
         losses = (np.random.default_rng(seed).random((1, 80)) < 0.3).astype(float)
-        rhs = bounds.CLAIMS["T3.kl"].check(Observation(broken_once(), Scheme(4, "center"), evaluation=Evaluation(losses, delta=0.2))).rhs
+        rhs = (
+            bounds.CLAIMS["T3.kl"]
+            .check(Observation(broken_once(), Scheme(4, "center"), evaluation=Evaluation(losses, delta=0.2)))
+            .rhs
+        )
         assert rhs is not None
         failures += rhs < 0.3
     assert failures <= stats.binom.ppf(1 - 1e-6, 400, 0.2)
@@ -447,10 +587,14 @@ def broken_once() -> RolloutGroups:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((np.zeros(3),), "expected \\(policies, prompts\\)"), ((np.zeros((2, 1)),), "at least two prompts"), ((np.full((1, 3), 2.0),), "in \\[0, 1\\]"),
-        ((np.full((1, 3), np.nan),), "in \\[0, 1\\]"), ((np.zeros((1, 3)), 1.0), "delta"), ((np.zeros((2, 3)), 0.1, np.array([0.5, 0.6])), "prior"),
+        ((np.zeros(3),), "expected \\(policies, prompts\\)"),
+        ((np.zeros((2, 1)),), "at least two prompts"),
+        ((np.full((1, 3), 2.0),), "in \\[0, 1\\]"),
+        ((np.full((1, 3), np.nan),), "in \\[0, 1\\]"),
+        ((np.zeros((1, 3)), 1.0), "delta"),
+        ((np.zeros((2, 3)), 0.1, np.array([0.5, 0.6])), "prior"),
     ],
-)  # fmt: skip
+)
 def test_evaluations_refuse(arguments: tuple[Any, ...], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Evaluation(*arguments)

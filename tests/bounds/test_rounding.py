@@ -1,4 +1,6 @@
-"""Errors carried through statements: never below what perturbed numbers do, not far above it, and large where terms cancel."""
+"""Errors carried through statements: never below what perturbed numbers do, not far above it, and large where terms
+cancel.
+"""
 
 from typing import Any
 
@@ -33,7 +35,10 @@ def draw(claim: Claim, generator: np.random.Generator) -> dict[Any, Any]:
 
 
 def perturbed(numbers: dict[Any, Any], generator: np.random.Generator, size: float) -> dict[Any, Any]:
-    return {q: v if q in WHOLE else np.asarray(v) * (1 + size * generator.choice([-1, 1], np.shape(v))) for q, v in numbers.items()}
+    return {
+        q: v if q in WHOLE else np.asarray(v) * (1 + size * generator.choice([-1, 1], np.shape(v)))
+        for q, v in numbers.items()
+    }
 
 
 @pytest.mark.parametrize("claim", SIMPLE, ids=lambda claim: claim.id)
@@ -44,7 +49,9 @@ def test_errors_cover_perturbations_and_are_not_far_above_them(claim: Claim) -> 
         numbers = draw(claim, generator)
         errors = {q: np.abs(np.asarray(v, dtype=float)) * (0.0 if q in WHOLE else size) for q, v in numbers.items()}
         centre = [float(side) for side in claim.sides(numbers)]
-        bounds = [float(approximate(side, numbers, errors).error) for side in (claim.statement.lhs, claim.statement.rhs)]
+        bounds = [
+            float(approximate(side, numbers, errors).error) for side in (claim.statement.lhs, claim.statement.rhs)
+        ]
         seen = np.zeros(2)
         for _ in range(40):
             sides = claim.sides(perturbed(numbers, generator, size))

@@ -26,7 +26,9 @@ def test_a_false_claim_fails_with_a_small_instance() -> None:
     with pytest.raises(AssertionError, match="turned violated: lhs") as failure:
         claim_test(TURNED)()
     message = str(failure.value)
-    check = json.loads(next(line for line in message.splitlines() if line.startswith("check: ")).removeprefix("check: "))
+    check = json.loads(
+        next(line for line in message.splitlines() if line.startswith("check: ")).removeprefix("check: ")
+    )
     assert (check["claim"], check["verdict"]) == ("turned", "violated")
     env = TAMDP.from_dict(json.loads(message.partition("process: ")[2]))
     assert (env.n_prompts, env.n_nodes, env.n_pairs, env.n_edges, env.n_components) == (1, 1, 2, 2, 1)
@@ -55,7 +57,9 @@ def test_instances_of_ones_own() -> None:
     own = st.integers(2, 6).map(lambda size: Instance(env, TabularSoftmax(env), Scheme(size, "normalize_then_sum")))
     claim_test(claim, max_examples=5, strategy=own)()
     with pytest.raises(AssertionError, match="violated"):
-        claim_test(replace(claim, statement=sp.Eq(claim.statement.lhs, 2 * claim.statement.rhs)), max_examples=5, strategy=own)()
+        claim_test(
+            replace(claim, statement=sp.Eq(claim.statement.lhs, 2 * claim.statement.rhs)), max_examples=5, strategy=own
+        )()
 
 
 def test_options_and_determinism() -> None:

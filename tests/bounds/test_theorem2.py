@@ -1,4 +1,6 @@
-"""The numbers of Theorem 2's claims by a second route: ordered groups (tests/oracle.py), fractions, every deterministic policy."""
+"""The numbers of Theorem 2's claims by a second route: ordered groups (tests/oracle.py), fractions, every deterministic
+policy.
+"""
 
 import itertools
 import math
@@ -31,7 +33,9 @@ PLAIN = st.builds(Scheme, st.integers(2, 4), st.just(BOTH[1]), st.just(0.0), st.
 
 
 def close(found: Any, expected: Any, scale: float = 1.0) -> None:
-    np.testing.assert_allclose(np.asarray(found, dtype=float), np.asarray(expected, dtype=float), rtol=1e-10, atol=1e-12 * scale)
+    np.testing.assert_allclose(
+        np.asarray(found, dtype=float), np.asarray(expected, dtype=float), rtol=1e-10, atol=1e-12 * scale
+    )
 
 
 def numbers(claim_id: str, instance: Instance) -> Any:
@@ -52,7 +56,9 @@ def prompts(instance: Instance) -> list[Prompt]:
 def single_groups(instance: Instance) -> Iterator[Group]:
     env, scheme = instance.env, instance.scheme
     for q in range(env.n_prompts):
-        for rewards in itertools.combinations_with_replacement(Prompt(env, instance.policy, q).classes, scheme.group_size):
+        for rewards in itertools.combinations_with_replacement(
+            Prompt(env, instance.policy, q).classes, scheme.group_size
+        ):
             yield Group(env.exact_weights, list(rewards), scheme.ddof)
 
 
@@ -65,7 +71,9 @@ def test_single_groups(data: st.DataObject, env: TAMDP, scheme: Scheme) -> None:
         assume(len(found) <= 150)
         active = [one for one in found if one.sigma[-1]]
         scale, count = max(1.0, env.total_weight), range(env.n_components)
-        correlation = np.moveaxis(np.array([[[float(one.correlation(k, m)) for m in count] for k in count] for one in found]), 0, -1)
+        correlation = np.moveaxis(
+            np.array([[[float(one.correlation(k, m)) for m in count] for k in count] for one in found]), 0, -1
+        )
         spread = numbers("T2.identity.spread", instance)
         close(spread[s.sigma_c], [one.sigma[-1] for one in found])
         close(spread[s.sigma], np.array([[float(v) for v in one.sigma[:-1]] for one in found]).T)
@@ -119,17 +127,27 @@ def test_distance_of_the_updates(data: st.DataObject, env: TAMDP, scheme: Scheme
         a, b = (lambda rewards, one=one, name=name: one.advantages(rewards, name, scheme) for name in BOTH)
         joint, split = one.update(a, size), one.update(b, size)
         alpha, beta, gamma = (
-            float(np.dot(one.law, one.given_first(lambda rewards, x=x, y=y: x(rewards)[0] * y(rewards)[0], size))) for x, y in ((a, a), (a, b), (b, b))
-        )  # fmt: skip
+            float(np.dot(one.law, one.given_first(lambda rewards, x=x, y=y: x(rewards)[0] * y(rewards)[0], size)))
+            for x, y in ((a, a), (a, b), (b, b))
+        )
         second = sum(p.probability * np.outer(v, v) for p, v in zip(one.paths, one.vectors, strict=True))
         # where the decomposed advantages vanish lambda = 1 alone is a row, and one row where it is the best lambda
         best = beta / gamma if gamma > 1e-12 * alpha else 1.0
         if alpha + gamma == 0:
             continue
         for share in (1.0,) if Fraction(best).limit_denominator(10**9) == 1 else (1.0, best):
-            gap = float(np.dot(one.law, one.given_first(lambda rewards, share=share, a=a, b=b: (a(rewards)[0] - share * b(rewards)[0]) ** 2, size)))
+            gap = float(
+                np.dot(
+                    one.law,
+                    one.given_first(
+                        lambda rewards, share=share, a=a, b=b: (a(rewards)[0] - share * b(rewards)[0]) ** 2, size
+                    ),
+                )
+            )
             distance = float(np.linalg.norm(joint - share * split))
-            assert distance <= math.sqrt(scheme.kappa * gap * np.linalg.norm(np.asarray(second), 2)) * (1 + 1e-9) + 1e-12
+            assert (
+                distance <= math.sqrt(scheme.kappa * gap * np.linalg.norm(np.asarray(second), 2)) * (1 + 1e-9) + 1e-12
+            )
             assume(not 1e-15 < gap / (alpha + gamma) < 1e-9)  # between, floats do not say whether there is a gap
             if gap > 1e-9 * (alpha + gamma):
                 expected.append((distance, gap, np.linalg.norm(np.asarray(second), 2), np.trace(np.asarray(second))))
@@ -137,14 +155,18 @@ def test_distance_of_the_updates(data: st.DataObject, env: TAMDP, scheme: Scheme
     assert bool(measured.assumptions["gap"]) == bool(expected)
     if expected:
         for symbol, column in zip((s.gap_norm, s.Q_gap, s.lambda_max, s.energy), np.array(expected).T, strict=True):
-            np.testing.assert_allclose(measured.numbers[symbol], column, rtol=1e-6, atol=1e-9 * max(1.0, env.total_weight**2))
+            np.testing.assert_allclose(
+                measured.numbers[symbol], column, rtol=1e-6, atol=1e-9 * max(1.0, env.total_weight**2)
+            )
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.data(), tamdps(max_nodes=2), st.integers(2, 3), st.sampled_from([1.0, 0.5]))
 def test_centred_updates(data: st.DataObject, env: TAMDP, size: int, think_weight: float) -> None:
     policy = data.draw(policies(env))
-    found = numbers("T2.lossless.center", Instance(env, policy, Scheme(size, "center"), seed=3, think_weight=think_weight))
+    found = numbers(
+        "T2.lossless.center", Instance(env, policy, Scheme(size, "center"), seed=3, think_weight=think_weight)
+    )
     content, scores = env.to_dict(), score_table(env, policy)
     assume(few(content, size, 700))
     direction = np.random.default_rng(3).standard_normal(policy.n_parameters)
@@ -154,7 +176,9 @@ def test_centred_updates(data: st.DataObject, env: TAMDP, size: int, think_weigh
     ]:
         for component, w in zip(content["components"], weights, strict=True):
             component["weight"] = w
-        mean = oracle.update(content, policy.probabilities(), scores, size, "center", weight=oracle.think_weights(content, think_weight))[0]
+        mean = oracle.update(
+            content, policy.probabilities(), scores, size, "center", weight=oracle.think_weights(content, think_weight)
+        )[0]
         close(value, mean @ direction)
 
 
@@ -187,9 +211,10 @@ def test_suboptimality(data: st.DataObject, env: TAMDP, scheme: Scheme) -> None:
     (whole, tells), (parts, tell_of) = (
         (found.numbers | {s.w: env.weights, s.K: env.n_components}, found.telling)
         for found in (
-            suboptimality_rows(Instance(env, policy, one), shortfalls(env, policy, one), is_split) for one, is_split in ((scheme, False), (split, True))
+            suboptimality_rows(Instance(env, policy, one), shortfalls(env, policy, one), is_split)
+            for one, is_split in ((scheme, False), (split, True))
         )
-    )  # fmt: skip
+    )
     zero_one = all(CLAIMS["T2.suboptimality.signed"].conditions(Instance(env, policy, split)).values())
     signed = CLAIMS["T2.suboptimality.signed"].measure(Instance(env, policy, split)) if zero_one else Measured({})
     row = 0
@@ -208,7 +233,10 @@ def test_suboptimality(data: st.DataObject, env: TAMDP, scheme: Scheme) -> None:
             # ties are decided on rationals: among actions that this oracle takes for equal, some may not be
             if env.horizon == 1 and len(best) == 1:
                 close(side[s.C_star][q], best[0][1])
-            step = one.update(lambda rewards, one=one, name=normalized.normalization: one.advantages(rewards, name, scheme), scheme.group_size)
+            step = one.update(
+                lambda rewards, one=one, name=normalized.normalization: one.advantages(rewards, name, scheme),
+                scheme.group_size,
+            )
             close(side[s.m_norm][q], np.linalg.norm(step))
         h, w = one.effective(scheme), env.weights
         h_of = np.array([one.alone(k, scheme) for k in range(env.n_components)])
@@ -216,17 +244,25 @@ def test_suboptimality(data: st.DataObject, env: TAMDP, scheme: Scheme) -> None:
         close(whole[s.osc_residual][q], np.ptp(c - whole[s.mu][q] * h), max(1.0, whole[s.mu][q]))
         close(parts[s.osc_residual_of][:, q], np.ptp(rewards - parts[s.mu][q] * h_of, axis=1), max(1.0, parts[s.mu][q]))
         sides = {}
-        columns = {"T2.suboptimality": (whole, np.ones(1), c[None], h[None]), "T2.suboptimality.components": (parts, w, rewards, h_of)}
+        columns = {
+            "T2.suboptimality": (whole, np.ones(1), c[None], h[None]),
+            "T2.suboptimality.components": (parts, w, rewards, h_of),
+        }
         for claim_id, (side, importance, values, effective) in columns.items():
             slope, tv, mu = side[s.C_star][q] * side[s.m_norm][q], side[s.tv][q], side[s.mu][q]
-            found_at = {t: float(importance @ np.ptp(values - t * effective, axis=1) * tv + t * slope) for t in (mu, *np.linspace(0, 2 * mu, 9), *range(5))}
+            found_at = {
+                t: float(importance @ np.ptp(values - t * effective, axis=1) * tv + t * slope)
+                for t in (mu, *np.linspace(0, 2 * mu, 9), *range(5))
+            }
             sides[claim_id] = np.atleast_1d(CLAIMS[claim_id].sides(side)[1])[q]
             close(sides[claim_id], found_at[mu])
             assert sides[claim_id] <= min(found_at.values()) * (1 + 1e-7) + 1e-11
         assert sides["T2.suboptimality"] <= np.ptp(c) * (1 + 1e-9)
         for told, side in ((tells, whole), (tell_of, parts)):
             assert not told[q] or (side[s.mu][q] > 0 and side[s.m_norm][q] > 0)
-            if side[s.mu][q] > 0 and side[s.m_norm][q] > 1e-9 * env.total_weight:  # no row is left out that is better than at mu = 0
+            if (
+                side[s.mu][q] > 0 and side[s.m_norm][q] > 1e-9 * env.total_weight
+            ):  # no row is left out that is better than at mu = 0
                 importance, values = (np.ones(1), c[None]) if side is whole else (w, rewards)
                 free = float(importance @ np.ptp(values, axis=1) * side[s.tv][q])
                 bound = sides["T2.suboptimality" if side is whole else "T2.suboptimality.components"]
@@ -235,7 +271,9 @@ def test_suboptimality(data: st.DataObject, env: TAMDP, scheme: Scheme) -> None:
         if zero_one and all(signed.assumptions.values()) and varies:
             for place in (row, row + 1):
                 close(signed.numbers[s.p_of][:, place], rewards @ one.law)
-                assert any(np.allclose(signed.numbers[s.p_star_of][:, place], rewards @ f[2], rtol=0, atol=1e-9) for f in best)
+                assert any(
+                    np.allclose(signed.numbers[s.p_star_of][:, place], rewards @ f[2], rtol=0, atol=1e-9) for f in best
+                )
                 # h_k = psi_k (R_k - p_k) for 0/1 rewards, psi_k > 0; a component that never varies has none
                 psi = signed.numbers[s.psi_of][:, place]
                 assert [v > 0 for v in psi] == [k in varies for k in range(env.n_components)]
@@ -247,21 +285,29 @@ def test_suboptimality(data: st.DataObject, env: TAMDP, scheme: Scheme) -> None:
 
 
 def test_rows_that_any_update_would_meet_are_no_evidence() -> None:
-    """Two arms: C ||m|| = sqrt 2 (1 - p) psi / 1 is above TV psi, so mu = 0 is best and the right side osc(c) TV = J* - J whatever h is.
+    """Two arms: C ||m|| = sqrt 2 (1 - p) psi / 1 is above TV psi, so mu = 0 is best and the right side osc(c) TV = J* -
+    J whatever h is.
 
-    Of two prompts, one with the two arms and one with arms (0, 1/2, 1), the first of them rare, so that mu > 0 pays, the second alone is evidence.
+    Of two prompts, one with the two arms and one with arms (0, 1/2, 1), the first of them rare, so that mu > 0 pays,
+    the second alone is evidence.
     """
     two = families.bandit([["0"], ["1"]])
     for claim_id in ("T2.suboptimality", "T2.suboptimality.components"):
         instance = Instance(two, TabularSoftmax(two, [[0.3, 0.0]]), Scheme(4, "normalize_then_sum"))
         check = CLAIMS[claim_id].check(instance)
-        assert check.verdict is Verdict.VACUOUS and check.lhs == pytest.approx(check.rhs, rel=1e-12) and "h does not enter" in check.note
+        assert (
+            check.verdict is Verdict.VACUOUS
+            and check.lhs == pytest.approx(check.rhs, rel=1e-12)
+            and "h does not enter" in check.note
+        )
         with balls.precision(128):
             assert decide(CLAIMS[claim_id], exactly(instance)).verdict is Verdict.VACUOUS
         with pytest.raises(InputError, match="vacuous here"):
             certify(CLAIMS[claim_id], instance)
     both = families.contextual_bandit([[["0"], ["1/2"], ["1"]], [["0"], ["1"]]])
-    instance = Instance(both, TabularSoftmax(both, np.array([[-3.0, 0.0, 0.0], [0.3, 0.0, 0.0]])), Scheme(4, "normalize_then_sum"))
+    instance = Instance(
+        both, TabularSoftmax(both, np.array([[-3.0, 0.0, 0.0], [0.3, 0.0, 0.0]])), Scheme(4, "normalize_then_sum")
+    )
     rows = suboptimality_rows(instance, shortfalls(both, instance.policy, instance.scheme), False)
     assert rows.telling.tolist() == [True, False]
     measured = CLAIMS["T2.suboptimality"].measure(instance)
@@ -272,7 +318,9 @@ def test_rows_that_any_update_would_meet_are_no_evidence() -> None:
 @pytest.mark.parametrize("logit", [-350.0, -600.0, -1.0])
 @pytest.mark.parametrize("claim_id", ["T2.suboptimality.signed", "T2.suboptimality.solvable"])
 def test_a_policy_that_hardly_ever_succeeds(claim_id: str, logit: float) -> None:
-    """C = 1/p and ||m|| = psi p (1 - p) sqrt 2: the right side C ||m|| / psi is sqrt 2 (1 - p), above osc(c) = 1 up to p = 1 - 1/sqrt 2."""
+    """C = 1/p and ||m|| = psi p (1 - p) sqrt 2: the right side C ||m|| / psi is sqrt 2 (1 - p), above osc(c) = 1 up to
+    p = 1 - 1/sqrt 2.
+    """
     env = families.bandit([["1"], ["0"]])
     instance = Instance(env, TabularSoftmax(env, [[logit, 0.0]]), Scheme(4, "normalize_then_sum"))
     p = 1 / (1 + math.exp(-logit))
@@ -281,22 +329,30 @@ def test_a_policy_that_hardly_ever_succeeds(claim_id: str, logit: float) -> None
     assert check.verdict is Verdict.VACUOUS
     with balls.precision(256):
         decision = decide(CLAIMS[claim_id], exactly(instance))
-    assert decision.verdict is Verdict.VACUOUS and float(balls.ball(decision.rhs).mid()) == pytest.approx(check.rhs, rel=1e-12)
+    assert decision.verdict is Verdict.VACUOUS and float(balls.ball(decision.rhs).mid()) == pytest.approx(
+        check.rhs, rel=1e-12
+    )
     with pytest.raises(InputError, match="vacuous here"):
         certify(CLAIMS[claim_id], instance)
 
 
 @pytest.mark.parametrize("logit", [-690.0, -720.0, -2000.0])
 def test_what_leaves_the_floats_is_decided_exactly(logit: float) -> None:
-    """p = e^-690 has all its digits, but a margin is kept; 1/p is infinite from e^-709.8 on. The right side is sqrt 2 (1 - p) still."""
+    """p = e^-690 has all its digits, but a margin is kept; 1/p is infinite from e^-709.8 on. The right side is sqrt 2
+    (1 - p) still.
+    """
     env = families.bandit([["1"], ["0"]])
     with np.errstate(over="ignore", divide="ignore"):
-        check = CLAIMS["T2.suboptimality.solvable"].check(Instance(env, TabularSoftmax(env, [[logit, 0.0]]), Scheme(4, "normalize_then_sum")))
+        check = CLAIMS["T2.suboptimality.solvable"].check(
+            Instance(env, TabularSoftmax(env, [[logit, 0.0]]), Scheme(4, "normalize_then_sum"))
+        )
     assert (check.verdict, check.evidence) == (Verdict.VACUOUS, Evidence.CERTIFIED)
     assert check.rhs == pytest.approx(math.sqrt(2), rel=1e-12)
 
 
-@pytest.mark.parametrize(("constant", "norm"), [(1e300, 1e-280), (2.0**300, 2.0**-310), (3.0, 5.0), (1.7e308, 0.0), (7e95, 1e-200)])
+@pytest.mark.parametrize(
+    ("constant", "norm"), [(1e300, 1e-280), (2.0**300, 2.0**-310), (3.0, 5.0), (1.7e308, 0.0), (7e95, 1e-200)]
+)
 def test_factors_keep_their_product(constant: float, norm: float) -> None:
     one, two = balanced(constant, norm)
     assert Fraction(one) * Fraction(two) == Fraction(constant) * Fraction(norm) and one < 2.0**300
@@ -312,7 +368,9 @@ def test_psi_in_closed_form(size: int, psi: float, p: float) -> None:
     close(found[s.p_of][0], [p, p])
     close(found[s.p_star_of][0], [1, 1])
     # C = 1/p, ||m|| = (3/4) psi p (1 - p) sqrt 2
-    assert CLAIMS["T2.suboptimality.solvable"].check(instance).rhs == pytest.approx(math.sqrt(2) * 0.75 * (1 - p), rel=1e-12)
+    assert CLAIMS["T2.suboptimality.solvable"].check(instance).rhs == pytest.approx(
+        math.sqrt(2) * 0.75 * (1 - p), rel=1e-12
+    )
 
 
 @settings(max_examples=40, deadline=None)

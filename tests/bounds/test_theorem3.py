@@ -1,4 +1,6 @@
-"""Change of domain and tool depth: numbers by listing trajectories (tests/oracle.py), equalities, and the printed bound."""
+"""Change of domain and tool depth: numbers by listing trajectories (tests/oracle.py), equalities, and the printed
+bound.
+"""
 
 import itertools
 import math
@@ -53,24 +55,53 @@ def test_shift_by_brute_force(data: st.DataObject, env: TAMDP) -> None:
     if data.draw(st.booleans()):
         shares = data.draw(laws(data.draw(st.integers(1, 3))))
         members = [data.draw(policies(env)) for _ in shares]
-    paths = [(float(share), path) for share, one in zip(shares, members, strict=True) for path in oracle.paths(content, one.probabilities())]
-    values = [[math.fsum(w * p.probability * float(p.rewards[k]) for w, p in paths if p.prompt == q) for q in prompts] for k in range(env.n_components)]
-    loss = [1 - math.fsum(w * p.probability * float(oracle.composite(content, p.rewards) / total) for w, p in paths if p.prompt == q) for q in prompts]
+    paths = [
+        (float(share), path)
+        for share, one in zip(shares, members, strict=True)
+        for path in oracle.paths(content, one.probabilities())
+    ]
+    values = [
+        [math.fsum(w * p.probability * float(p.rewards[k]) for w, p in paths if p.prompt == q) for q in prompts]
+        for k in range(env.n_components)
+    ]
+    loss = [
+        1
+        - math.fsum(
+            w * p.probability * float(oracle.composite(content, p.rewards) / total) for w, p in paths if p.prompt == q
+        )
+        for q in prompts
+    ]
     risk, there = (math.fsum(float(p) * x for p, x in zip(law, loss, strict=True)) for law in (rho, target))
-    distance = max(abs(sum(target[q] - rho[q] for q in event)) for size in range(env.n_prompts + 1) for event in itertools.combinations(prompts, size))
+    distance = max(
+        abs(sum(target[q] - rho[q] for q in event))
+        for size in range(env.n_prompts + 1)
+        for event in itertools.combinations(prompts, size)
+    )
     variance = math.fsum(float(p) * (x - risk) ** 2 for p, x in zip(rho, loss, strict=True))
     expected = {
-        s.R_S: risk, s.R_T: there, s.w: [float(w) for w in env.exact_weights], s.W: float(total), s.K: env.n_components,
-        s.osc_value: [max(own) - min(own) for own in values], s.osc_loss: max(loss) - min(loss), s.tv_domains: float(distance), s.var_S: variance,
+        s.R_S: risk,
+        s.R_T: there,
+        s.w: [float(w) for w in env.exact_weights],
+        s.W: float(total),
+        s.K: env.n_components,
+        s.osc_value: [max(own) - min(own) for own in values],
+        s.osc_loss: max(loss) - min(loss),
+        s.tv_domains: float(distance),
+        s.var_S: variance,
         s.kl_domains: sum(float(t) * math.log(t / p) for p, t in zip(rho, target, strict=True) if t),
-        s.chi2_domains: float(sum(t * t / p for p, t in zip(rho, target, strict=True)) - 1), s.n: 11,
-    }  # fmt: skip
-    by_components = risk + sum(float(w / total) * (max(own) - min(own)) for w, own in zip(env.exact_weights, values, strict=True)) * float(distance)
+        s.chi2_domains: float(sum(t * t / p for p, t in zip(rho, target, strict=True)) - 1),
+        s.n: 11,
+    }
+    by_components = risk + sum(
+        float(w / total) * (max(own) - min(own)) for w, own in zip(env.exact_weights, values, strict=True)
+    ) * float(distance)
     right = {
-        "T3.shift": by_components, "T3.shift.loss": risk + (max(loss) - min(loss)) * float(distance),
-        "T3.shift.pinsker": risk + math.sqrt(max(expected[s.kl_domains], 0) / 2), "T3.shift.chi": risk + math.sqrt(variance * expected[s.chi2_domains]),
+        "T3.shift": by_components,
+        "T3.shift.loss": risk + (max(loss) - min(loss)) * float(distance),
+        "T3.shift.pinsker": risk + math.sqrt(max(expected[s.kl_domains], 0) / 2),
+        "T3.shift.chi": risk + math.sqrt(variance * expected[s.chi2_domains]),
         "T3.printed": risk + math.sqrt(max(expected[s.kl_domains], 0) / 2) / math.sqrt(11),
-    }  # fmt: skip
+    }
     instance = setting(policy, target, n=11)
     if members != [policy]:
         instance = Instance(env, policy, generalization=Generalization(target, tuple(members), n=11, posterior=shares))
@@ -82,14 +113,18 @@ def test_shift_by_brute_force(data: st.DataObject, env: TAMDP) -> None:
         np.testing.assert_allclose(CLAIMS[claim_id].sides(measured.numbers), (there, side), rtol=1e-9, atol=1e-7)
     for claim_id in SHIFTS:
         check = CLAIMS[claim_id].check(instance)
-        assert check.verdict in (Verdict.HOLDS, Verdict.VACUOUS) or (check.verdict is Verdict.UNDECIDED and abs(check.slack or 0.0) <= check.error), claim_id
+        assert check.verdict in (Verdict.HOLDS, Verdict.VACUOUS) or (
+            check.verdict is Verdict.UNDECIDED and abs(check.slack or 0.0) <= check.error
+        ), claim_id
     assert right["T3.shift.loss"] <= right["T3.shift"] + 1e-12
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data(), tamdps(max_prompts=2, max_components=1))
 def test_two_prompts_are_equalities(data: st.DataObject, env: TAMDP) -> None:
-    """Any two laws of two prompts differ by one movement of mass; where it goes the way of the loss, nothing is lost."""
+    """Any two laws of two prompts differ by one movement of mass; where it goes the way of the loss,
+    nothing is lost.
+    """
     policy, target = data.draw(tabular_policies(env)), data.draw(laws(env.n_prompts))
     instance = setting(policy, target)
     numbers = CLAIMS["T3.shift"].measure(instance).numbers
@@ -98,7 +133,11 @@ def test_two_prompts_are_equalities(data: st.DataObject, env: TAMDP) -> None:
         if numbers[s.R_T] >= numbers[s.R_S] + 1e-6 or env.n_prompts == 1:
             assert check.lhs == pytest.approx(check.rhs, rel=1e-9)
             # nothing is said of a target that is the source, as it is with one prompt
-            says_nothing = check.rhs >= 1 - 1e-12 or target == env.exact_prompt_probability or len(set(env.exact_class_composite)) == 1
+            says_nothing = (
+                check.rhs >= 1 - 1e-12
+                or target == env.exact_prompt_probability
+                or len(set(env.exact_class_composite)) == 1
+            )
             assert check.verdict is (Verdict.VACUOUS if says_nothing else Verdict.HOLDS), claim_id
 
 
@@ -106,8 +145,13 @@ def test_two_prompts_are_equalities(data: st.DataObject, env: TAMDP) -> None:
 @pytest.mark.parametrize("claim_id", ["T3.shift", "T3.shift.loss", "T3.shift.chi"])
 def test_two_questions(claim_id: str, moved: F) -> None:
     policy = TabularSoftmax(TWO)
-    there, back = (CLAIMS[claim_id].check(setting(policy, law)) for law in ((F(1, 2) + moved, F(1, 2) - moved), (F(1, 2) - moved, F(1, 2) + moved)))
-    wanted = Verdict.VACUOUS if moved == F(1, 2) else Verdict.HOLDS  # at most one is no bound, not even where it is attained
+    there, back = (
+        CLAIMS[claim_id].check(setting(policy, law))
+        for law in ((F(1, 2) + moved, F(1, 2) - moved), (F(1, 2) - moved, F(1, 2) + moved))
+    )
+    wanted = (
+        Verdict.VACUOUS if moved == F(1, 2) else Verdict.HOLDS
+    )  # at most one is no bound, not even where it is attained
     assert (there.verdict, there.lhs) == (wanted, pytest.approx(float(F(1, 2) + moved), rel=1e-12))
     assert there.rhs == back.rhs == pytest.approx(there.lhs, rel=1e-12)
     assert back.verdict is wanted
@@ -132,7 +176,11 @@ def test_no_equality_where_mass_moves_the_other_way() -> None:
             assert not np.any(measured.attained) and check.slack > 1e-3 and check.verdict is Verdict.HOLDS, claim_id  # type: ignore[operator]
     up = setting(TabularSoftmax(env), (F(2, 3), F(1, 3), F(0)))
     assert CLAIMS["T3.shift.loss"].measure(up).attained and CLAIMS["T3.shift.chi"].measure(up).attained
-    assert not CLAIMS["T3.shift.chi"].measure(setting(TabularSoftmax(env), (F(1, 2), F(1, 3) + F(1, 12), F(1, 12)))).attained
+    assert (
+        not CLAIMS["T3.shift.chi"]
+        .measure(setting(TabularSoftmax(env), (F(1, 2), F(1, 3) + F(1, 12), F(1, 12))))
+        .attained
+    )
 
 
 def test_a_posterior_is_not_a_policy() -> None:
@@ -142,22 +190,28 @@ def test_a_posterior_is_not_a_policy() -> None:
     target = (F(1), F(0))
     rows = []
     for shares in ((F(1, 2), F(1, 2)), (F(1), F(0)), (F(0), F(1)), (F(1, 4), F(3, 4))):
-        check = CLAIMS["T3.shift"].check(Instance(env, pair[0], generalization=Generalization(target, pair, posterior=shares)))
+        check = CLAIMS["T3.shift"].check(
+            Instance(env, pair[0], generalization=Generalization(target, pair, posterior=shares))
+        )
         rows.append((check.lhs, check.rhs))
     # R_S = 1/2 throughout; R_T = 0, 1 of the two; osc = |Q_1 - Q_2|, TV = 1/2
     assert rows == [(pytest.approx(t), pytest.approx(b)) for t, b in ((0.5, 0.5), (0.0, 1.0), (1.0, 1.0), (0.75, 0.75))]
 
 
-# values of one component on three prompts, and how the mass moves: equality exactly where it leaves the largest values for the least
+# values of one component on three prompts, and how the mass moves: equality exactly where it leaves the largest values
+# for the least
 @pytest.mark.parametrize(
     ("values", "target", "is_equal"),
     [
-        (("0", "1/2", "1"), (F(2, 3), F(1, 3), F(0)), True), (("0", "1/2", "1"), (F(1, 3), F(2, 3), F(0)), False),
+        (("0", "1/2", "1"), (F(2, 3), F(1, 3), F(0)), True),
+        (("0", "1/2", "1"), (F(1, 3), F(2, 3), F(0)), False),
         (("0", "0", "1"), (F(1, 2), F(1, 2), F(0)), True),
-        (("0", "1/1000000000000", "1"), (F(1, 2), F(1, 2), F(0)), False), (("1/3", "1/3", "1/3"), (F(1), F(0), F(0)), True),
-        (("1/3", "3333333333333333/10000000000000000", "1/3"), (F(1), F(0), F(0)), False), (("0", "1/2", "1"), (F(1, 3), F(1, 3), F(1, 3)), True),
+        (("0", "1/1000000000000", "1"), (F(1, 2), F(1, 2), F(0)), False),
+        (("1/3", "1/3", "1/3"), (F(1), F(0), F(0)), True),
+        (("1/3", "3333333333333333/10000000000000000", "1/3"), (F(1), F(0), F(0)), False),
+        (("0", "1/2", "1"), (F(1, 3), F(1, 3), F(1, 3)), True),
     ],
-)  # fmt: skip
+)
 def test_equality_is_decided_on_rationals(values: tuple[str, ...], target: tuple[F, ...], is_equal: bool) -> None:
     """Differences of 1e-12 and 4e-17 are none to floats that compare with a tolerance."""
     env = families.contextual_bandit([[[v]] for v in values])
@@ -168,17 +222,23 @@ def test_equality_is_decided_on_rationals(values: tuple[str, ...], target: tuple
 @pytest.mark.parametrize(
     ("values", "target", "is_equal"),
     [  # loss (1, 1/2, 0) - 1/2 against t/p - 1
-        (("0", "1/2", "1"), (F(1, 2), F(1, 3), F(1, 6)), True), (("0", "1/2", "1"), (F(1, 6), F(1, 3), F(1, 2)), False),
-        (("0", "1/2", "1"), (F(1, 2), F(1, 3) + F(1, 10**13), F(1, 6) - F(1, 10**13)), False), (("1/7", "1/7", "1/7"), (F(1), F(0), F(0)), True),
+        (("0", "1/2", "1"), (F(1, 2), F(1, 3), F(1, 6)), True),
+        (("0", "1/2", "1"), (F(1, 6), F(1, 3), F(1, 2)), False),
+        (("0", "1/2", "1"), (F(1, 2), F(1, 3) + F(1, 10**13), F(1, 6) - F(1, 10**13)), False),
+        (("1/7", "1/7", "1/7"), (F(1), F(0), F(0)), True),
     ],
-)  # fmt: skip
-def test_equality_of_cauchy_and_schwarz_is_decided_on_rationals(values: tuple[str, ...], target: tuple[F, ...], is_equal: bool) -> None:
+)
+def test_equality_of_cauchy_and_schwarz_is_decided_on_rationals(
+    values: tuple[str, ...], target: tuple[F, ...], is_equal: bool
+) -> None:
     env = families.contextual_bandit([[[v]] for v in values])
     assert CLAIMS["T3.shift.chi"].measure(setting(TabularSoftmax(env), target)).attained is is_equal
 
 
 def test_a_tie_of_a_policy_in_floats_is_no_equality() -> None:
-    """The same policy on two equal prompts: values that depend on it are enclosed by floats, which do not show that they agree."""
+    """The same policy on two equal prompts: values that depend on it are enclosed by floats, which do not show that
+    they agree.
+    """
     env = families.contextual_bandit([[["0"], ["1"]]] * 2)
     instance = setting(TabularSoftmax(env, np.full((2, 2), 0.3)), (F(3, 4), F(1, 4)))
     assert not CLAIMS["T3.shift.loss"].measure(instance).attained
@@ -214,7 +274,10 @@ def by_prompt(env: TAMDP) -> list[list[oracle.Path]]:
 def test_the_printed_bound_is_false() -> None:
     check = CLAIMS["T3.printed"].check()
     divergence = 3 / 4 * math.log(3 / 2) + 1 / 4 * math.log(1 / 2)
-    assert (check.lhs, check.rhs) == (pytest.approx(3 / 4, rel=1e-14), pytest.approx(1 / 2 + math.sqrt(divergence / 2) / 4, rel=1e-14))
+    assert (check.lhs, check.rhs) == (
+        pytest.approx(3 / 4, rel=1e-14),
+        pytest.approx(1 / 2 + math.sqrt(divergence / 2) / 4, rel=1e-14),
+    )
     assert check.verdict is Verdict.VIOLATED
 
 
@@ -229,7 +292,9 @@ def test_the_printed_bound_fails_from_two_training_prompts_on(n: int) -> None:
 def test_the_printed_bound_is_false_for_a_posterior_too() -> None:
     """Two questions, one answered never and one always, under a posterior of two policies: nothing depends on them."""
     example = CLAIMS["T3.printed"].example()  # type: ignore[misc]
-    several = replace(example.generalization, policies=example.generalization.policies * 2, posterior=(F(1, 3), F(2, 3)))
+    several = replace(
+        example.generalization, policies=example.generalization.policies * 2, posterior=(F(1, 3), F(2, 3))
+    )
     check = CLAIMS["T3.printed"].check(replace(example, generalization=several))
     assert (check.lhs, check.verdict) == (pytest.approx(3 / 4, rel=1e-14), Verdict.VIOLATED)
 
@@ -268,7 +333,9 @@ def test_tool_runs_by_walking(data: st.DataObject, env: TAMDP) -> None:
     assert CLAIMS["T3.depth"].check(instance).verdict is not Verdict.VIOLATED
 
 
-@pytest.mark.parametrize("make", [lambda: families.search(2, 2), lambda: families.coding(2), lambda: families.number_line()])
+@pytest.mark.parametrize(
+    "make", [lambda: families.search(2, 2), lambda: families.coding(2), lambda: families.number_line()]
+)
 def test_tool_runs_of_families(make: Any) -> None:
     env = make()
     assert tool_runs(env) == longest(env, TabularSoftmax(env))[:2]
@@ -281,15 +348,31 @@ def test_depth_alone_bounds_nothing() -> None:
     found = []
     for size in (1, 4):
         nodes = [
-            {"id": f"{x}", "depth": 0, "observation": "o", "actions": [
-                {"name": "on", "kind": "think", "next": [{"probability": 1, **({"node": f"{x + 1}"} if x + 1 < size else {"rewards": [1]})}]},
-                {"name": "out", "kind": "answer", "next": [{"probability": 1, "rewards": [0]}]},
-            ]} for x in range(size)
-        ]  # fmt: skip
-        env = TAMDP.from_dict({
-            "schema": "tamdp/1", "name": "chain", "max_tool_depth": 0, "components": [{"name": "r", "weight": 1}],
-            "prompts": [{"name": "q", "probability": 1, "start": "0"}], "nodes": nodes,
-        })  # fmt: skip
+            {
+                "id": f"{x}",
+                "depth": 0,
+                "observation": "o",
+                "actions": [
+                    {
+                        "name": "on",
+                        "kind": "think",
+                        "next": [{"probability": 1, **({"node": f"{x + 1}"} if x + 1 < size else {"rewards": [1]})}],
+                    },
+                    {"name": "out", "kind": "answer", "next": [{"probability": 1, "rewards": [0]}]},
+                ],
+            }
+            for x in range(size)
+        ]
+        env = TAMDP.from_dict(
+            {
+                "schema": "tamdp/1",
+                "name": "chain",
+                "max_tool_depth": 0,
+                "components": [{"name": "r", "weight": 1}],
+                "prompts": [{"name": "q", "probability": 1, "start": "0"}],
+                "nodes": nodes,
+            }
+        )
         assert tool_runs(env) == (0, size)
         policy = TabularSoftmax(env, np.tile([20.0, 0.0], (size, 1)))
         found.append(CLAIMS["T3.depth"].check(Instance(env, policy, reference=TabularSoftmax(env))))
@@ -307,7 +390,12 @@ def test_default_settings_are_drawn_from_the_seed(linear: bool) -> None:
     seen = []
     for seed in range(12):
         one, two = default_generalization(policy, seed), default_generalization(policy, seed)
-        assert (one.target, one.n, one.inverse_temperature, one.delta) == (two.target, two.n, two.inverse_temperature, two.delta)
+        assert (one.target, one.n, one.inverse_temperature, one.delta) == (
+            two.target,
+            two.n,
+            two.inverse_temperature,
+            two.delta,
+        )
         assert one.target == default_target(env, seed) and sum(one.target) == 1 and one.n == default_samples(seed)
         assert len(one.policies) == 4 and one.policies[0] is policy
         for a, b in zip(one.policies, two.policies, strict=True):
@@ -318,7 +406,9 @@ def test_default_settings_are_drawn_from_the_seed(linear: bool) -> None:
         assert len(set(column)) > 1
     assert len(around(policy, 1, 0)) == 1
     instance = Instance(env, policy, seed=3)
-    assert coverage("T3.kl", instance) == coverage("T3.kl", replace(instance, generalization=default_generalization(policy, 3)))
+    assert coverage("T3.kl", instance) == coverage(
+        "T3.kl", replace(instance, generalization=default_generalization(policy, 3))
+    )
 
 
 POLICY = TabularSoftmax(TWO)
@@ -328,19 +418,35 @@ HALVES = (F(1, 2), F(1, 2))
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"policies": ()}, "policies: need at least one"), ({"target": (F(1),)}, "target: 1 probabilities given for 2 prompts"),
-        ({"target": (F(1, 2), F(1, 3))}, "target: probabilities must not be negative and must sum to 1, got the sum 5/6"),
-        ({"target": (F(3, 2), F(-1, 2))}, "target: probabilities must not be negative"), ({"target": (True, False)}, r"target\[0\]: "),
-        ({"target": (math.nan, 1.0)}, r"target\[0\]: "), ({"prior": (1.0,)}, "prior: expected 2 probabilities"), ({"prior": (0.5, 0.6)}, "prior: .* sum to 1"),
-        ({"prior": (1.5, -0.5)}, "prior: .* not negative"), ({"posterior": (1.0,)}, "posterior: expected 2 probabilities"),
-        ({"posterior": (0.5, 0.6)}, "posterior: .* sum to 1"), ({"posterior": (1.5, -0.5)}, "posterior: .* not negative"),
-        ({"posterior": ("half", 0.5)}, r"posterior\[0\]: "), ({"posterior": (math.nan, 1.0)}, r"posterior\[0\]: "),
-        ({"n": 0}, "n: must be an integer of at least 1, got 0"), ({"n": 2.0}, "n: must be an integer"),
-        ({"n": True}, "n: must be an integer"), ({"draws": 0}, "draws: must be an integer"), ({"resamples": -5}, "resamples: must be an integer"),
-        ({"delta": 0.0}, r"delta: must be in \(0, 1\)"), ({"delta": 1}, "delta: "), ({"delta": math.nan}, "delta: "),
-        ({"inverse_temperature": -1.0}, "inverse_temperature: must be finite and not negative"), ({"inverse_temperature": math.inf}, "inverse_temperature: "),
+        ({"policies": ()}, "policies: need at least one"),
+        ({"target": (F(1),)}, "target: 1 probabilities given for 2 prompts"),
+        (
+            {"target": (F(1, 2), F(1, 3))},
+            "target: probabilities must not be negative and must sum to 1, got the sum 5/6",
+        ),
+        ({"target": (F(3, 2), F(-1, 2))}, "target: probabilities must not be negative"),
+        ({"target": (True, False)}, r"target\[0\]: "),
+        ({"target": (math.nan, 1.0)}, r"target\[0\]: "),
+        ({"prior": (1.0,)}, "prior: expected 2 probabilities"),
+        ({"prior": (0.5, 0.6)}, "prior: .* sum to 1"),
+        ({"prior": (1.5, -0.5)}, "prior: .* not negative"),
+        ({"posterior": (1.0,)}, "posterior: expected 2 probabilities"),
+        ({"posterior": (0.5, 0.6)}, "posterior: .* sum to 1"),
+        ({"posterior": (1.5, -0.5)}, "posterior: .* not negative"),
+        ({"posterior": ("half", 0.5)}, r"posterior\[0\]: "),
+        ({"posterior": (math.nan, 1.0)}, r"posterior\[0\]: "),
+        ({"n": 0}, "n: must be an integer of at least 1, got 0"),
+        ({"n": 2.0}, "n: must be an integer"),
+        ({"n": True}, "n: must be an integer"),
+        ({"draws": 0}, "draws: must be an integer"),
+        ({"resamples": -5}, "resamples: must be an integer"),
+        ({"delta": 0.0}, r"delta: must be in \(0, 1\)"),
+        ({"delta": 1}, "delta: "),
+        ({"delta": math.nan}, "delta: "),
+        ({"inverse_temperature": -1.0}, "inverse_temperature: must be finite and not negative"),
+        ({"inverse_temperature": math.inf}, "inverse_temperature: "),
     ],
-)  # fmt: skip
+)
 def test_bad_settings(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(InputError, match=f"^{says}"):
         Generalization(**{"target": HALVES, "policies": (POLICY, POLICY), **changes})

@@ -1,4 +1,6 @@
-"""True and worthless: for each claim that knows a trivial bound an instance where its right side is no better, in floats and in exact numbers."""
+"""True and worthless: for each claim that knows a trivial bound an instance where its right side is no better, in
+floats and in exact numbers.
+"""
 
 from dataclasses import replace
 
@@ -49,7 +51,7 @@ VACUOUS: dict[str, Instance] = {
     "T3.mcallester": at(HARD, SPLIT, generalization=ONCE),
     "T3.catoni": at(HARD, SPLIT, generalization=ONCE),
     "T3.transfer": at(HARD, SPLIT, generalization=ONCE),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("claim_id", VACUOUS)
@@ -68,8 +70,14 @@ def test_a_right_side_that_is_no_better_than_the_trivial_bound(claim_id: str) ->
 
 
 def test_smoothness_of_potentials() -> None:
-    """W max_q rho_q sqrt(G - 1)/2 for two-valued rewards, kappa max_q rho_q osc_q/2 if centred: G = 5 gives 1 and 2/5 for W = osc = 1."""
-    for scheme, wanted in ((Scheme(5, "normalize_then_sum"), 1.0), (Scheme(5, "sum_then_normalize"), 1.0), (Scheme(5, "center"), 0.4)):
+    """W max_q rho_q sqrt(G - 1)/2 for two-valued rewards, kappa max_q rho_q osc_q/2 if centred: G = 5 gives 1 and 2/5
+    for W = osc = 1.
+    """
+    for scheme, wanted in (
+        (Scheme(5, "normalize_then_sum"), 1.0),
+        (Scheme(5, "sum_then_normalize"), 1.0),
+        (Scheme(5, "center"), 0.4),
+    ):
         potential = find_potential(TWO, scheme)
         assert potential is not None and potential.smoothness == pytest.approx(wanted, rel=1e-15)
     weighted = find_potential(families.bandit([(0, 1), (1, 0)], weights=(2, 1)), Scheme(5, "normalize_then_sum"))
@@ -96,7 +104,7 @@ CONSTANTS = {
     "T2.open": ({}, 0.0),
     "T2.closed": ({}, 1.0),
     "T2.cancel": ({}, 0.0),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("claim_id", CONSTANTS)
@@ -105,4 +113,6 @@ def test_constants_of_statements(claim_id: str) -> None:
     given, wanted = CONSTANTS[claim_id]
     right = CLAIMS[claim_id].statement.rhs
     assert {str(symbol) for symbol in right.free_symbols} == set(given)
-    assert float(right.subs({symbol: given[str(symbol)] for symbol in right.free_symbols})) == pytest.approx(wanted, rel=1e-15)
+    assert float(right.subs({symbol: given[str(symbol)] for symbol in right.free_symbols})) == pytest.approx(
+        wanted, rel=1e-15
+    )

@@ -1,7 +1,8 @@
-"""How often intervals that claim to be valid at every sample size miss, through what a user runs: rollouts, statistics, training, claims.
+"""How often intervals that claim to be valid at every sample size miss, through what a user runs: rollouts, statistics,
+training, claims.
 
-Misses of n repetitions at level l are binomial with at most 1 - l; more than its 1 - 1e-5 quantile is a fault. The normal set runs few repetitions,
-``slow`` many.
+Misses of n repetitions at level l are binomial with at most 1 - l; more than its 1 - 1e-5 quantile is a fault. The
+normal set runs few repetitions, ``slow`` many.
 """
 
 from collections.abc import Callable
@@ -34,13 +35,22 @@ LAWS: dict[str, tuple[Callable[[Generator, int], Floats], Callable[[int], float]
     "rate 1e-2": (lambda g, n: (g.random(n) < 1e-2) * 1.0, lambda n: 1e-2),
     "rate 1e-3": (lambda g, n: (g.random(n) < 1e-3) * 1.0, lambda n: 1e-3),
     "rate 1/n": (lambda g, n: (g.random(n) < 1 / n) * 1.0, lambda n: 1 / n),
-    "two points near the upper end": (lambda g, n: np.where(g.random(n) < 1e-2, 0.9, 0.999), lambda n: 0.999 - 0.099e-2),
+    "two points near the upper end": (
+        lambda g, n: np.where(g.random(n) < 1e-2, 0.9, 0.999),
+        lambda n: 0.999 - 0.099e-2,
+    ),
     "heavy lower tail": (lambda g, n: 1 - g.beta(0.05, 5, n), lambda n: 1 - 0.05 / 5.05),
     "heavy upper tail": (lambda g, n: g.beta(0.05, 5, n), lambda n: 0.05 / 5.05),
     "beta(.05, .05)": (lambda g, n: g.beta(0.05, 0.05, n), lambda n: 0.5),
     "constant": (lambda g, n: np.full(n, 0.3), lambda n: 0.3),
-    "a coin and one in a hundred": (lambda g, n: np.where(g.random(n) < 1e-2, 1.0, g.choice([0.04, 0.05], n)), lambda n: 0.99 * 0.045 + 1e-2),
-    "mixture of scales": (lambda g, n: np.where(g.random(n) < 0.9, 1e-3 * g.random(n), g.random(n)), lambda n: 0.9 * 5e-4 + 0.05),
+    "a coin and one in a hundred": (
+        lambda g, n: np.where(g.random(n) < 1e-2, 1.0, g.choice([0.04, 0.05], n)),
+        lambda n: 0.99 * 0.045 + 1e-2,
+    ),
+    "mixture of scales": (
+        lambda g, n: np.where(g.random(n) < 0.9, 1e-3 * g.random(n), g.random(n)),
+        lambda n: 0.9 * 5e-4 + 0.05,
+    ),
     "all but one in n at the end": (lambda g, n: (g.random(n) >= 1 / n) * 1.0, lambda n: 1 - 1 / n),
     "uniform": (lambda g, n: g.random(n), lambda n: 0.5),
 }
@@ -80,10 +90,14 @@ def test_students_interval_would_not_pass() -> None:
 
 
 def near_equal_arms() -> tuple[TAMDP, Policy, float]:
-    """Safe .01; risky .0101 w.p. .799, .007 w.p. .2, 1 w.p. .001: the expected step goes up, and the rare reward is rarely drawn."""
+    """Safe .01; risky .0101 w.p. .799, .007 w.p. .2, 1 w.p. .001: the expected step goes up, and the rare reward is
+    rarely drawn.
+    """
     env = families.bandit([["1/100"], [("799/1000", "101/10000"), ("1/5", "7/1000"), ("1/1000", "1")]])
     policy = TabularSoftmax(env)
-    drift = float(exact.policy_gradient(env, policy) @ UpdatePlan(env, Scheme(2, "sum_then_normalize")).moments(policy).mean)
+    drift = float(
+        exact.policy_gradient(env, policy) @ UpdatePlan(env, Scheme(2, "sum_then_normalize")).moments(policy).mean
+    )
     return env, policy, drift
 
 
@@ -93,42 +107,79 @@ def test_a_rare_reward_is_no_witness() -> None:
     assert drift > 0
     seen = set()
     for seed in range(12):
-        check = bounds.CLAIMS["T1.drift"].check(SampledSource(env, policy), groups=256, group_size=2, normalization="sum_then_normalize", level=0.99, seed=seed)
+        check = bounds.CLAIMS["T1.drift"].check(
+            SampledSource(env, policy),
+            groups=256,
+            group_size=2,
+            normalization="sum_then_normalize",
+            level=0.99,
+            seed=seed,
+        )
         seen.add((check.verdict, check.evidence))
     assert seen == {(Verdict.UNDECIDED, Evidence.STATISTICAL)}
 
 
 def gate(count: int = 60) -> TAMDP:
     """Open leads to one of ``count`` bandits of T1.drift, whose expected steps go down; shut gives 0."""
-    risky = {"name": "risky", "kind": "answer", "next": [{"probability": "2/5", "rewards": [1]}, {"probability": "3/5", "rewards": [0]}]}
+    risky = {
+        "name": "risky",
+        "kind": "answer",
+        "next": [{"probability": "2/5", "rewards": [1]}, {"probability": "3/5", "rewards": [0]}],
+    }
     safe = {"name": "safe", "kind": "answer", "next": [{"probability": 1, "rewards": ["1/4"]}]}
-    onward = {"name": "open", "kind": "think", "next": [{"probability": f"1/{count}", "node": f"bandit {i}"} for i in range(count)]}
+    onward = {
+        "name": "open",
+        "kind": "think",
+        "next": [{"probability": f"1/{count}", "node": f"bandit {i}"} for i in range(count)],
+    }
     shut = {"name": "shut", "kind": "answer", "next": [{"probability": 1, "rewards": [0]}]}
-    return TAMDP.from_dict({
-        "schema": "tamdp/1", "name": "gate", "max_tool_depth": 0, "components": [{"name": "r", "weight": 1}],
-        "prompts": [{"name": "q", "probability": 1, "start": "gate"}],
-        "nodes": [
-            {"id": "gate", "depth": 0, "actions": [onward, shut]}, *({"id": f"bandit {i}", "depth": 0, "actions": [risky, safe]} for i in range(count)),
-        ],
-    })  # fmt: skip
+    return TAMDP.from_dict(
+        {
+            "schema": "tamdp/1",
+            "name": "gate",
+            "max_tool_depth": 0,
+            "components": [{"name": "r", "weight": 1}],
+            "prompts": [{"name": "q", "probability": 1, "start": "gate"}],
+            "nodes": [
+                {"id": "gate", "depth": 0, "actions": [onward, shut]},
+                *({"id": f"bandit {i}", "depth": 0, "actions": [risky, safe]} for i in range(count)),
+            ],
+        }
+    )
 
 
 def test_a_drift_behind_a_gate_is_not_met() -> None:
-    """Row 16: nearly every run stays before the gate, where the step goes up; the few others are what the constant is made of, and it is negative."""
+    """Row 16: nearly every run stays before the gate, where the step goes up; the few others are what the constant is
+    made of, and it is negative.
+    """
     env = gate()
     logits = np.zeros((env.n_nodes, env.n_actions))
     logits[0, 0] = -9.5
-    instance = Instance(env, TabularSoftmax(env, logits), Scheme(2, "sum_then_normalize"), steps=20, runs=1500, learning_rate=25.0, seed=0)
+    instance = Instance(
+        env,
+        TabularSoftmax(env, logits),
+        Scheme(2, "sum_then_normalize"),
+        steps=20,
+        runs=1500,
+        learning_rate=25.0,
+        seed=0,
+    )
     path = training._sample(instance, 25.0)
     assert path.drift is not None
     assert -1.5 < path.drift[:, :-1].sum() / path.gradient_norm2[:, :-1].sum() < -1
     for seed in range(5):
         check = bounds.CLAIMS["T1.biased"].check(replace(instance, runs=64, seed=seed))
-        assert check.verdict is Verdict.ASSUMPTION_UNMET and check.assumptions["drift"] is False and "alpha at least 0.000" in check.note
+        assert (
+            check.verdict is Verdict.ASSUMPTION_UNMET
+            and check.assumptions["drift"] is False
+            and "alpha at least 0.000" in check.note
+        )
 
 
 def _constants_too_large(runs: int) -> int:
-    """Of 400 pairs (drift, square): (1, 1)/2 but (-1, 1) in one of fifty, so that the constant is 0.46, which a t interval of few pairs does not know."""
+    """Of 400 pairs (drift, square): (1, 1)/2 but (-1, 1) in one of fifty, so that the constant is 0.46, which a t
+    interval of few pairs does not know.
+    """
     generator, missed = np.random.default_rng(5), 0
     for _ in range(runs):
         bad = generator.random(400) < 0.02
@@ -139,7 +190,8 @@ def _constants_too_large(runs: int) -> int:
 
 def test_drift_constants_are_not_too_large() -> None:
     assert _constants_too_large(12) <= allowed(12, 0.95)
-    # of pairs that do not vary: alpha from (1 + (d - a s)/(D + a S))^n, the largest bet's share of the stake being a fifth
+    # of pairs that do not vary: alpha from (1 + (d - a s)/(D + a S))^n, the largest bet's share of the stake being a
+    # fifth
     found = training.drift_constant(np.full(400, 0.1), np.full(400, 0.2), 0.05, 1.0, 1.0)
     assert 0.35 < found < 0.5
     assert (1 + (0.1 - 0.2 * found) / (1 + found)) ** 400 >= 1 / 0.05
@@ -190,7 +242,9 @@ def _objective_misses(runs: int) -> int:
     mean = exact.values(env, policy).total
     missed = 0
     for seed in range(runs):
-        found = Statistics(SampledSource(env, policy).rollouts(2, 16, np.random.default_rng(seed)), Scheme(2, "center"), 0.99).objective
+        found = Statistics(
+            SampledSource(env, policy).rollouts(2, 16, np.random.default_rng(seed)), Scheme(2, "center"), 0.99
+        ).objective
         missed += not found.low <= mean <= found.high
     return missed
 
@@ -201,7 +255,9 @@ def _energy_misses(runs: int) -> int:
     energy = float(exact.reward_law(env, policy)[0].score_energy.sum())
     missed = 0
     for seed in range(runs):
-        found = Statistics(SampledSource(env, policy).rollouts(2, 16, np.random.default_rng(seed)), Scheme(2, "center"), 0.99).score_energy
+        found = Statistics(
+            SampledSource(env, policy).rollouts(2, 16, np.random.default_rng(seed)), Scheme(2, "center"), 0.99
+        ).score_energy
         assert found.valid
         missed += not found.low <= energy <= found.high
     return missed
@@ -220,7 +276,9 @@ def test_rare_rewards_and_scores_are_covered_often() -> None:
 
 
 def _vector_misses(runs: int, n: int) -> int:
-    """<E a, E b> and ||E a||^2 where one vector in a hundred points the other way, at ten times the length, and some are zero."""
+    """<E a, E b> and ||E a||^2 where one vector in a hundred points the other way, at ten times the length, and some
+    are zero.
+    """
     generator = np.random.default_rng(n)
     missed, mean = 0, 0.5 * (0.99 * 0.1 - 0.01)  # half of the vectors are zero
     for _ in range(runs):
@@ -270,7 +328,9 @@ def test_no_policy_exceeds_the_ceilings(env: TAMDP, size: int) -> None:
     """||grad F||^2, E||g||^2, |<grad J, m>| and ||grad J||^2 at soft, sharp and balanced policies."""
     generator = np.random.default_rng(size)
     policies = [TabularSoftmax.random(env, generator, scale) for scale in (0.0, 0.3, 1.0, 3.0, 10.0) for _ in range(6)]
-    schemes = [Scheme(size, n) for n in ("center", "sum_then_normalize", "normalize_then_sum")] + [Scheme(size, "normalize_then_sum", 1e-2, 1)]
+    schemes = [Scheme(size, n) for n in ("center", "sum_then_normalize", "normalize_then_sum")] + [
+        Scheme(size, "normalize_then_sum", 1e-2, 1)
+    ]
     for scheme in schemes:
         potential = find_potential(env, scheme)
         for policy in policies:
@@ -280,35 +340,56 @@ def test_no_policy_exceeds_the_ceilings(env: TAMDP, size: int) -> None:
                 assert moments.mean @ moments.mean <= training.gradient_ceiling(potential) * (1 + 1e-9)
             assert moments.second_moment <= training.second_moment_ceiling(instance) * (1 + 1e-9)
             assert abs(gradient @ moments.mean) <= training.drift_ceiling(instance) * (1 + 1e-9)
-            assert gradient @ gradient <= (env.prompt_probability**2 * exact.reward_range(env) ** 2).sum() / 8 * (1 + 1e-9)
+            assert gradient @ gradient <= (env.prompt_probability**2 * exact.reward_range(env) ** 2).sum() / 8 * (
+                1 + 1e-9
+            )
 
 
 def test_ceilings_are_attained() -> None:
-    """Two arms at one half: centred ||grad F||^2 = 2 (kappa/4)^2 = kappa^2/8; standardized it tends to 1/2 with the group."""
+    """Two arms at one half: centred ||grad F||^2 = 2 (kappa/4)^2 = kappa^2/8; standardized it tends to 1/2 with the
+    group.
+    """
     env = families.bandit([["1"], ["0"]])
-    for normalization, size, ratio in (("center", 4, 1.0), ("sum_then_normalize", 400, 0.99), ("normalize_then_sum", 400, 0.99)):
+    for normalization, size, ratio in (
+        ("center", 4, 1.0),
+        ("sum_then_normalize", 400, 0.99),
+        ("normalize_then_sum", 400, 0.99),
+    ):
         potential = find_potential(env, Scheme(size, normalization))  # type: ignore[arg-type]
         assert potential is not None
         mean = UpdatePlan(env, potential.scheme).moments(TabularSoftmax(env)).mean
-        assert ratio * training.gradient_ceiling(potential) <= mean @ mean <= training.gradient_ceiling(potential) * (1 + 1e-9)
+        assert (
+            ratio * training.gradient_ceiling(potential)
+            <= mean @ mean
+            <= training.gradient_ceiling(potential) * (1 + 1e-9)
+        )
 
 
-@pytest.mark.parametrize(("normalization", "expected"), [("center", 9 / 16 / 8), ("sum_then_normalize", 3 / 8), ("normalize_then_sum", 3 / 8)])
+@pytest.mark.parametrize(
+    ("normalization", "expected"),
+    [("center", 9 / 16 / 8), ("sum_then_normalize", 3 / 8), ("normalize_then_sum", 3 / 8)],
+)
 def test_a_right_side_at_the_ceiling_says_nothing(normalization: Normalization, expected: float) -> None:
-    """Two arms 1 and 0, uniform, G = 4: kappa = 3/4, B = kappa^2/8 centred and kappa/2 standardized. A right side just above it is vacuous, one just
-    below is not: 2 gap/(eta T) + L eta V, with eta chosen for it."""
+    """Two arms 1 and 0, uniform, G = 4: kappa = 3/4, B = kappa^2/8 centred and kappa/2 standardized. A right side just
+    above it is vacuous, one just below is not: 2 gap/(eta T) + L eta V, with eta chosen for it."""
     env = families.bandit([["1"], ["0"]])
     scheme = Scheme(4, normalization)
     potential = find_potential(env, scheme)
     assert potential is not None and training.gradient_ceiling(potential) == pytest.approx(expected, rel=1e-12)
     gap, noise = potential.upper - potential.value(TabularSoftmax(env)), potential.smoothness * potential.variance_bound
     steps = 60
-    for target, verdict in ((1.1 * expected, Verdict.VACUOUS), (30 * expected, Verdict.VACUOUS), (0.97 * expected, Verdict.HOLDS)):
+    for target, verdict in (
+        (1.1 * expected, Verdict.VACUOUS),
+        (30 * expected, Verdict.VACUOUS),
+        (0.97 * expected, Verdict.HOLDS),
+    ):
         # the smaller root of noise eta^2 - target eta + 2 gap/T = 0
         root = target**2 - 8 * noise * gap / steps
         assert root > 0
         eta = (target - root**0.5) / (2 * noise)
-        check = bounds.CLAIMS["T1.stationary"].check(Instance(env, TabularSoftmax(env), scheme, steps=steps, runs=100, learning_rate=eta))
+        check = bounds.CLAIMS["T1.stationary"].check(
+            Instance(env, TabularSoftmax(env), scheme, steps=steps, runs=100, learning_rate=eta)
+        )
         assert check.rhs == pytest.approx(target, rel=1e-9) and check.verdict is verdict, check
 
 
@@ -331,11 +412,26 @@ def test_estimates_carry_their_validity_on() -> None:
     one = Estimate(1.0, 0.5, 2.0, valid=False)
     assert not any(other.valid for other in (one.scale(2.0), one.root(), one.clipped())) and Estimate.exact(1.0).valid
     assert (one.distance(3.0), one.distance(0.0)) == (1.0, 0.5)
-    rollouts = replace(SampledSource(TREE, TabularSoftmax(TREE)).rollouts(4, 40, np.random.default_rng(0)), score_bound=None)
+    rollouts = replace(
+        SampledSource(TREE, TabularSoftmax(TREE)).rollouts(4, 40, np.random.default_rng(0)), score_bound=None
+    )
     found = Statistics(rollouts, Scheme(2, "sum_then_normalize"))
     assert all(one.valid for one in (found.objective, found.silent, found.gap, *found.components))
-    assert not any(one.valid for one in (found.score_energy, found.update, found.drift, found.variance, found.leading_energy, found.gradient, found.score_mean))
-    listed = Statistics(replace(ExactSource(TREE, TabularSoftmax(TREE)).rollouts(2), score_bound=None), Scheme(2, "center"))
+    assert not any(
+        one.valid
+        for one in (
+            found.score_energy,
+            found.update,
+            found.drift,
+            found.variance,
+            found.leading_energy,
+            found.gradient,
+            found.score_mean,
+        )
+    )
+    listed = Statistics(
+        replace(ExactSource(TREE, TabularSoftmax(TREE)).rollouts(2), score_bound=None), Scheme(2, "center")
+    )
     assert listed.update.valid and listed.drift.valid
 
 
@@ -344,7 +440,9 @@ def test_a_policy_without_a_table_has_no_ranges() -> None:
     from tamdp_theory import LogLinear
 
     policy = LogLinear(GRADED)
-    check = bounds.CLAIMS["T1.stationary"].check(Instance(GRADED, policy, Scheme(4, "center"), steps=20, runs=8, without=("tabular",)))
+    check = bounds.CLAIMS["T1.stationary"].check(
+        Instance(GRADED, policy, Scheme(4, "center"), steps=20, runs=8, without=("tabular",))
+    )
     assert (check.verdict, check.evidence) == (Verdict.UNDECIDED, Evidence.ASYMPTOTIC)
     kept = bounds.CLAIMS["T1.stationary"].check(Instance(GRADED, policy, Scheme(4, "center"), steps=20, runs=8))
     assert kept.verdict is Verdict.ASSUMPTION_UNMET

@@ -1,4 +1,6 @@
-"""Verdicts that were wrong, each on the smallest input that showed it, and the right one. Why it is right is said beside it."""
+"""Verdicts that were wrong, each on the smallest input that showed it, and the right one. Why it is right is said
+beside it.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,33 +40,72 @@ MANY = [(F(i, 400), 1 - F(i, 400)) for i in range(401)] + [(F(1, 2), F(1, 3))]
 # claim, instance, the right verdict
 CASES: dict[str, tuple[str, Instance, Verdict]] = {
     # z'Cz = (z_1 - z_2)^2 with z = 3e5: floats lose eleven digits, the identity is exact
-    "cancelling z": ("T2.advantage", on(families.bandit([(0.5, 0.5), (0.2, 0.800001)], weights=(1, 1)),
-                                        Scheme(2, SPLIT)), HOLDS),
+    "cancelling z": (
+        "T2.advantage",
+        on(families.bandit([(0.5, 0.5), (0.2, 0.800001)], weights=(1, 1)), Scheme(2, SPLIT)),
+        HOLDS,
+    ),
     # K = 1: joint and decomposed advantages are one, and the one component moves with itself
-    "sixteen digits": ("T2.lossless.exactly", on(families.bandit([[0.1234567890123456], [0.9876543210987654]]), Scheme(2, SPLIT)), HOLDS),
+    "sixteen digits": (
+        "T2.lossless.exactly",
+        on(families.bandit([[0.1234567890123456], [0.9876543210987654]]), Scheme(2, SPLIT)),
+        HOLDS,
+    ),
     # as at a = 1/3: in comonotone groups both advantages agree
-    "products beyond 64 bits": ("T2.lossless.comonotone", on(families.bandit([(0, 0), (LARGE, 2 * LARGE), (2 * LARGE, LARGE)], weights=HALVES),
-                                                             Scheme(3, SPLIT)), HOLDS),
-    "products beyond 64 bits, exactly": ("T2.lossless.exactly", on(families.bandit([(0, 0), (LARGE, 2 * LARGE), (2 * LARGE, LARGE)], weights=HALVES),
-                                                                   Scheme(3, SPLIT)), HOLDS),
+    "products beyond 64 bits": (
+        "T2.lossless.comonotone",
+        on(families.bandit([(0, 0), (LARGE, 2 * LARGE), (2 * LARGE, LARGE)], weights=HALVES), Scheme(3, SPLIT)),
+        HOLDS,
+    ),
+    "products beyond 64 bits, exactly": (
+        "T2.lossless.exactly",
+        on(families.bandit([(0, 0), (LARGE, 2 * LARGE), (2 * LARGE, LARGE)], weights=HALVES), Scheme(3, SPLIT)),
+        HOLDS,
+    ),
     # spreads u and 2u: no group has components of one spread that are uncorrelated
-    "tiny unequal spreads": ("T2.scale", on(families.bandit([(0, 0), (0, 2 * TINY), (TINY, 0), (TINY, 2 * TINY)], weights=HALVES), Scheme(4, SPLIT)), UNMET),
+    "tiny unequal spreads": (
+        "T2.scale",
+        on(families.bandit([(0, 0), (0, 2 * TINY), (TINY, 0), (TINY, 2 * TINY)], weights=HALVES), Scheme(4, SPLIT)),
+        UNMET,
+    ),
     # steps of 1e-9 on one component at a time: covariance is never 0 with equal spreads
-    "close unequal rewards": ("T2.scale", on(families.bandit([("1/2", "1/2"), (0.500000001, "1/2"), ("1/2", 0.500000001)], weights=HALVES),
-                                             Scheme(4, SPLIT)), UNMET),
+    "close unequal rewards": (
+        "T2.scale",
+        on(
+            families.bandit([("1/2", "1/2"), (0.500000001, "1/2"), ("1/2", 0.500000001)], weights=HALVES),
+            Scheme(4, SPLIT),
+        ),
+        UNMET,
+    ),
     # three values: no potential, whatever eps; the curl is of order 1 / eps^2
     "huge eps": ("L8", on(GRADED, Scheme(3, WHOLE, 1e12)), HOLDS),
-    "merging values": ("L8", on(families.bandit([["0"], ["1/10000000000000000"], ["1"]]), Scheme(3, WHOLE, 1e-2)), HOLDS),
-    "huge eps, decomposed": ("T2.closed", on(GRADED, Scheme(3, SPLIT, 1e12), without=("two-valued components",)), VIOLATED),
+    "merging values": (
+        "L8",
+        on(families.bandit([["0"], ["1/10000000000000000"], ["1"]]), Scheme(3, WHOLE, 1e-2)),
+        HOLDS,
+    ),
+    "huge eps, decomposed": (
+        "T2.closed",
+        on(GRADED, Scheme(3, SPLIT, 1e12), without=("two-valued components",)),
+        VIOLATED,
+    ),
     "nearly independent": ("T1.scaling.independent", on(lottery(NEARLY_FAIR), Scheme(4, SPLIT)), UNMET),
     "nearly fair": ("T1.scaling.comonotone", on(lottery(UNFAIR), Scheme(4, SPLIT)), UNMET),
     # the listing subtracts members exactly
     "close rewards": ("L5", on(families.bandit([[0.5], [0.50000001], [0.50000003]]), Scheme(3, WHOLE)), HOLDS),
     # (i/400, 1 - i/400) with (1/2, 1/3) has decomposed advantages +-1/2 +-1/2 that do not cancel
-    "one group of 81,000": ("T2.cancel", on(families.bandit(MANY, weights=HALVES), Scheme(2, SPLIT), without=("complementary",)), VIOLATED),
+    "one group of 81,000": (
+        "T2.cancel",
+        on(families.bandit(MANY, weights=HALVES), Scheme(2, SPLIT), without=("complementary",)),
+        VIOLATED,
+    ),
     # the decomposed advantages vanish: lambda = 1 is the row, ||m|| = 1/2 = sqrt(kappa Q lambda_max), attained
-    "vanishing decomposed advantages": ("T2.gradient", on(families.bandit([(1, 0), (0, "1/3")], weights=HALVES), Scheme(3, SPLIT)), HOLDS),
-}  # fmt: skip
+    "vanishing decomposed advantages": (
+        "T2.gradient",
+        on(families.bandit([(1, 0), (0, "1/3")], weights=HALVES), Scheme(3, SPLIT)),
+        HOLDS,
+    ),
+}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -86,9 +127,13 @@ def test_the_distance_of_updates_where_the_decomposed_one_vanishes() -> None:
     assert (check.lhs, check.rhs, check.evidence) == (0.5, 0.5, Evidence.CERTIFIED)
 
 
-@pytest.mark.parametrize(("claim_id", "right"), [("T2.suboptimality.signed", np.sqrt(2)), ("T2.suboptimality.solvable", np.sqrt(2))])
+@pytest.mark.parametrize(
+    ("claim_id", "right"), [("T2.suboptimality.signed", np.sqrt(2)), ("T2.suboptimality.solvable", np.sqrt(2))]
+)
 def test_a_constant_beyond_1e150(claim_id: str, right: float) -> None:
-    """Arms 1 and 0, logits -350 and 0: C = 1/p, ||m|| = psi p (1 - p) sqrt 2, so the right side is sqrt 2 (1 - p), above the trivial bound 1."""
+    """Arms 1 and 0, logits -350 and 0: C = 1/p, ||m|| = psi p (1 - p) sqrt 2, so the right side is sqrt 2 (1 - p),
+    above the trivial bound 1.
+    """
     env = families.bandit([["1"], ["0"]])
     check = CLAIMS[claim_id].check(Instance(env, TabularSoftmax(env, np.array([[-350.0, 0.0]])), Scheme(4, SPLIT)))
     assert check.verdict is VACUOUS
@@ -113,7 +158,9 @@ OF_POLICIES = {"L1", "L1.bound", "L2", "L2.bound", "T3.depth", "T3.depth.horizon
 def test_nothing_that_could_not_fail_passes(claim_id: str, env: TAMDP) -> None:
     claim = CLAIMS[claim_id]
     for scheme in claim.schemes or (Scheme(4, SPLIT), Scheme(4, WHOLE), Scheme(4, "center")):
-        check = claim.check(Instance(env, TabularSoftmax(env), replace(scheme, group_size=min(scheme.group_size, 4)), steps=10, runs=4))
+        check = claim.check(
+            Instance(env, TabularSoftmax(env), replace(scheme, group_size=min(scheme.group_size, 4)), steps=10, runs=4)
+        )
         allowed = {VACUOUS, UNMET} | ({HOLDS} if claim_id in OF_POLICIES else set())
         assert check.verdict in allowed, check
         if claim.enclose is not None and check.verdict is not HOLDS:
@@ -129,24 +176,41 @@ def chain(nodes: int) -> TAMDP:
     table = []
     for x in range(nodes):
         on_to = {"probability": 1, "node": f"n{x + 1}"} if x < nodes - 1 else {"probability": 1, "rewards": [1]}
-        actions = [{"name": "on", "kind": "think", "next": [on_to]}, {"name": "stop", "kind": "answer", "next": [{"probability": 1, "rewards": [x % 2]}]}]
+        actions = [
+            {"name": "on", "kind": "think", "next": [on_to]},
+            {"name": "stop", "kind": "answer", "next": [{"probability": 1, "rewards": [x % 2]}]},
+        ]
         table.append({"id": f"n{x}", "depth": 0, "observation": "o", "actions": actions})
-    return TAMDP.from_dict({
-        "schema": "tamdp/1", "name": f"chain-{nodes}", "max_tool_depth": 0, "components": [{"name": "c", "weight": 1}],
-        "prompts": [{"name": "q", "probability": 1, "start": "n0"}], "nodes": table,
-    })  # fmt: skip
+    return TAMDP.from_dict(
+        {
+            "schema": "tamdp/1",
+            "name": f"chain-{nodes}",
+            "max_tool_depth": 0,
+            "components": [{"name": "c", "weight": 1}],
+            "prompts": [{"name": "q", "probability": 1, "start": "n0"}],
+            "nodes": table,
+        }
+    )
 
 
 LONG, DEEP = chain(5000), chain(500)
 REFUSED: list[tuple[str, Callable[[], Instance]]] = [
-    *((claim_id, lambda: on(LONG, Scheme(8, "center"))) for claim_id in ("T1.stationary", "T1.stationary.path", "T1.exact", "T1.biased")),
+    *(
+        (claim_id, lambda: on(LONG, Scheme(8, "center")))
+        for claim_id in ("T1.stationary", "T1.stationary.path", "T1.exact", "T1.biased")
+    ),
     ("T1.drift", lambda: on(DEEP, Scheme(1000, WHOLE))),
     ("L3", lambda: on(LONG, Scheme(8, "center"))),
-    ("T2.cancel", lambda: on(families.bandit([(F(i, 600), 1 - F(i, 600)) for i in range(600)], weights=HALVES), Scheme(2, SPLIT))),
+    (
+        "T2.cancel",
+        lambda: on(families.bandit([(F(i, 600), 1 - F(i, 600)) for i in range(600)], weights=HALVES), Scheme(2, SPLIT)),
+    ),
 ]
 
 
-@pytest.mark.parametrize(("claim_id", "make"), REFUSED, ids=[f"{place} {claim_id}" for place, (claim_id, _) in enumerate(REFUSED)])
+@pytest.mark.parametrize(
+    ("claim_id", "make"), REFUSED, ids=[f"{place} {claim_id}" for place, (claim_id, _) in enumerate(REFUSED)]
+)
 def test_what_takes_too_long_is_refused_before_work(claim_id: str, make: Callable[[], Instance]) -> None:
     instance = make()
     with pytest.raises(CapacityError) as caught:
@@ -157,7 +221,10 @@ def test_what_takes_too_long_is_refused_before_work(claim_id: str, make: Callabl
 def test_a_larger_budget_is_taken() -> None:
     env = families.bandit([["0"], ["1"]])
     instance = Instance(env, TabularSoftmax(env), Scheme(4, "center"), steps=5, runs=4)
-    with pytest.raises(CapacityError, match=r"T1.stationary: a check on bandit may take about .* the budget is 1e-06 s; use a smaller process"):
+    with pytest.raises(
+        CapacityError,
+        match=r"T1.stationary: a check on bandit may take about .* the budget is 1e-06 s; use a smaller process",
+    ):
         CLAIMS["T1.stationary"].check(replace(instance, budget=1e-6))
     assert CLAIMS["T1.stationary"].check(replace(instance, budget=60.0)).verdict is not UNMET
 
@@ -178,7 +245,7 @@ UNDERFLOW: dict[str, tuple[str, Instance, Verdict]] = {
     "T1.drift": ("T1.drift", on(OPPOSED, Scheme(2, WHOLE), without=("witness",)), VIOLATED),
     # second moments of 1e-16, by eps = 1e8: there is an update all the same
     "T2.benefit": ("T2.benefit", on(families.bandit([["0"], ["1"]]), Scheme(2, SPLIT, 1e8)), HOLDS),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", UNDERFLOW)
@@ -190,15 +257,20 @@ def test_what_underflows_is_not_zero(name: str) -> None:
 
 def test_training_beyond_the_floats_has_no_traceback() -> None:
     two, tiny = families.bandit([["0"], ["1"]]), families.bandit([["0"], [F(1, 10**200)]])
-    assert CLAIMS["T1.biased"].check(on(two, Scheme(2, "center"), steps=3, runs=2, without=("drift",))).verdict is Verdict.UNDECIDED
+    assert (
+        CLAIMS["T1.biased"].check(on(two, Scheme(2, "center"), steps=3, runs=2, without=("drift",))).verdict
+        is Verdict.UNDECIDED
+    )
     assert CLAIMS["T1.biased"].check(on(tiny, Scheme(2, "center"), steps=3, runs=20)).verdict is UNMET
 
 
 def test_an_instance_is_of_one_process() -> None:
     two, three = families.bandit([["0"], ["1"]]), families.bandit([["0"], ["1/2"], ["1"]])
     for make in (
-        lambda: Instance(two, TabularSoftmax(three)), lambda: Instance(two, TabularSoftmax(two), reference=TabularSoftmax(three)),
-        lambda: on(two, Scheme(2, "center"), think_weight=float("nan")), lambda: on(two, Scheme(2, "center"), learning_rate=-1.0),
-    ):  # fmt: skip
+        lambda: Instance(two, TabularSoftmax(three)),
+        lambda: Instance(two, TabularSoftmax(two), reference=TabularSoftmax(three)),
+        lambda: on(two, Scheme(2, "center"), think_weight=float("nan")),
+        lambda: on(two, Scheme(2, "center"), learning_rate=-1.0),
+    ):
         with pytest.raises(InputError):
             make()

@@ -1,4 +1,6 @@
-"""The report as a reader meets it: in a real Chromium, without a network, on a screen and on a phone, by day and by night."""
+"""The report as a reader meets it: in a real Chromium, without a network, on a screen and on a phone, by day and by
+night.
+"""
 
 import os
 import shutil
@@ -27,7 +29,9 @@ LUMINANCE = """
     }
     return 1;
   };
-  return Array.from(document.querySelectorAll(selector)).map((e) => [light(parse(getComputedStyle(e).color)), behind(e), e.className || e.tagName]);
+  return Array.from(document.querySelectorAll(selector)).map(
+    (e) => [light(parse(getComputedStyle(e).color)), behind(e), e.className || e.tagName]
+  );
 }
 """
 
@@ -83,14 +87,19 @@ def visible(tab: Any) -> list[str]:
 
 
 def column(tab: Any, index: int) -> list[float]:
-    found: list[str] = tab.evaluate("i => Array.from(document.querySelectorAll('#table tbody tr')).map(r => r.cells[i].dataset.value)", index)
+    found: list[str] = tab.evaluate(
+        "i => Array.from(document.querySelectorAll('#table tbody tr')).map(r => r.cells[i].dataset.value)", index
+    )
     return [float(value) for value in found if value]
 
 
 def test_every_claim_is_there_and_every_formula_has_a_size(open_page: Open) -> None:
     tab = open_page()
     assert visible(tab) == list(CLAIMS)
-    sizes = tab.evaluate("Array.from(document.querySelectorAll('math')).map(m => m.getBoundingClientRect()).map(r => [r.width, r.height])")
+    sizes = tab.evaluate(
+        "Array.from(document.querySelectorAll('math')).map(m => m.getBoundingClientRect()).map(r => [r.width, "
+        "r.height])"
+    )
     assert len(sizes) == sum(1 + len(claim.symbols) for claim in CLAIMS.values())
     assert all(width > 3 and height > 3 for width, height in sizes)
     assert tab.evaluate("document.querySelectorAll('img').length") == 1
@@ -110,7 +119,9 @@ def test_filters(open_page: Open) -> None:
     tab.wait_for_function("document.getElementById('shown').textContent.indexOf('of') < 0")
     assert visible(tab) == list(CLAIMS)
     tab.fill("#find", "VARIANCE centred")
-    assert visible(tab) == [c.id for c in CLAIMS.values() if "variance" in c.title.lower() and "centred" in c.title.lower()]
+    assert visible(tab) == [
+        c.id for c in CLAIMS.values() if "variance" in c.title.lower() and "centred" in c.title.lower()
+    ]
     tab.press("#find", "Enter")
     assert "L9" in visible(tab)
 
@@ -149,7 +160,10 @@ def test_nothing_sticks_out_sideways(width: int, open_page: Open) -> None:
     tab = open_page(width=width)
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     if width == 360:
-        edges = tab.evaluate("Array.from(document.querySelectorAll('td, th, h1, h2, h3, p, dd, .card')).map(e => e.getBoundingClientRect().right)")
+        edges = tab.evaluate(
+            "Array.from(document.querySelectorAll('td, th, h1, h2, h3, p, dd, .card')).map(e => "
+            "e.getBoundingClientRect().right)"
+        )
         assert max(edges) <= width, "cards and text fit; wide formulas and figures scroll in boxes of their own"
         tab.locator("thead button", has_text="Slack").click()
         assert column(tab, 7) == sorted(column(tab, 7))
@@ -158,7 +172,10 @@ def test_nothing_sticks_out_sideways(width: int, open_page: Open) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_contrast(scheme: str, open_page: Open) -> None:
     tab = open_page(color_scheme=scheme)
-    texts = "body, h1, h2, h3, p, a, dt, dd, th, td, caption, figcaption, math, label span, input, select, button, span.verdict, .title, code"
+    texts = (
+        "body, h1, h2, h3, p, a, dt, dd, th, td, caption, figcaption, math, label span, input, select, button, "
+        "span.verdict, .title, code"
+    )
     found = tab.evaluate(LUMINANCE, texts)
     assert len(found) > 1000
     ink, paper, _ = found[0]
@@ -173,7 +190,9 @@ def test_focus_can_be_seen(open_page: Open) -> None:
     tab = open_page()
     for _ in range(12):
         tab.keyboard.press("Tab")
-        style = tab.evaluate("(s => [s.outlineStyle, parseFloat(s.outlineWidth)])(getComputedStyle(document.activeElement))")
+        style = tab.evaluate(
+            "(s => [s.outlineStyle, parseFloat(s.outlineWidth)])(getComputedStyle(document.activeElement))"
+        )
         assert style[0] != "none" and style[1] >= 1
 
 

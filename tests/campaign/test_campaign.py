@@ -36,7 +36,11 @@ def test_faults_are_seen() -> None:
     claim = CLAIMS["L2.bound"]
     small = replace(claim, statement=sp.Le(s.energy, s.H * (1 - 1 / s.A_max) / 4))
     assert any("violates what is proved" in text for text in run(1, 0, 12, (small,)).contradictions)
-    blind = replace(small, standing=Standing.PRINTED, measure=lambda i: replace(claim.measure(i), numbers={**claim.measure(i).numbers, s.energy: 1e-9}))
+    blind = replace(
+        small,
+        standing=Standing.PRINTED,
+        measure=lambda i: replace(claim.measure(i), numbers={**claim.measure(i).numbers, s.energy: 1e-9}),
+    )
     assert any("contradict each other" in text for text in run(1, 0, 12, (blind,)).contradictions)
     empty = replace(claim, measure=lambda i: replace(claim.measure(i), numbers={s.energy: 0.1, s.H: 1, s.A_max: 2}))
     assert any("where nothing could fail" in text for text in run(1, 0, 40, (empty,)).contradictions)
@@ -44,9 +48,15 @@ def test_faults_are_seen() -> None:
 
 def test_what_contradicts() -> None:
     proved, printed = CLAIMS["L2"], CLAIMS["T2.printed"]
-    assert contradicts(proved, Verdict.UNDECIDED, Verdict.VIOLATED) and not contradicts(printed, Verdict.UNDECIDED, Verdict.VIOLATED)
-    assert contradicts(printed, Verdict.HOLDS, Verdict.VIOLATED) and contradicts(printed, Verdict.VIOLATED, Verdict.HOLDS)
-    assert contradicts(printed, Verdict.HOLDS, Verdict.ASSUMPTION_UNMET) and not contradicts(printed, Verdict.VACUOUS, Verdict.HOLDS)
+    assert contradicts(proved, Verdict.UNDECIDED, Verdict.VIOLATED) and not contradicts(
+        printed, Verdict.UNDECIDED, Verdict.VIOLATED
+    )
+    assert contradicts(printed, Verdict.HOLDS, Verdict.VIOLATED) and contradicts(
+        printed, Verdict.VIOLATED, Verdict.HOLDS
+    )
+    assert contradicts(printed, Verdict.HOLDS, Verdict.ASSUMPTION_UNMET) and not contradicts(
+        printed, Verdict.VACUOUS, Verdict.HOLDS
+    )
     assert not contradicts(proved, Verdict.HOLDS, Verdict.UNDECIDED)
 
 
@@ -55,7 +65,9 @@ def test_every_family_is_drawn() -> None:
     assert set(seen) == set(FAMILIES)
 
 
-def test_a_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_goes_on_where_it_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     made: list[int] = []
 
     def chunk(seed: int, number: int) -> dict[str, object]:
@@ -66,6 +78,7 @@ def test_a_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.Monk
         def __init__(self, *args: object, **more: object) -> None: ...
         def __enter__(self) -> "Here":
             return self
+
         def __exit__(self, *args: object) -> None: ...
         def submit(self, function: object, *args: int) -> object:
             from concurrent.futures import Future

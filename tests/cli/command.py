@@ -35,7 +35,9 @@ def start(*arguments: str, folder: Path, **changes: str) -> subprocess.Popen[str
     """The installed script, started in ``folder``."""
     assert SCRIPT.exists(), "the project is not installed beside this Python: pip install -e ."
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen([str(SCRIPT), *arguments], cwd=folder, env=environment(**changes), encoding="utf-8", **pipes)
+    return subprocess.Popen(
+        [str(SCRIPT), *arguments], cwd=folder, env=environment(**changes), encoding="utf-8", **pipes
+    )
 
 
 def script(*arguments: str, folder: Path, **changes: str) -> Done:

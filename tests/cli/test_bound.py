@@ -47,7 +47,21 @@ def test_json_has_the_numbers_of_the_library(capsys: Captured, tmp_path: Path) -
 
 
 def test_a_finite_class_and_another_domain(capsys: Captured) -> None:
-    options = ["bound", "--risk", "0.1", "--n", "900", "--posterior", "0.7", "0.2", "0.1", "--c", "0.5", "--total-variation", "0.25"]
+    options = [
+        "bound",
+        "--risk",
+        "0.1",
+        "--n",
+        "900",
+        "--posterior",
+        "0.7",
+        "0.2",
+        "0.1",
+        "--c",
+        "0.5",
+        "--total-variation",
+        "0.25",
+    ]
     found = json.loads(here(capsys, *options, "--oscillation", "0.4", "1", "--weights", "3", "1", "--json", "-").out)
     kl = float(divergence([0.7, 0.2, 0.1], [1 / 3] * 3))
     assert found["kl"] == pytest.approx(kl, rel=1e-13)
@@ -69,7 +83,12 @@ def test_what_says_nothing_is_marked(capsys: Captured) -> None:
     found = {method: risk_bound(0.5, 10, 2.0, 0.05, method) for method in METHODS}
     assert found["kl"] < 1 < found["mcallester"]
     assert row(out, "kl") == [f"{found['kl']:.6f}", f"{found['kl'] + 0.5:.6f}", "vacuous"]
-    assert row(out, "mcallester") == [f"{found['mcallester']:.6f}", "vacuous", f"{found['mcallester'] + 0.5:.6f}", "vacuous"]
+    assert row(out, "mcallester") == [
+        f"{found['mcallester']:.6f}",
+        "vacuous",
+        f"{found['mcallester'] + 0.5:.6f}",
+        "vacuous",
+    ]
     certain = here(capsys, "bound", "--risk", "1", "--n", "10", "--kl", "0").out
     assert row(certain, "kl") == ["1.000000", "vacuous"]
 
@@ -91,36 +110,61 @@ def test_the_examples_of_the_help_work(capsys: Captured, monkeypatch: pytest.Mon
 
 SOUND = {"--risk": ["0.2"], "--n": ["500"], "--kl": ["3"]}
 FAULTS: list[tuple[dict[str, list[str]], str]] = [
-    ({"--risk": ["1.5"]}, "empirical_risk: must be in [0, 1], got 1.5"), ({"--risk": ["-0.1"]}, "empirical_risk: must be in [0, 1], got -0.1"),
-    ({"--risk": ["nan"]}, "empirical_risk: must be in [0, 1], got nan"), ({"--n": ["0"]}, "n: must be a whole number of at least 1, got 0"),
-    ({"--n": ["-3"]}, "n: must be a whole number of at least 1, got -3"), ({"--n": ["1" + "0" * 40]}, "n: "),
-    ({"--kl": ["-1"]}, "kl: must be 0 or more, got -1"), ({"--kl": ["nan"]}, "kl: must be 0 or more, got nan"),
-    ({"--delta": ["0"]}, "delta: must be in (0, 1), ends excluded, got 0"), ({"--delta": ["1"]}, "delta: must be in (0, 1), ends excluded, got 1"),
-    ({"--delta": ["nan"]}, "delta: must be in (0, 1)"), ({"--c": ["0"]}, "c: must be positive and finite, got 0"),
-    ({"--c": ["inf"]}, "c: must be positive and finite, got inf"), ({"--kl": []}, "kl, posterior: give one of them"),
+    ({"--risk": ["1.5"]}, "empirical_risk: must be in [0, 1], got 1.5"),
+    ({"--risk": ["-0.1"]}, "empirical_risk: must be in [0, 1], got -0.1"),
+    ({"--risk": ["nan"]}, "empirical_risk: must be in [0, 1], got nan"),
+    ({"--n": ["0"]}, "n: must be a whole number of at least 1, got 0"),
+    ({"--n": ["-3"]}, "n: must be a whole number of at least 1, got -3"),
+    ({"--n": ["1" + "0" * 40]}, "n: "),
+    ({"--kl": ["-1"]}, "kl: must be 0 or more, got -1"),
+    ({"--kl": ["nan"]}, "kl: must be 0 or more, got nan"),
+    ({"--delta": ["0"]}, "delta: must be in (0, 1), ends excluded, got 0"),
+    ({"--delta": ["1"]}, "delta: must be in (0, 1), ends excluded, got 1"),
+    ({"--delta": ["nan"]}, "delta: must be in (0, 1)"),
+    ({"--c": ["0"]}, "c: must be positive and finite, got 0"),
+    ({"--c": ["inf"]}, "c: must be positive and finite, got inf"),
+    ({"--kl": []}, "kl, posterior: give one of them"),
     ({"--posterior": ["0.5", "0.5"]}, "kl, posterior: give one of them"),
     ({"--kl": [], "--posterior": ["0.5", "0.6"]}, "posterior: probabilities must sum to 1, got 1.1"),
     ({"--kl": [], "--posterior": ["0.5", "0.5"], "--prior": ["1"]}, "posterior, prior: 2 and 1 policies"),
-    ({"--kl": [], "--posterior": ["0.5", "0.5"], "--prior": ["1", "0"]}, "prior: has zero mass where the posterior has some"),
+    (
+        {"--kl": [], "--posterior": ["0.5", "0.5"], "--prior": ["1", "0"]},
+        "prior: has zero mass where the posterior has some",
+    ),
     ({"--kl": [], "--posterior": ["nan", "0.5"]}, "posterior: probabilities must be finite"),
     ({"--total-variation": ["1.5"]}, "total_variation: must be in [0, 1], got 1.5"),
     ({"--total-variation": ["0.1"], "--oscillation": ["2"]}, "oscillation: must be in [0, 1], got 2"),
-    ({"--total-variation": ["0.1"], "--oscillation": ["0.5", "0.5"], "--weights": ["1"]}, "oscillation, weights: need one number per component"),
-    ({"--total-variation": ["0.1"], "--weights": ["0"]}, "oscillation, weights: need one number per component and some weight"),
+    (
+        {"--total-variation": ["0.1"], "--oscillation": ["0.5", "0.5"], "--weights": ["1"]},
+        "oscillation, weights: need one number per component",
+    ),
+    (
+        {"--total-variation": ["0.1"], "--weights": ["0"]},
+        "oscillation, weights: need one number per component and some weight",
+    ),
     ({"--total-variation": ["0.1"], "--weights": ["-1"]}, "weights: must be 0 or more and finite, got -1"),
     ({"--json": ["."]}, ".: cannot write (Is a directory); nothing was changed"),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("changes", "says"), FAULTS, ids=[" ".join(part for k, v in changes.items() for part in (k, *v)) for changes, _ in FAULTS])
-def test_bad_numbers_are_one_line(changes: dict[str, list[str]], says: str, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    FAULTS,
+    ids=[" ".join(part for k, v in changes.items() for part in (k, *v)) for changes, _ in FAULTS],
+)
+def test_bad_numbers_are_one_line(
+    changes: dict[str, list[str]], says: str, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     arguments = [part for option, values in {**SOUND, **changes}.items() if values for part in (option, *values)]
     assert refused(here(capsys, "bound", *arguments)).startswith(says)
     assert os.listdir(tmp_path) == []
 
 
-@pytest.mark.parametrize(("arguments", "says"), [(["--n", "1.5"], "invalid literal for int"), (["--risk", "low"], "could not convert"), (["--m", "3"], "--m")])
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [(["--n", "1.5"], "invalid literal for int"), (["--risk", "low"], "could not convert"), (["--m", "3"], "--m")],
+)
 def test_what_the_parser_refuses(arguments: list[str], says: str, capsys: Captured) -> None:
     done = here(capsys, *EXAMPLE, *arguments)
     assert (done.code, done.out) == (2, "") and says in done.err and "Traceback" not in done.err
@@ -128,8 +172,11 @@ def test_what_the_parser_refuses(arguments: list[str], says: str, capsys: Captur
 
 @pytest.mark.parametrize(
     ("more", "message"),
-    [(("--kl", "1", "--prior", "0.5", "0.5"), "prior: belongs to --posterior"), (("--kl", "1", "--weights", "1"), "oscillation, weights: belong to"),
-     (("--kl", "1", "--oscillation", "0.5"), "oscillation, weights: belong to")],
-)  # fmt: skip
+    [
+        (("--kl", "1", "--prior", "0.5", "0.5"), "prior: belongs to --posterior"),
+        (("--kl", "1", "--weights", "1"), "oscillation, weights: belong to"),
+        (("--kl", "1", "--oscillation", "0.5"), "oscillation, weights: belong to"),
+    ],
+)
 def test_options_that_would_be_ignored(more: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert refused(here(capsys, "bound", "--risk", "0.2", "--n", "10", *more)).startswith(message)

@@ -13,12 +13,25 @@ import experiments.cli
 from tamdp_theory import TAMDP, TabularSoftmax, exact, grpo, save_policy
 from tests.cli.command import DRIFT, REPOSITORY, SEARCH, here, refused, script, start
 
-SUBCOMMANDS = ("verify", "show", "exact", "claims", "falsify", "certify", "bound", "run", "figures", "report", "train", "lvlm")
+SUBCOMMANDS = (
+    "verify",
+    "show",
+    "exact",
+    "claims",
+    "falsify",
+    "certify",
+    "bound",
+    "run",
+    "figures",
+    "report",
+    "train",
+    "lvlm",
+)
 EXACT_KEYS = ["total", "components", "gradient", "mean", "second_moment", "variance"]
 Captured = pytest.CaptureFixture[str]
 
 
-# -- help -------------------------------------------------------------------------------------------------------------------
+# -- help --------------------------------------------------------------------------------------------------------------
 
 
 def test_help_lists_the_commands_and_examples(tmp_path: Path) -> None:
@@ -45,7 +58,9 @@ def test_no_arguments_are_a_call_for_help(capsys: Captured) -> None:
 
 
 @pytest.mark.parametrize("name", ["show", "exact", "claims", "train"])
-def test_the_example_in_the_help_works(name: str, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_in_the_help_works(
+    name: str, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "examples").symlink_to(REPOSITORY / "examples")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "300")
@@ -62,7 +77,7 @@ def test_version(capsys: Captured) -> None:
     assert here(capsys, "--version").out == f"{tamdp_theory.__version__}\n"
 
 
-# -- bad options ------------------------------------------------------------------------------------------------------------
+# -- bad options -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -73,7 +88,10 @@ def test_version(capsys: Captured) -> None:
         (["exact", SEARCH, "--eps", "nan"], "eps: must be finite and not negative, got nan"),
         (["exact", SEARCH, "--ddof", "3"], "ddof: must be 0 or 1, got 3"),
         (["exact", SEARCH, "--think-weight", "2"], "think_weight: must be in [0, 1], got 2.0"),
-        (["exact", SEARCH, "--policy", "none.json"], "none.json: cannot read (No such file or directory); check the path"),
+        (
+            ["exact", SEARCH, "--policy", "none.json"],
+            "none.json: cannot read (No such file or directory); check the path",
+        ),
         (["exact", SEARCH, "--policy", SEARCH], f"{SEARCH}: schema: expected 'tamdp-policy/1', found 'tamdp/1'"),
         (["train", SEARCH, "--group-size", "1"], "group_size: must be an integer of at least 2, got 1"),
         (["train", SEARCH, "--steps", "-1"], "steps: must be an integer of at least 0, got -1"),
@@ -90,7 +108,9 @@ def test_version(capsys: Captured) -> None:
     ],
     ids=lambda value: " ".join(value[:1] + value[2:]) if isinstance(value, list) else "",
 )
-def test_bad_options_are_one_line(arguments: list[str], says: str, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bad_options_are_one_line(
+    arguments: list[str], says: str, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert refused(here(capsys, *arguments)).startswith(says)
     assert os.listdir(tmp_path) == []
@@ -124,7 +144,7 @@ def test_an_interrupt_is_one_line(capsys: Captured, monkeypatch: pytest.MonkeyPa
     assert (done.code, done.err) == (130, "error: interrupted\n")
 
 
-# -- show -------------------------------------------------------------------------------------------------------------------
+# -- show --------------------------------------------------------------------------------------------------------------
 
 
 def test_show_says_what_is_in_the_file(capsys: Captured) -> None:
@@ -132,9 +152,14 @@ def test_show_says_what_is_in_the_file(capsys: Captured) -> None:
     assert (done.code, done.err) == (0, "")
     rows = dict(re.findall(r"^  ([a-z ]+?)  +([\d,]+) *$", done.out, flags=re.M))
     assert rows == {
-        "prompts": "2", "nodes": str(env.n_nodes), "legal actions": str(env.n_pairs), "edges": str(env.n_edges),
-        "trajectories": str(exact.count_trajectories(env)), "horizon": "2", "tool depth": "1",
-    }  # fmt: skip
+        "prompts": "2",
+        "nodes": str(env.n_nodes),
+        "legal actions": str(env.n_pairs),
+        "edges": str(env.n_edges),
+        "trajectories": str(exact.count_trajectories(env)),
+        "horizon": "2",
+        "tool depth": "1",
+    }
     for name in (*env.node_ids, *env.action_names, *env.component_names, *env.prompt_names):
         assert name in done.out
     assert f"J* = {exact.optimal_values(env).total:.4g}" in done.out
@@ -153,11 +178,13 @@ def test_show_stops_at_forty_nodes_unless_told(capsys: Captured) -> None:
         assert node_id in full
 
 
-# -- exact ------------------------------------------------------------------------------------------------------------------
+# -- exact -------------------------------------------------------------------------------------------------------------
 
 
 def test_exact_prints_the_numbers_of_the_library(tmp_path: Path) -> None:
-    done = script("exact", SEARCH, "--group-size", "4", "--normalization", "normalize_then_sum", "--json", "-", folder=tmp_path)
+    done = script(
+        "exact", SEARCH, "--group-size", "4", "--normalization", "normalize_then_sum", "--json", "-", folder=tmp_path
+    )
     assert (done.code, done.err) == (0, "")
     found = json.loads(done.out)
     assert list(found) == EXACT_KEYS
@@ -176,7 +203,18 @@ def test_exact_options_reach_the_library(capsys: Captured, tmp_path: Path) -> No
     env = TAMDP.load(path)
     policy = TabularSoftmax.random(env, np.random.default_rng(1))
     save_policy(policy, tmp_path / "p.json")
-    options = ["--eps", "0.1", "--ddof", "1", "--think-weight", "0.5", "--group-size", "3", "--policy", str(tmp_path / "p.json")]
+    options = [
+        "--eps",
+        "0.1",
+        "--ddof",
+        "1",
+        "--think-weight",
+        "0.5",
+        "--group-size",
+        "3",
+        "--policy",
+        str(tmp_path / "p.json"),
+    ]
     done = here(capsys, "exact", path, *options, "--json", "-")
     update = exact.update_moments(env, policy, 3, "sum_then_normalize", 0.1, 1, 0.5)
     found = json.loads(done.out)
@@ -195,7 +233,9 @@ def test_exact_writes_a_file_and_a_table(capsys: Captured, tmp_path: Path) -> No
     assert re.search(r"variance V +" + re.escape(f"{found['variance']:.4g}") + " *$", done.out, flags=re.M)
 
 
-def test_output_is_written_whole_or_not_at_all(capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_output_is_written_whole_or_not_at_all(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "x.json"
     path.write_text("old")
 
@@ -204,27 +244,37 @@ def test_output_is_written_whole_or_not_at_all(capsys: Captured, tmp_path: Path,
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", full)
-        assert refused(here(capsys, "exact", DRIFT, "--json", str(path))) == f"{path}: cannot write (No space left on device); nothing was changed"
+        assert (
+            refused(here(capsys, "exact", DRIFT, "--json", str(path)))
+            == f"{path}: cannot write (No space left on device); nothing was changed"
+        )
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["x.json"]
-    assert refused(here(capsys, "exact", DRIFT, "--json", str(tmp_path))) == f"{tmp_path}: cannot write (Is a directory); nothing was changed"
+    assert (
+        refused(here(capsys, "exact", DRIFT, "--json", str(tmp_path)))
+        == f"{tmp_path}: cannot write (Is a directory); nothing was changed"
+    )
 
 
-def test_numbers_that_json_cannot_hold_are_refused(capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_that_json_cannot_hold_are_refused(
+    capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(exact, "policy_gradient", lambda *_: np.array([np.inf]))
     path = tmp_path / "x.json"
     assert refused(here(capsys, "exact", DRIFT, "--json", str(path))).startswith(f"{path}: a number is not finite")
     assert not path.exists()
 
 
-# -- claims -----------------------------------------------------------------------------------------------------------------
+# -- claims ------------------------------------------------------------------------------------------------------------
 
 
 def test_claims_lists_every_claim(capsys: Captured) -> None:
     done = here(capsys, "claims")
     assert (done.code, done.err) == (0, "")
     for claim in bounds.CLAIMS.values():
-        assert re.search(rf"^ *{re.escape(claim.id)} +\S.* {claim.standing} +{claim.kind} ", done.out, flags=re.M), claim.id
+        assert re.search(rf"^ *{re.escape(claim.id)} +\S.* {claim.standing} +{claim.kind} ", done.out, flags=re.M), (
+            claim.id
+        )
 
 
 def test_a_claim_is_told_in_full(capsys: Captured) -> None:
@@ -256,17 +306,41 @@ def test_all_statements_as_latex(capsys: Captured) -> None:
     assert out == "".join(f"% {claim.id}: {claim.title}\n{claim.latex()}\n" for claim in bounds.CLAIMS.values())
 
 
-# -- train ------------------------------------------------------------------------------------------------------------------
+# -- train -------------------------------------------------------------------------------------------------------------
 
 
 def test_exact_training(capsys: Captured, tmp_path: Path) -> None:
-    options = ["--steps", "7", "--learning-rate", "0.5", "--normalization", "center", "--group-size", "3", "--record-every", "3", "--record-update"]
+    options = [
+        "--steps",
+        "7",
+        "--learning-rate",
+        "0.5",
+        "--normalization",
+        "center",
+        "--group-size",
+        "3",
+        "--record-every",
+        "3",
+        "--record-update",
+    ]
     done = here(capsys, "train", SEARCH, *options, "--json", "-", "--save-policy", str(tmp_path / "p.json"))
     assert (done.code, done.err) == (0, "")
     found, env = json.loads(done.out), TAMDP.load(SEARCH)
-    config = grpo.Config(steps=7, learning_rate=0.5, normalization="center", group_size=3, record_every=3, record_update=True)
+    config = grpo.Config(
+        steps=7, learning_rate=0.5, normalization="center", group_size=3, record_every=3, record_update=True
+    )
     history = grpo.train(env, TabularSoftmax(env), config)
-    assert list(found) == ["process", "components", "config", "step", "total", "component_values", "gradient_norm2", "update_norm2", "drift"]
+    assert list(found) == [
+        "process",
+        "components",
+        "config",
+        "step",
+        "total",
+        "component_values",
+        "gradient_norm2",
+        "update_norm2",
+        "drift",
+    ]
     assert (found["process"], found["components"]) == ("search-small", ["format", "accuracy", "executability"])
     assert found["config"]["steps"] == 7
     assert found["config"]["clip"] == [0.2, 0.2]
@@ -277,7 +351,9 @@ def test_exact_training(capsys: Captured, tmp_path: Path) -> None:
     assert found["total"][0][-1] > found["total"][0][0]
     after = json.loads(here(capsys, "exact", SEARCH, "--policy", str(tmp_path / "p.json"), "--json", "-").out)
     assert after["total"] == pytest.approx(found["total"][0][-1], rel=1e-14)
-    again = json.loads(here(capsys, "train", SEARCH, "--steps", "0", "--policy", str(tmp_path / "p.json"), "--json", "-").out)
+    again = json.loads(
+        here(capsys, "train", SEARCH, "--steps", "0", "--policy", str(tmp_path / "p.json"), "--json", "-").out
+    )
     assert again["total"][0] == [pytest.approx(after["total"], rel=1e-14)]
 
 
@@ -300,7 +376,7 @@ def test_sampled_training(tmp_path: Path, capsys: Captured) -> None:
     assert json.loads(here(capsys, *options, "--json", "-").out) == found, "same seeds, same numbers"
 
 
-# -- streams ----------------------------------------------------------------------------------------------------------------
+# -- streams -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_reader_that_leaves_gets_no_traceback(tmp_path: Path) -> None:
@@ -317,7 +393,9 @@ def test_a_reader_that_leaves_gets_no_traceback(tmp_path: Path) -> None:
 
 
 def test_a_terminal_without_unicode(tmp_path: Path) -> None:
-    done = script("claims", "L9", folder=tmp_path, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", PYTHONIOENCODING="ascii")
+    done = script(
+        "claims", "L9", folder=tmp_path, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0", PYTHONIOENCODING="ascii"
+    )
     assert (done.code, done.err) == (0, "")
     assert done.out.isascii()
     assert "\\xb2" in done.out, "what cannot be shown is written as an escape"

@@ -14,14 +14,26 @@ from tests.cli.command import DRIFT, here, refused
 
 # (claim, assumption to drop): each must be violated without it, and in certified form
 DROPPED = [
-    ("L2", "tabular"), ("L3", "tabular"), ("L4", "tabular"), ("L8", "joint"), ("L9", "center"), ("L9x", "center"),
-    ("T2.identity", "no eps"), ("T2.advantage", "no eps"), ("T2.lossless.comonotone", "weights sum to one"), ("T2.lossless.center", "center"),
-    ("T2.scale", "uncorrelated groups"), ("T2.cancel", "equal weights"), ("T2.closed", "two-valued components"),
-]  # fmt: skip
+    ("L2", "tabular"),
+    ("L3", "tabular"),
+    ("L4", "tabular"),
+    ("L8", "joint"),
+    ("L9", "center"),
+    ("L9x", "center"),
+    ("T2.identity", "no eps"),
+    ("T2.advantage", "no eps"),
+    ("T2.lossless.comonotone", "weights sum to one"),
+    ("T2.lossless.center", "center"),
+    ("T2.scale", "uncorrelated groups"),
+    ("T2.cancel", "equal weights"),
+    ("T2.closed", "two-valued components"),
+]
 
 
 @pytest.mark.parametrize("claim_id", [c.id for c in CLAIMS.values() if c.standing is Standing.PRINTED])
-def test_a_printed_claim_is_refuted_and_certified(claim_id: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_printed_claim_is_refuted_and_certified(
+    claim_id: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     done = here(capsys, "falsify", claim_id, "--out", str(tmp_path))
     assert (done.code, done.err) == (0, "")
     assert "violated" in done.out.splitlines()[2]
@@ -45,7 +57,9 @@ def test_a_dropped_assumption_is_refuted(claim_id: str, assumption: str) -> None
 
 
 @pytest.mark.parametrize("claim_id", ["L3", "L9", "T2.gradient.tabular", "T2.suboptimality"])
-def test_a_proved_claim_stands_and_shows_its_tightest_instance(claim_id: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_proved_claim_stands_and_shows_its_tightest_instance(
+    claim_id: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     done = here(capsys, "falsify", claim_id, "--seconds", "3", "--out", str(tmp_path))
     assert done.code == 0
     assert "not violated; tightest instance met" in done.out
@@ -83,13 +97,21 @@ def test_a_chart_returns_to_where_it_started() -> None:
 
 
 def test_bad_requests(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert refused(here(capsys, "falsify", "L9", "--without", "gravity", "--out", str(tmp_path))).startswith("without: L9 has no assumption 'gravity'")
-    assert refused(here(capsys, "falsify", "L9", "--seconds", "-1", "--out", str(tmp_path))).startswith("seconds: must be positive")
+    assert refused(here(capsys, "falsify", "L9", "--without", "gravity", "--out", str(tmp_path))).startswith(
+        "without: L9 has no assumption 'gravity'"
+    )
+    assert refused(here(capsys, "falsify", "L9", "--seconds", "-1", "--out", str(tmp_path))).startswith(
+        "seconds: must be positive"
+    )
     assert refused(here(capsys, "falsify", "nothing")).startswith("no claim 'nothing'")
     assert "cannot read" in refused(here(capsys, "certify", str(tmp_path / "none.json")))
     assert refused(here(capsys, "certify", DRIFT, "--group-size", "3")).startswith("group-size: belongs to --claim")
-    assert refused(here(capsys, "falsify", "L9", "--without", "center", "--without", "center")).startswith("without: given twice: center")
-    assert "its check trains, samples or sums over training sets" in refused(here(capsys, "certify", DRIFT, "--claim", "T1.stationary"))
+    assert refused(here(capsys, "falsify", "L9", "--without", "center", "--without", "center")).startswith(
+        "without: given twice: center"
+    )
+    assert "its check trains, samples or sums over training sets" in refused(
+        here(capsys, "certify", DRIFT, "--claim", "T1.stationary")
+    )
 
 
 def test_a_certificate_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

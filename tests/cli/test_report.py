@@ -1,4 +1,6 @@
-"""tamdp report without a browser: the page and the LaTeX say everything, escape everything, and are the same for the same results."""
+"""tamdp report without a browser: the page and the LaTeX say everything, escape everything, and are the same for the
+same results.
+"""
 
 import json
 import re
@@ -51,7 +53,7 @@ def by_id(page: ElementTree.Element, name: str) -> ElementTree.Element:
     return found
 
 
-# -- the page ---------------------------------------------------------------------------------------------------------------
+# -- the page ----------------------------------------------------------------------------------------------------------
 
 
 def test_ids_are_unique_and_links_lead_to_them(page: ElementTree.Element) -> None:
@@ -80,10 +82,19 @@ def test_every_claim_has_a_row_and_a_section(claim_id: str, page: ElementTree.El
     assert claim.title in cells[0]
     assert cells[1] == claim.standing
     assert cells[2].split(" ", 1)[1] == ("refuted" if claim.standing == "printed" else "holds")
-    assert cells[-4:] == (["2", "1", "1", "0"] if claim_id == "L9" else ["1", "1", "1", "1" if claim.standing == "printed" else "0"])
+    assert cells[-4:] == (
+        ["2", "1", "1", "0"] if claim_id == "L9" else ["1", "1", "1", "1" if claim.standing == "printed" else "0"]
+    )
     part = by_id(page, claim_id)
     text = content(part)
-    for expected in (claim.title, claim.standing, markup.prose(claim.proof), claim.reference, *(a.name for a in claim.assumptions), *claim.depends_on):
+    for expected in (
+        claim.title,
+        claim.standing,
+        markup.prose(claim.proof),
+        claim.reference,
+        *(a.name for a in claim.assumptions),
+        *claim.depends_on,
+    ):
         assert markup.printable(expected) in text
     terms = part.findall("./dl[@class='symbols']/dt")
     assert len(terms) == len(claim.symbols), "every symbol with its meaning"
@@ -121,7 +132,10 @@ def test_texts_are_escaped(folder: Path, page: ElementTree.Element) -> None:
 
 
 def test_markup_escapes_what_it_did_not_make() -> None:
-    assert markup.tag("p", "<b>", markup.tag("b", "&"), data_x='"<', hidden=True, title=None) == '<p data-x="&quot;&lt;" hidden="">&lt;b&gt;<b>&amp;</b></p>'
+    assert (
+        markup.tag("p", "<b>", markup.tag("b", "&"), data_x='"<', hidden=True, title=None)
+        == '<p data-x="&quot;&lt;" hidden="">&lt;b&gt;<b>&amp;</b></p>'
+    )
 
 
 def test_figures_are_inside_and_missing_ones_are_named(folder: Path, page: ElementTree.Element) -> None:
@@ -147,7 +161,11 @@ def test_damaged_figures_are_left_out(tmp_path: Path, capsys: Captured) -> None:
 def test_same_results_same_bytes(folder: Path, tmp_path: Path) -> None:
     other = tmp_path / "elsewhere"
     shutil.copytree(folder, other)
-    for arguments, changes in (([], {"PYTHONHASHSEED": "1"}), (["--latex"], {"PYTHONHASHSEED": "1"}), (["--latex", "--out", "again"], {"PYTHONHASHSEED": "2"})):
+    for arguments, changes in (
+        ([], {"PYTHONHASHSEED": "1"}),
+        (["--latex"], {"PYTHONHASHSEED": "1"}),
+        (["--latex", "--out", "again"], {"PYTHONHASHSEED": "2"}),
+    ):
         assert script("report", "--results", ".", *arguments, folder=other, **changes).code == 0
     assert (other / "report.html").read_bytes() == (folder / "report.html").read_bytes()
     for name in ("theorems.tex", "verdicts.tex"):
@@ -166,7 +184,7 @@ def test_claims_that_were_not_checked(tmp_path: Path, capsys: Captured) -> None:
     assert "L1 & not checked & -- & $=$ & --" in (tmp_path / "latex" / "verdicts.tex").read_text()
 
 
-# -- formulas ---------------------------------------------------------------------------------------------------------------
+# -- formulas ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("claim", CLAIMS.values(), ids=list(CLAIMS))
@@ -179,10 +197,17 @@ def test_every_formula_is_mathml(claim: Claim) -> None:
         leaves = [leaf for leaf in root.iter() if leaf.tag.removeprefix(MATH) in ("mi", "mn", "mo", "mtext")]
         assert leaves
         for leaf in leaves:
-            assert leaf.text and not re.search(r"[\\{}^_$]", leaf.text.replace("{", "", leaf.tag == f"{MATH}mo").replace("}", "", leaf.tag == f"{MATH}mo"))
-            assert leaf.tag == f"{MATH}mi" or len(leaf.text) < 3 or leaf.text in ("max", "min") or leaf.tag != f"{MATH}mo"
+            assert leaf.text and not re.search(
+                r"[\\{}^_$]",
+                leaf.text.replace("{", "", leaf.tag == f"{MATH}mo").replace("}", "", leaf.tag == f"{MATH}mo"),
+            )
+            assert (
+                leaf.tag == f"{MATH}mi" or len(leaf.text) < 3 or leaf.text in ("max", "min") or leaf.tag != f"{MATH}mo"
+            )
         for script_ in root.iter():
-            wanted = {"msub": 2, "msup": 2, "mfrac": 2, "mover": 2, "munder": 2, "msubsup": 3, "munderover": 3}.get(script_.tag.removeprefix(MATH))
+            wanted = {"msub": 2, "msup": 2, "mfrac": 2, "mover": 2, "munder": 2, "msubsup": 3, "munderover": 3}.get(
+                script_.tag.removeprefix(MATH)
+            )
             assert wanted is None or len(script_) == wanted
 
 
@@ -192,7 +217,9 @@ def test_products_keep_their_value(claim: Claim) -> None:
     found = sp.Tuple(claim.statement.lhs, claim.statement.rhs)
     found = sp.Tuple(found, *(part for event in claim.statement.atoms(Probability) for part in event.args[0].args))
     for product in (part for part in sp.preorder_traversal(found) if part.is_Mul):
-        names = sorted(product.atoms(*opaque) | {symbol for symbol in product.free_symbols if symbol.is_Symbol}, key=str)
+        names = sorted(
+            product.atoms(*opaque) | {symbol for symbol in product.free_symbols if symbol.is_Symbol}, key=str
+        )
         values = {name: sp.Rational(7 + place, 5) for place, name in enumerate(names)}
         written, given = (side.xreplace(values).evalf() for side in (formulas.split(product).value(), product))
         assert complex(written) == pytest.approx(complex(given)), product
@@ -201,22 +228,33 @@ def test_products_keep_their_value(claim: Claim) -> None:
 def test_a_formula_in_full() -> None:
     assert formulas.statement(CLAIMS["L4"]) == r"J^{\star} - J(\theta) \leq C(\theta) \|\nabla J(\theta)\|"
     assert formulas.statement(CLAIMS["T2.gradient.tabular"]).endswith(r"\leq \sqrt{\frac{\kappa Q}{2}}")
-    assert formulas.statement(CLAIMS["T2.identity.spread"]) == r"\sigma_c^{2} = \sum_{k,l=1}^{K} w_{k} w_{l} \sigma_{k} \sigma_{l} C_{kl}"
-    plain = re.sub(r' xmlns="[^"]*"| alttext="[^"]*"', "", mathml.formula(r"\max_i|A_i| \leq \operatorname{tr}\tfrac12 x'"))
+    assert (
+        formulas.statement(CLAIMS["T2.identity.spread"])
+        == r"\sigma_c^{2} = \sum_{k,l=1}^{K} w_{k} w_{l} \sigma_{k} \sigma_{l} C_{kl}"
+    )
+    plain = re.sub(
+        r' xmlns="[^"]*"| alttext="[^"]*"', "", mathml.formula(r"\max_i|A_i| \leq \operatorname{tr}\tfrac12 x'")
+    )
     assert plain == (
-        '<math display="inline"><munder><mo movablelimits="true" lspace="0" rspace="0">max</mo><mi>i</mi></munder><mo stretchy="false" lspace="0" rspace="0">|'
-        '</mo><msub><mi>A</mi><mi>i</mi></msub><mo stretchy="false" lspace="0" rspace="0">|</mo><mo>≤</mo><mi>tr</mi><mspace width="0.1667em" />'
-        '<mstyle displaystyle="false"><mfrac><mn>1</mn><mn>2</mn></mfrac></mstyle><msup><mi>x</mi><mo lspace="0" rspace="0">′</mo></msup></math>'
+        '<math display="inline"><munder><mo movablelimits="true" lspace="0" '
+        'rspace="0">max</mo><mi>i</mi></munder><mo stretchy="false" lspace="0" rspace="0">|'
+        '</mo><msub><mi>A</mi><mi>i</mi></msub><mo stretchy="false" lspace="0" '
+        'rspace="0">|</mo><mo>≤</mo><mi>tr</mi><mspace width="0.1667em" />'
+        '<mstyle displaystyle="false"><mfrac><mn>1</mn><mn>2</mn></mfrac></mstyle><msup><mi>x</mi><mo '
+        'lspace="0" rspace="0">′</mo></msup></math>'
     )
 
 
-@pytest.mark.parametrize(("source", "says"), [(r"\fancy x", r"\fancy is not known"), (r"\frac{1}{", "found the end"), ("x^", "expected more")])
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [(r"\fancy x", r"\fancy is not known"), (r"\frac{1}{", "found the end"), ("x^", "expected more")],
+)
 def test_a_formula_that_is_not_understood(source: str, says: str) -> None:
     with pytest.raises(InputError, match=re.escape(says)):
         mathml.formula(source)
 
 
-# -- LaTeX ------------------------------------------------------------------------------------------------------------------
+# -- LaTeX -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -252,20 +290,27 @@ def test_every_claim_is_a_theorem_and_a_row(sources: dict[str, str], folder: Pat
 
 
 def test_texts_become_latex() -> None:
-    assert latex.escaped("a_b & 5% of $x {^2} ~ \\x #1") == r"a\_\allowbreak{}b \& 5\% of \$x \{\textasciicircum{}2\} \textasciitilde{} \textbackslash{}x \#1"
+    assert (
+        latex.escaped("a_b & 5% of $x {^2} ~ \\x #1")
+        == r"a\_\allowbreak{}b \& 5\% of \$x \{\textasciicircum{}2\} \textasciitilde{} \textbackslash{}x \#1"
+    )
     assert latex.escaped("Poincaré ≤ ‖x‖, 漢\n") == r"Poincar\'{e} $\leq$ $\|$x$\|$, ?\textbackslash{}n"
     for claim in CLAIMS.values():
         for text in (claim.title, claim.proof, claim.reference, *(a.text for a in claim.assumptions)):
             assert "?" not in latex.escaped(text.replace("?", ""))
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX engine; braces and environments are checked above")
+@pytest.mark.skipif(
+    shutil.which("pdflatex") is None, reason="no LaTeX engine; braces and environments are checked above"
+)
 @pytest.mark.parametrize("name", ["theorems", "verdicts"])
 def test_the_sources_compile(name: str, sources: dict[str, str], tmp_path: Path) -> None:
     for file, text in sources.items():
         (tmp_path / file).write_text(text)
     packages = r"\usepackage{amsmath,amssymb}" if name == "theorems" else ""
-    (tmp_path / "a.tex").write_text(rf"\documentclass{{article}}{packages}\begin{{document}}\input{{{name}}}\end{{document}}")
+    (tmp_path / "a.tex").write_text(
+        rf"\documentclass{{article}}{packages}\begin{{document}}\input{{{name}}}\end{{document}}"
+    )
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "-no-shell-escape", "a.tex"]
     for _ in range(2):
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, encoding="latin-1", timeout=60, check=False)
@@ -273,7 +318,7 @@ def test_the_sources_compile(name: str, sources: dict[str, str], tmp_path: Path)
     assert "undefined" not in done.stdout
 
 
-# -- bad input --------------------------------------------------------------------------------------------------------------
+# -- bad input ---------------------------------------------------------------------------------------------------------
 
 
 def test_missing_checks_name_the_command(capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -293,7 +338,10 @@ def test_missing_checks_name_the_command(capsys: Captured, tmp_path: Path, monke
         ('{"checks": []}', "holds no checks"),
         ('{"checks": [{"claim": "L9"}]}', "damaged (checks[0]: object missing required field `instance`)"),
         (json.dumps({"checks": [check("L99", "x", 1, 2, "holds")]}), "checks[0].claim: 'L99' is not in the registry"),
-        (json.dumps({"checks": [check("L9", "x", 1, 2, "fine")]}), "damaged (checks[0].verdict: invalid enum value 'fine')"),
+        (
+            json.dumps({"checks": [check("L9", "x", 1, 2, "fine")]}),
+            "damaged (checks[0].verdict: invalid enum value 'fine')",
+        ),
         ('{"checks": [{"claim": "L9", "lhs": NaN}]}', "damaged, not JSON"),
         ("[" * 100000, "damaged"),
         ("\udcff", "damaged"),
@@ -313,7 +361,9 @@ def test_damaged_checks_are_one_line(text: str, says: str, capsys: Captured, tmp
 def test_a_page_that_cannot_be_written(folder: Path, capsys: Captured, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept")
     for out in (tmp_path, tmp_path / "file" / "page.html"):
-        assert refused(here(capsys, "report", "--results", str(folder), "--out", str(out))).startswith(f"{out}: cannot write (")
+        assert refused(here(capsys, "report", "--results", str(folder), "--out", str(out))).startswith(
+            f"{out}: cannot write ("
+        )
     line = refused(here(capsys, "report", "--results", str(folder), "--latex", "--out", str(tmp_path / "file")))
     assert line.startswith(f"{tmp_path}/file: cannot write there")
     assert (tmp_path / "file").read_text() == "kept"

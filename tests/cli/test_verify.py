@@ -52,10 +52,15 @@ def test_the_last_line_is_the_summary(quick: Done, checks: list[dict[str, Any]])
     must = [claim for claim in CLAIMS.values() if claim.standing in (Standing.PROVED, Standing.LITERATURE)]
     printed = [claim for claim in CLAIMS.values() if claim.standing is Standing.PRINTED]
     held = sum(check["verdict"] == "holds" and CLAIMS[check["claim"]] in must for check in checks)
-    no_pass = {word: sum(check["verdict"] == word and CLAIMS[check["claim"]] in must for check in checks) for word in ("vacuous", "assumption_unmet")}
+    no_pass = {
+        word: sum(check["verdict"] == word and CLAIMS[check["claim"]] in must for check in checks)
+        for word in ("vacuous", "assumption_unmet")
+    }
     assert last.startswith(
-        f"{len(must)} of {len(must)} proved and literature claims hold on {held} checks; {no_pass['vacuous']} vacuous and "
-        f"{no_pass['assumption_unmet']} inapplicable checks count as no pass; {len(printed)} of {len(printed)} printed claims refuted; conjectured L3.tree "
+        f"{len(must)} of {len(must)} proved and literature claims hold on {held} checks; {no_pass['vacuous']} vacuous "
+        f"and "
+        f"{no_pass['assumption_unmet']} inapplicable checks count as no pass; {len(printed)} of {len(printed)} printed "
+        f"claims refuted; conjectured L3.tree "
     )
     for claim_id in CLAIMS:
         assert sum(line.split()[:1] == [claim_id] for line in table) == 1, claim_id
@@ -74,7 +79,9 @@ def test_the_checks_have_the_documented_form(checks: list[dict[str, Any]]) -> No
         else:
             assert all(check["assumptions"].values())
             assert all(isinstance(check[side], float | int) for side in ("lhs", "rhs", "slack"))
-            assert abs(abs(check["slack"]) - abs(check["rhs"] - check["lhs"])) <= 1e-9 * max(abs(check["lhs"]), abs(check["rhs"]), 1)
+            assert abs(abs(check["slack"]) - abs(check["rhs"] - check["lhs"])) <= 1e-9 * max(
+                abs(check["lhs"]), abs(check["rhs"]), 1
+            )
 
 
 @pytest.mark.parametrize("level", ["quick", "standard", "full"])
@@ -83,7 +90,7 @@ def test_every_claim_is_checked_at_every_level(level: suite.Level) -> None:
         assert next(iter(suite.instances(claim, level)), None) is not None, claim.id
 
 
-# -- judging ----------------------------------------------------------------------------------------------------------------
+# -- judging -----------------------------------------------------------------------------------------------------------
 
 
 def check(claim_id: str, verdict: Verdict) -> Check:
@@ -93,17 +100,38 @@ def check(claim_id: str, verdict: Verdict) -> Check:
 H, V, N, U, VAC = Verdict.HOLDS, Verdict.VIOLATED, Verdict.ASSUMPTION_UNMET, Verdict.UNDECIDED, Verdict.VACUOUS
 PROVED, LITERATURE, CONJECTURED, PRINTED = "L3", "L9x", "L3.tree", "T1.assumption2"
 JUDGED = [
-    (PROVED, (H,), True), (PROVED, (H, N, VAC), True), (PROVED, (V,), False), (PROVED, (H, H, V), False), (PROVED, (U,), False), (PROVED, (H, U), False),
-    (PROVED, (N,), False), (PROVED, (N, N), False), (PROVED, (VAC,), False), (PROVED, (N, VAC), False),
-    (LITERATURE, (H,), True), (LITERATURE, (H, V), False), (LITERATURE, (U, H), False), (LITERATURE, (N,), False),
-    (CONJECTURED, (V,), None), (CONJECTURED, (H,), None), (CONJECTURED, (N,), None),
-    (PRINTED, (V,), True), (PRINTED, (H, V, N), True), (PRINTED, (H,), False), (PRINTED, (U, VAC, N), False),
-]  # fmt: skip
+    (PROVED, (H,), True),
+    (PROVED, (H, N, VAC), True),
+    (PROVED, (V,), False),
+    (PROVED, (H, H, V), False),
+    (PROVED, (U,), False),
+    (PROVED, (H, U), False),
+    (PROVED, (N,), False),
+    (PROVED, (N, N), False),
+    (PROVED, (VAC,), False),
+    (PROVED, (N, VAC), False),
+    (LITERATURE, (H,), True),
+    (LITERATURE, (H, V), False),
+    (LITERATURE, (U, H), False),
+    (LITERATURE, (N,), False),
+    (CONJECTURED, (V,), None),
+    (CONJECTURED, (H,), None),
+    (CONJECTURED, (N,), None),
+    (PRINTED, (V,), True),
+    (PRINTED, (H, V, N), True),
+    (PRINTED, (H,), False),
+    (PRINTED, (U, VAC, N), False),
+]
 
 
 @pytest.mark.parametrize(("claim_id", "verdicts", "success"), JUDGED, ids=lambda value: "")
 def test_success_and_exit_code(
-    claim_id: str, verdicts: tuple[Verdict, ...], success: bool | None, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    claim_id: str,
+    verdicts: tuple[Verdict, ...],
+    success: bool | None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     made = [check(claim_id, verdict) for verdict in verdicts]
     assert {name: outcome.success for name, outcome in verification.judge(made).items()} == {claim_id: success}
@@ -120,7 +148,10 @@ def test_success_and_exit_code(
 @pytest.mark.parametrize("width", [80, 90, 100, 120, 160])
 def test_a_narrow_table_cuts_nothing_that_matters(width: int) -> None:
     """Claim ids, numbers and verdicts are whole at any width; columns are dropped instead."""
-    made = [replace(check(claim_id, H), lhs=-2.776e-17, rhs=1.234e-05, slack=-9.367e-08, instance="a long name " * 8) for claim_id in CLAIMS]
+    made = [
+        replace(check(claim_id, H), lhs=-2.776e-17, rhs=1.234e-05, slack=-9.367e-08, instance="a long name " * 8)
+        for claim_id in CLAIMS
+    ]
     out = Console(width=width, file=StringIO(), color_system=None)
     out.print(verify._table(verification.judge(made), width))
     text = out.file.getvalue()  # type: ignore[attr-defined]
@@ -135,7 +166,9 @@ def test_workers_do_not_change_the_result() -> None:
     assert verification.run(todo, lambda done, what: None, 2) == verification.run(todo, lambda done, what: None)
 
 
-def test_parts_and_wholes_go_to_different_folders(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parts_and_wholes_go_to_different_folders(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert here(capsys, "verify", "--claim", "T1.drift").code == 0
     assert [path.name for path in Path("results").iterdir()] == ["verify-part"]
@@ -143,15 +176,22 @@ def test_parts_and_wholes_go_to_different_folders(tmp_path: Path, capsys: pytest
 
 def test_the_standings_used_above() -> None:
     assert [CLAIMS[i].standing for i in (PROVED, LITERATURE, CONJECTURED, PRINTED)] == [
-        Standing.PROVED, Standing.LITERATURE, Standing.CONJECTURED, Standing.PRINTED,
-    ]  # fmt: skip
+        Standing.PROVED,
+        Standing.LITERATURE,
+        Standing.CONJECTURED,
+        Standing.PRINTED,
+    ]
 
 
-def test_a_false_statement_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_false_statement_is_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The whole way: a proved inequality turned round must be violated by the real numbers."""
     claim = CLAIMS["L3.bandit"]
     turned = replace(claim, statement=type(claim.statement)(claim.statement.rhs, claim.statement.lhs))
-    monkeypatch.setattr(verify, "plan", lambda chosen, level, budget: [(turned, i) for i in suite.instances(claim, "quick")])
+    monkeypatch.setattr(
+        verify, "plan", lambda chosen, level, budget: [(turned, i) for i in suite.instances(claim, "quick")]
+    )
     done = here(capsys, "verify", "--quick", "--claim", "L3.bandit", "--out", str(tmp_path))
     assert done.code == 1
     assert done.out.splitlines()[-1].startswith("FAILED (L3.bandit): 0 of 1 proved and literature claims hold on ")
@@ -161,7 +201,9 @@ def test_a_false_statement_is_found(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 
 def test_chosen_claims_only_and_json_on_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    done = here(capsys, "verify", "--quick", "--claim", "L8.pair", "--claim", "T1.drift", "--out", str(tmp_path), "--json", "-")
+    done = here(
+        capsys, "verify", "--quick", "--claim", "L8.pair", "--claim", "T1.drift", "--out", str(tmp_path), "--json", "-"
+    )
     assert (done.code, done.err) == (0, "")
     assert {found["claim"] for found in json.loads(done.out)["checks"]} == {"L8.pair", "T1.drift"}
 

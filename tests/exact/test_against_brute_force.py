@@ -35,10 +35,18 @@ def test_values_gradient_law_and_fisher(data: st.DataObject, content: dict[str, 
     everything = oracle.paths(content, table)
     close(exact.values(env, policy).total, oracle.objective(content, table))
     for k in range(env.n_components):
-        close(exact.values(env, policy).components[k], sum(rho[p.prompt] * p.probability * float(p.rewards[k]) for p in everything))
-    gradient = sum(rho[p.prompt] * p.probability * float(oracle.composite(content, p.rewards)) * oracle.score(p, scores) for p in everything)
+        close(
+            exact.values(env, policy).components[k],
+            sum(rho[p.prompt] * p.probability * float(p.rewards[k]) for p in everything),
+        )
+    gradient = sum(
+        rho[p.prompt] * p.probability * float(oracle.composite(content, p.rewards)) * oracle.score(p, scores)
+        for p in everything
+    )
     close(exact.policy_gradient(env, policy), gradient)
-    fisher = sum(rho[p.prompt] * p.probability * np.outer(oracle.score(p, scores), oracle.score(p, scores)) for p in everything)
+    fisher = sum(
+        rho[p.prompt] * p.probability * np.outer(oracle.score(p, scores), oracle.score(p, scores)) for p in everything
+    )
     close(exact.fisher_information(env, policy), fisher)
     for q, law in enumerate(exact.reward_law(env, policy)):
         classes = sorted({p.rewards for p in everything if p.prompt == q})
@@ -48,7 +56,10 @@ def test_values_gradient_law_and_fisher(data: st.DataObject, content: dict[str, 
             own = [p for p in everything if p.prompt == q and p.rewards == rewards]
             close(law.probability[m], sum(p.probability for p in own))
             close(law.gradient[m], sum(p.probability * oracle.score(p, scores) for p in own))
-            close(law.score_energy[m], sum(p.probability * float(oracle.score(p, scores) @ oracle.score(p, scores)) for p in own))
+            close(
+                law.score_energy[m],
+                sum(p.probability * float(oracle.score(p, scores) @ oracle.score(p, scores)) for p in own),
+            )
 
 
 @settings(max_examples=120, deadline=None)
@@ -57,10 +68,19 @@ def test_update_moments(data: st.DataObject, content: dict[str, Any], scheme: Sc
     env = TAMDP.from_dict(content)
     assume(exact.count_trajectories(env) ** scheme.group_size <= 4000)
     policy = data.draw(policies(env))
-    found = exact.update_moments(env, policy, scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof, think_weight)
+    found = exact.update_moments(
+        env, policy, scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof, think_weight
+    )
     weight = oracle.think_weights(content, think_weight)
     mean, variance = oracle.update(
-        content, policy.probabilities(), score_table(env, policy), scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof, weight
+        content,
+        policy.probabilities(),
+        score_table(env, policy),
+        scheme.group_size,
+        scheme.normalization,
+        scheme.eps,
+        scheme.ddof,
+        weight,
     )
     close(found.mean, mean)
     close(found.variance, variance)
@@ -70,7 +90,9 @@ def test_update_moments(data: st.DataObject, content: dict[str, Any], scheme: Sc
 FIXED = {
     "tree": families.random_tree(seed=5, prompts=2, tools=1, answers=2, max_tool_depth=1, components=3),
     "graded": families.random_tree(seed=6, prompts=2, tools=1, answers=1, max_tool_depth=1, components=2, levels=5),
-    "unequal": families.random_tree(seed=7, prompts=1, tools=1, answers=2, max_tool_depth=1, components=2, weights=("1/7", 0.3141592653589793)),
+    "unequal": families.random_tree(
+        seed=7, prompts=1, tools=1, answers=2, max_tool_depth=1, components=2, weights=("1/7", 0.3141592653589793)
+    ),
     "search": families.search(prompts=1, max_tool_depth=0),
     "drift": families.drift_bandit(),
 }
@@ -79,14 +101,18 @@ FIXED = {
 @pytest.mark.parametrize("name", FIXED)
 @pytest.mark.parametrize("normalization", exact.NORMALIZATIONS)
 @pytest.mark.parametrize(("group_size", "eps", "ddof"), [(2, 0.0, 0), (3, 0.0, 0), (3, 0.0, 1), (4, 1e-4, 1)])
-def test_update_moments_on_families(name: str, normalization: exact.Normalization, group_size: int, eps: float, ddof: int) -> None:
+def test_update_moments_on_families(
+    name: str, normalization: exact.Normalization, group_size: int, eps: float, ddof: int
+) -> None:
     env = FIXED[name]
     if exact.count_trajectories(env) ** group_size > 30_000:
         group_size = 2
     policy = TabularSoftmax.random(env, np.random.default_rng(0))
     found = exact.update_moments(env, policy, group_size, normalization, eps, ddof)
     table = policy.probabilities()
-    mean, variance = oracle.update(env.to_dict(), table, oracle.tabular_scores(table), group_size, normalization, eps, ddof)
+    mean, variance = oracle.update(
+        env.to_dict(), table, oracle.tabular_scores(table), group_size, normalization, eps, ddof
+    )
     close(found.mean, mean)
     close(found.variance, variance)
 
@@ -96,11 +122,17 @@ def test_update_moments_on_families(name: str, normalization: exact.Normalizatio
 def test_surrogate(data: st.DataObject, content: dict[str, Any], scheme: Scheme, clip: tuple[float, float]) -> None:
     env = TAMDP.from_dict(content)
     policy = data.draw(policies(env))
-    old = policy.with_parameters(policy.parameters + 0.5 * np.random.default_rng(1).standard_normal(policy.n_parameters))
-    found = exact.surrogate(env, policy, old, scheme.group_size, scheme.normalization, clip, 0.3, old, scheme.eps, scheme.ddof)
+    old = policy.with_parameters(
+        policy.parameters + 0.5 * np.random.default_rng(1).standard_normal(policy.n_parameters)
+    )
+    found = exact.surrogate(
+        env, policy, old, scheme.group_size, scheme.normalization, clip, 0.3, old, scheme.eps, scheme.ddof
+    )
     table, before = policy.probabilities(), old.probabilities()
     kl = oracle.divergence(content, table, before)
-    expected = oracle.surrogate(content, table, before, scheme.group_size, scheme.normalization, clip, scheme.eps, scheme.ddof)
+    expected = oracle.surrogate(
+        content, table, before, scheme.group_size, scheme.normalization, clip, scheme.eps, scheme.ddof
+    )
     close(found.kl, kl)
     close(found.value, expected - 0.3 * kl)
     close(exact.divergence(env, policy, old).value, kl)
@@ -108,7 +140,12 @@ def test_surrogate(data: st.DataObject, content: dict[str, Any], scheme: Scheme,
 
 def central(function: Any, at: np.ndarray, step: float = 1e-5) -> np.ndarray:
     """Central differences of a function of parameters, one row per parameter."""
-    return np.array([(np.asarray(function(at + step * e)) - np.asarray(function(at - step * e))) / (2 * step) for e in np.eye(len(at))])
+    return np.array(
+        [
+            (np.asarray(function(at + step * e)) - np.asarray(function(at - step * e))) / (2 * step)
+            for e in np.eye(len(at))
+        ]
+    )
 
 
 @pytest.mark.parametrize("kind", ["tabular", "log-linear", "network"])
@@ -126,9 +163,13 @@ def test_gradients_are_derivatives(kind: str) -> None:
     def gradient_at(theta: np.ndarray) -> np.ndarray:
         return exact.policy_gradient(env, policy.with_parameters(theta))
 
-    np.testing.assert_allclose(central(lambda t: exact.values(env, policy.with_parameters(t)).total, at), gradient_at(at), atol=1e-8)
     np.testing.assert_allclose(
-        central(lambda t: exact.divergence(env, policy.with_parameters(t), other).value, at), exact.divergence(env, policy, other).gradient, atol=1e-8
+        central(lambda t: exact.values(env, policy.with_parameters(t)).total, at), gradient_at(at), atol=1e-8
+    )
+    np.testing.assert_allclose(
+        central(lambda t: exact.divergence(env, policy.with_parameters(t), other).value, at),
+        exact.divergence(env, policy, other).gradient,
+        atol=1e-8,
     )
     for normalization in exact.NORMALIZATIONS:
 

@@ -25,11 +25,15 @@ def test_balls_contain_and_pin_down_the_floats(normalization: exact.Normalizatio
     expected = exact.update_moments(ENV, policy, 3, normalization, float(eps), ddof)
     pairs = ENV.pair_parameter
     np.testing.assert_allclose([float(x.mid()) for x in found.mean], expected.mean[pairs], atol=1e-15)
-    np.testing.assert_allclose([float(x.mid()) for x in found.gradient], exact.policy_gradient(ENV, policy)[pairs], atol=1e-15)
+    np.testing.assert_allclose(
+        [float(x.mid()) for x in found.gradient], exact.policy_gradient(ENV, policy)[pairs], atol=1e-15
+    )
     assert float(found.objective.mid()) == pytest.approx(exact.values(ENV, policy).total, rel=1e-14)
     assert float(found.variance.mid()) == pytest.approx(expected.variance, rel=1e-12)
     assert found.variance.rel_accuracy_bits() > 200
-    assert float(found.drift.mid()) == pytest.approx(float(exact.policy_gradient(ENV, policy) @ expected.mean), rel=1e-12)
+    assert float(found.drift.mid()) == pytest.approx(
+        float(exact.policy_gradient(ENV, policy) @ expected.mean), rel=1e-12
+    )
 
 
 def test_the_smallest_drift_example() -> None:
@@ -56,10 +60,20 @@ def test_limits() -> None:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (fmpq(0), True), (fmpq(1, 10**300), False), (balls.root(fmpq(2)), False), (balls.root(fmpq(2)) - fmpq(1), False), (arb(0), True), (0, True),
-        (arb(1), False), (arb(0, 1e-30), None), (arb(1e-31, 1e-30), None), (arb(1e-29, 1e-30), False), (arb("nan"), None), (arb("inf"), False),
+        (fmpq(0), True),
+        (fmpq(1, 10**300), False),
+        (balls.root(fmpq(2)), False),
+        (balls.root(fmpq(2)) - fmpq(1), False),
+        (arb(0), True),
+        (0, True),
+        (arb(1), False),
+        (arb(0, 1e-30), None),
+        (arb(1e-31, 1e-30), None),
+        (arb(1e-29, 1e-30), False),
+        (arb("nan"), None),
+        (arb("inf"), False),
     ],
-)  # fmt: skip
+)
 def test_a_ball_around_zero_tells_nothing(value: Any, expected: bool | None) -> None:
     assert balls.vanishes(value) is expected
     assert balls.is_zero(value) is (expected is True)
@@ -85,16 +99,25 @@ def test_a_small_surd_is_told_from_zero() -> None:
 
 @pytest.mark.parametrize(("classes", "size"), [(1, 5), (2, 4), (3, 3), (4, 0), (2, 0)])
 def test_multisets(classes: int, size: int) -> None:
-    expected = {tuple(group.count(m) for m in range(classes)) for group in combinations_with_replacement(range(classes), size)}
+    expected = {
+        tuple(group.count(m) for m in range(classes)) for group in combinations_with_replacement(range(classes), size)
+    }
     found = list(multisets(classes, size))
     assert set(found) == expected and len(found) == len(expected)
 
 
-@pytest.mark.parametrize("probability", [[Fraction(1, 2), Fraction(1, 3), Fraction(1, 6)], [Fraction(2, 7), Fraction(0), Fraction(5, 7)]])
-@pytest.mark.parametrize(("eps", "ddof", "centred"), [(Fraction(0), 0, False), (Fraction(1, 10), 1, False), (Fraction(0), 0, True)])
+@pytest.mark.parametrize(
+    "probability", [[Fraction(1, 2), Fraction(1, 3), Fraction(1, 6)], [Fraction(2, 7), Fraction(0), Fraction(5, 7)]]
+)
+@pytest.mark.parametrize(
+    ("eps", "ddof", "centred"), [(Fraction(0), 0, False), (Fraction(1, 10), 1, False), (Fraction(0), 0, True)]
+)
 def test_moments_against_ordered_groups(probability: list[Fraction], eps: Fraction, ddof: int, centred: bool) -> None:
     """Sums over all ordered groups of three, in exact numbers; advantages of counts against those of a tuple."""
-    columns = ((Fraction(1), (Fraction(0), Fraction(1, 3), Fraction(1))), (Fraction(2), (Fraction(1), Fraction(0), Fraction(1))))
+    columns = (
+        (Fraction(1), (Fraction(0), Fraction(1, 3), Fraction(1))),
+        (Fraction(2), (Fraction(1), Fraction(0), Fraction(1))),
+    )
     group, p = balls.BallGroup(columns, 3, eps, ddof, centred), [balls.number(v) for v in probability]
     h, second, cross = group.moments(p)
     given, classes = group.given_pair(p), range(3)
@@ -115,9 +138,14 @@ def test_a_group_of_two_thousand_of_two_classes_is_quick() -> None:
     with balls.precision(128):
         h, second = group.first([fmpq(1, 2)] * 2)
         with balls.precision(4000):
-            expected = sum((fmpq(comb(size - 1, s - 1), 2 ** (size - 1)) * (arb(size - s) / s).sqrt() for s in range(1, size)), arb(0))
+            expected = sum(
+                (fmpq(comb(size - 1, s - 1), 2 ** (size - 1)) * (arb(size - s) / s).sqrt() for s in range(1, size)),
+                arb(0),
+            )
         assert abs(balls.ball(h[1]) - expected) < 1e-30
-        wanted = sum((fmpq(comb(size - 1, s - 1), 2 ** (size - 1)) * fmpq(size - s, s) for s in range(1, size + 1)), fmpq(0))
+        wanted = sum(
+            (fmpq(comb(size - 1, s - 1), 2 ** (size - 1)) * fmpq(size - s, s) for s in range(1, size + 1)), fmpq(0)
+        )
         assert second[1] == wanted
         assert balls.is_zero(h[0] + h[1])
     assert time.process_time() - start < 10
@@ -129,27 +157,47 @@ def test_a_group_of_two_thousand_of_two_classes_is_quick() -> None:
 def chain(length: int) -> TAMDP:
     """Nodes in a row, one thought each, then an answer."""
     nodes = [
-        {"id": f"n{i}", "depth": 0, "actions": [{"name": "on", "kind": "think", "next": [{"probability": 1, "node": f"n{i + 1}"}]}]}
+        {
+            "id": f"n{i}",
+            "depth": 0,
+            "actions": [{"name": "on", "kind": "think", "next": [{"probability": 1, "node": f"n{i + 1}"}]}],
+        }
         for i in range(length - 1)
     ]
-    nodes.append({"id": f"n{length - 1}", "depth": 0, "actions": [
-        {"name": name, "kind": "answer", "next": [{"probability": 1, "rewards": [reward]}]} for name, reward in (("good", 1), ("bad", 0))]})  # fmt: skip
-    return TAMDP.from_dict({
-        "schema": "tamdp/1", "name": "chain", "max_tool_depth": 0, "components": [{"name": "r", "weight": 1}],
-        "prompts": [{"name": "q", "probability": 1, "start": "n0"}], "nodes": nodes,
-    })  # fmt: skip
+    nodes.append(
+        {
+            "id": f"n{length - 1}",
+            "depth": 0,
+            "actions": [
+                {"name": name, "kind": "answer", "next": [{"probability": 1, "rewards": [reward]}]}
+                for name, reward in (("good", 1), ("bad", 0))
+            ],
+        }
+    )
+    return TAMDP.from_dict(
+        {
+            "schema": "tamdp/1",
+            "name": "chain",
+            "max_tool_depth": 0,
+            "components": [{"name": "r", "weight": 1}],
+            "prompts": [{"name": "q", "probability": 1, "start": "n0"}],
+            "nodes": nodes,
+        }
+    )
 
 
 def test_a_long_chain_is_walked() -> None:
     """One real decision after 1,199 forced ones: grad J = (1/4, -1/4) at p = 1/2, all else 0."""
     found = balls.update(chain(1200), None, 2, "sum_then_normalize")
     assert found.objective.overlaps(arb(0.5))
-    assert [float(g.mid()) for g in found.gradient[-2:]] == [0.25, -0.25] and not any(g != 0 for g in found.gradient[:-2])
+    assert [float(g.mid()) for g in found.gradient[-2:]] == [0.25, -0.25] and not any(
+        g != 0 for g in found.gradient[:-2]
+    )
 
 
 def awkward(count: int, digits: int) -> list[list[str]]:
     """Rewards of so many digits with denominators of their own."""
-    return [[f"{7**k % 10**(digits - 1) + 1}/{10**(digits - 1) + 3 * k + 1}"] for k in range(1, count + 1)]
+    return [[f"{7**k % 10 ** (digits - 1) + 1}/{10 ** (digits - 1) + 3 * k + 1}"] for k in range(1, count + 1)]
 
 
 @pytest.mark.parametrize(
@@ -159,7 +207,13 @@ def awkward(count: int, digits: int) -> list[list[str]]:
         (families.bandit([["0"], ["1"]]), 10**9, "sum_then_normalize"),
         (families.bandit([["0"], ["1"], ["1/3"]]), 2000, "sum_then_normalize"),
         (families.bandit(awkward(200, 399)), 2, "sum_then_normalize"),
-        (families.bandit([[Fraction((7 * k + j * (k + 1)) % 31, 31) for k in range(30)] for j in range(20)], weights=[1] * 30), 3, "normalize_then_sum"),
+        (
+            families.bandit(
+                [[Fraction((7 * k + j * (k + 1)) % 31, 31) for k in range(30)] for j in range(20)], weights=[1] * 30
+            ),
+            3,
+            "normalize_then_sum",
+        ),
         (families.random_tree(seed=0, prompts=1, tools=3, answers=6, max_tool_depth=6), 2, "sum_then_normalize"),
     ],
 )
@@ -171,7 +225,9 @@ def test_what_does_not_fit_is_refused_at_once(env: TAMDP, size: int, normalizati
 
 
 def test_groups_too_long_to_write_down_are_refused() -> None:
-    """One class, one multiset, but a tuple of 10^9 members; 2,000 out of two classes are 2,001 tuples of 2,000 and fit."""
+    """One class, one multiset, but a tuple of 10^9 members; 2,000 out of two classes are 2,001 tuples of
+    2,000 and fit.
+    """
     with pytest.raises(CapacityError, match=r"members of groups exceed the limit of 10,000,000"):
         balls.check_terms(families.bandit([["1/2"], ["1/2"]]), 0, 10**9)
     balls.check_terms(families.bandit([["0"], ["1"]]), 0, 2000)

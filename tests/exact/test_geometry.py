@@ -17,14 +17,23 @@ def chain() -> TAMDP:
     """Two nodes in a row, reward 1 iff both first actions are taken: attains 27/128 at p = 3/4 (theory.md L3.tree)."""
     answer = [{"name": "go", "kind": "answer", "next": [{"probability": 1, "rewards": [1]}]}]
     stop = {"name": "stop", "kind": "answer", "next": [{"probability": 1, "rewards": [0]}]}
-    return TAMDP.from_dict({
-        "schema": "tamdp/1", "name": "chain", "max_tool_depth": 0, "components": [{"name": "r", "weight": 1}],
-        "prompts": [{"name": "q", "probability": 1, "start": "a"}],
-        "nodes": [
-            {"id": "a", "depth": 0, "actions": [{"name": "go", "kind": "think", "next": [{"probability": 1, "node": "b"}]}, stop]},
-            {"id": "b", "depth": 0, "actions": [*answer, stop]},
-        ],
-    })  # fmt: skip
+    return TAMDP.from_dict(
+        {
+            "schema": "tamdp/1",
+            "name": "chain",
+            "max_tool_depth": 0,
+            "components": [{"name": "r", "weight": 1}],
+            "prompts": [{"name": "q", "probability": 1, "start": "a"}],
+            "nodes": [
+                {
+                    "id": "a",
+                    "depth": 0,
+                    "actions": [{"name": "go", "kind": "think", "next": [{"probability": 1, "node": "b"}]}, stop],
+                },
+                {"id": "b", "depth": 0, "actions": [*answer, stop]},
+            ],
+        }
+    )
 
 
 def test_bandit_constant_is_attained() -> None:
@@ -52,7 +61,9 @@ def test_hessian_is_below_the_smoothness_constant(data: st.DataObject, env: TAMD
 @settings(max_examples=60, deadline=None)
 @given(st.data(), tamdps(max_nodes=2))
 def test_gradient_domination(data: st.DataObject, env: TAMDP) -> None:
-    """J* by trying every deterministic policy; the inequality; and no optimal comparator with a smaller constant on trees."""
+    """J* by trying every deterministic policy; the inequality; and no optimal comparator with a smaller constant on
+    trees.
+    """
     policy = data.draw(tabular_policies(env))
     found = exact.gradient_domination(env, policy)
     content, counts = env.to_dict(), env.pair_count

@@ -19,11 +19,15 @@ from tests import oracle
 BITS = [list(bits) for bits in itertools.product((0, 1), repeat=3)]
 
 
-def brute(probability: np.ndarray, rewards: list[list[Fraction]], weights: list[Fraction], scheme: Scheme) -> dict[str, np.ndarray]:
+def brute(
+    probability: np.ndarray, rewards: list[list[Fraction]], weights: list[Fraction], scheme: Scheme
+) -> dict[str, np.ndarray]:
     """Sums over all ordered groups."""
     data = {"components": [{"weight": w} for w in weights]}
     m = len(probability)
-    out = {name: np.zeros(m) for name in ("first", "positive", "negative", "second")} | {name: np.zeros((m, m)) for name in ("cross", "given_pair")}
+    out = {name: np.zeros(m) for name in ("first", "positive", "negative", "second")} | {
+        name: np.zeros((m, m)) for name in ("cross", "given_pair")
+    }
     for group in itertools.product(range(m), repeat=scheme.group_size):
         p = np.prod(probability[list(group)])
         a = oracle.advantages(data, [tuple(rewards[i]) for i in group], scheme.normalization, scheme.eps, scheme.ddof)
@@ -38,8 +42,16 @@ def brute(probability: np.ndarray, rewards: list[list[Fraction]], weights: list[
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.data(), schemes(4), st.integers(1, 3), st.integers(1, 4), st.sampled_from(["free", "ties", "two_valued", "complementary"]))
-def test_moments_equal_enumeration(data: st.DataObject, scheme: Scheme, components: int, classes: int, shape: TableShape) -> None:
+@given(
+    st.data(),
+    schemes(4),
+    st.integers(1, 3),
+    st.integers(1, 4),
+    st.sampled_from(["free", "ties", "two_valued", "complementary"]),
+)
+def test_moments_equal_enumeration(
+    data: st.DataObject, scheme: Scheme, components: int, classes: int, shape: TableShape
+) -> None:
     rows = data.draw(reward_tables(classes, components, shape))
     weights = data.draw(drawn_weights(components))
     probability = np.array(data.draw(distributions(classes)), dtype=float)
@@ -63,17 +75,32 @@ def test_grid_and_multisets_agree() -> None:
                 law = states.laws(probability)[which]
                 np.testing.assert_allclose(law.sum(axis=0), 1, rtol=1e-13)
                 unit = states.unit[variable]
-                moments.append([law.T @ f for f in (centred * unit, (centred * unit) ** 2, spread * unit, (spread == 0) * 1.0)])
+                moments.append(
+                    [law.T @ f for f in (centred * unit, (centred * unit) ** 2, spread * unit, (spread == 0) * 1.0)]
+                )
             np.testing.assert_allclose(moments[0], moments[1], rtol=1e-12)
 
 
 CLOSE = [
-    *[[Fraction(1, 2), Fraction(1, 2) + Fraction(1, 10**k), Fraction(1, 2) + Fraction(3, 10**k)] for k in (1, 4, 8, 12, 16, 40)],
+    *[
+        [Fraction(1, 2), Fraction(1, 2) + Fraction(1, 10**k), Fraction(1, 2) + Fraction(3, 10**k)]
+        for k in (1, 4, 8, 12, 16, 40)
+    ],
     [Fraction(0), Fraction(1, 10**16), Fraction(1)],
-    [Fraction(0), Fraction(1), 1 - Fraction(1, 10**16), 1 - Fraction(3, 10**16)],  # close to one another, not to zero: shifted floats merge
+    [
+        Fraction(0),
+        Fraction(1),
+        1 - Fraction(1, 10**16),
+        1 - Fraction(3, 10**16),
+    ],  # close to one another, not to zero: shifted floats merge
     [Fraction(0), Fraction(1, 10**200), Fraction(3, 10**200), Fraction(1)],  # squares below what a float holds
     [Fraction(1, 3), Fraction(1, 3) + Fraction(1, 10**9 + 7), Fraction(2, 3)],
-    [Fraction(1, 3) - Fraction(1, 10**14), Fraction(1, 3), Fraction(1, 3) + Fraction(1, 10**7 + 3), 1 - Fraction(1, 10**18)],
+    [
+        Fraction(1, 3) - Fraction(1, 10**14),
+        Fraction(1, 3),
+        Fraction(1, 3) + Fraction(1, 10**7 + 3),
+        1 - Fraction(1, 10**18),
+    ],
 ]
 
 
@@ -86,7 +113,9 @@ def test_close_rewards_keep_their_advantages(values: list[Fraction], eps: float,
     rows, scheme = [[v] for v in values], Scheme(size, "sum_then_normalize", eps, ddof)
     expected = brute(probability, rows, [Fraction(1)], scheme)
     loose = GroupPlan(tuple((v,) for v in values), (Fraction(1),), scheme)
-    states = MultisetStates(np.argsort(np.argsort(values)), len(values), (1.0,), size - 1, (difference_table(sorted(values)),))
+    states = MultisetStates(
+        np.argsort(np.argsort(values)), len(values), (1.0,), size - 1, (difference_table(sorted(values)),)
+    )
     loose._states[(0,)] = states
     for plan in (GroupPlan(tuple((v,) for v in values), (Fraction(1),), scheme), loose):
         found = plan.moments(probability)
@@ -103,9 +132,14 @@ def test_differences_below_floats_are_refused() -> None:
 
 def test_rewards_below_floats_on_a_grid() -> None:
     """0 and 10^-399: one step of a grid whose unit underflows. eps = 0: as 0 and 1; eps > 0: no advantage is left."""
-    tiny, bit = (group_moments([0.25, 0.75], [[0], [v]], [1], 4, "sum_then_normalize") for v in (Fraction(1, 10**399), Fraction(1)))
+    tiny, bit = (
+        group_moments([0.25, 0.75], [[0], [v]], [1], 4, "sum_then_normalize")
+        for v in (Fraction(1, 10**399), Fraction(1))
+    )
     np.testing.assert_array_equal(tiny.first, bit.first)
-    assert not group_moments([0.25, 0.75], [[0], [Fraction(1, 10**399)]], [1], 4, "sum_then_normalize", 1e-6).first.any()
+    assert not group_moments(
+        [0.25, 0.75], [[0], [Fraction(1, 10**399)]], [1], 4, "sum_then_normalize", 1e-6
+    ).first.any()
 
 
 def test_grid_states_merge_and_multisets_do_not() -> None:
@@ -127,7 +161,9 @@ def test_identities_of_centred_groups(normalization: exact.Normalization, group_
     others = np.einsum("sml,sm->sl", found.given_pair, probability)
     np.testing.assert_allclose(found.first + (group_size - 1) * others, 0, atol=1e-11)
     np.testing.assert_allclose(found.first, np.einsum("sml,sl->sm", found.given_pair, probability), atol=1e-12)
-    np.testing.assert_allclose(found.second + (group_size - 1) * np.einsum("sml,sl->sm", found.cross, probability), 0, atol=1e-10)
+    np.testing.assert_allclose(
+        found.second + (group_size - 1) * np.einsum("sml,sl->sm", found.cross, probability), 0, atol=1e-10
+    )
     np.testing.assert_allclose(found.cross, np.swapaxes(found.cross, -1, -2), atol=1e-15)
 
 
@@ -149,10 +185,15 @@ def test_no_grid_at_group_size_16_works() -> None:
 
 def test_too_many_states_is_an_error_that_says_what_would_fit() -> None:
     found = group_moments(np.full(8, 1 / 8), BITS, [0.2137, 0.6171311, 0.212345678901], 64, "sum_then_normalize")
-    with pytest.raises(CapacityError, match=r"1,198,774,720 states.*limit of 3,000,000 .*; use a smaller group, or weights .* common coarse grid"):
+    with pytest.raises(
+        CapacityError,
+        match=r"1,198,774,720 states.*limit of 3,000,000 .*; use a smaller group, or weights .* common coarse grid",
+    ):
         _ = found.first
     with pytest.raises(CapacityError, match="at least"):
-        group_states([[Fraction(v, 1000) for v in (0, 1, 17, 230, 411, 677, 802, 999)]], 200).laws(np.full((8, 1), 1 / 8))
+        group_states([[Fraction(v, 1000) for v in (0, 1, 17, 230, 411, 677, 802, 999)]], 200).laws(
+            np.full((8, 1), 1 / 8)
+        )
 
 
 @pytest.mark.parametrize("normalization", ["sum_then_normalize", "normalize_then_sum"])
@@ -163,7 +204,9 @@ def test_huge_groups_are_refused_before_the_work(normalization: exact.Normalizat
     with pytest.raises(CapacityError, match="at least"):
         _ = group_moments(probability, rewards, [1, 2], group_size, normalization).second
     centred = group_moments(probability, rewards, [1, 2], group_size, "center")
-    assert centred.second @ probability == pytest.approx((group_size - 1) / group_size * 1.24, rel=1e-9)  # Var = 0.24 + 4 * 0.25
+    assert centred.second @ probability == pytest.approx(
+        (group_size - 1) / group_size * 1.24, rel=1e-9
+    )  # Var = 0.24 + 4 * 0.25
 
 
 def test_silent_groups_contribute_nothing_exactly() -> None:
@@ -193,7 +236,13 @@ def test_silent_groups_contribute_nothing_exactly() -> None:
     ],
 )
 def test_bad_settings(change: dict[str, object], message: str) -> None:
-    good: dict[str, object] = {"probability": [0.5, 0.5], "rewards": [[0], [1]], "weights": [1], "group_size": 3, "normalization": "center"}
+    good: dict[str, object] = {
+        "probability": [0.5, 0.5],
+        "rewards": [[0], [1]],
+        "weights": [1],
+        "group_size": 3,
+        "normalization": "center",
+    }
     group_moments(**good)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=message):
         group_moments(**(good | change))  # type: ignore[arg-type]

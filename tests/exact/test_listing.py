@@ -20,7 +20,9 @@ from tamdp_theory.strategies import weights as drawn_weights
 from tests import oracle
 
 Rows = list[list[Fraction]]
-TINY = st.sampled_from([Fraction(0), Fraction(1), Fraction(1, 3), Fraction(1, 10**9), Fraction(2, 10**9), Fraction(1, 10**60)])
+TINY = st.sampled_from(
+    [Fraction(0), Fraction(1), Fraction(1, 3), Fraction(1, 10**9), Fraction(2, 10**9), Fraction(1, 10**60)]
+)
 # denominators without a common factor, so that integers over the common one do not fit 64 bits
 HUGE = st.builds(Fraction, st.integers(0, 10**18), st.sampled_from([10**18 + 9, 10**20 + 39, 10**40 + 121]))
 NEAR = st.builds(lambda n: Fraction(1, 2) + Fraction(n, 10**20), st.integers(-3, 3))
@@ -51,7 +53,9 @@ def columns(table: Groups, row: int) -> list[list[Fraction]]:
     """Each component, and then the composite, of one group, centred, exactly."""
     members = [table.rewards[m] for m in table.members[row]]
     found = [[rewards[k] for rewards in members] for k in range(len(table.weights))]
-    found.append([sum((w * r for w, r in zip(table.weights, rewards, strict=True)), Fraction(0)) for rewards in members])
+    found.append(
+        [sum((w * r for w, r in zip(table.weights, rewards, strict=True)), Fraction(0)) for rewards in members]
+    )
     return [[v - sum(column) / len(column) for v in column] for column in found]
 
 
@@ -104,18 +108,28 @@ def test_against_the_trainer(data: st.DataObject, scheme: Scheme) -> None:
 def test_long_denominators_leave_64_bits() -> None:
     short = groups([[Fraction(0)], [Fraction(1, 3)]], [Fraction(1)], 3)
     assert short.components[0].deviation.dtype == np.int64
-    for rows in ([[Fraction(0)], [Fraction(1, 10**18 + 9)], [Fraction(10**9)]], [[Fraction(1, 2**61 - 1)], [Fraction(1)]]):
+    for rows in (
+        [[Fraction(0)], [Fraction(1, 10**18 + 9)], [Fraction(10**9)]],
+        [[Fraction(1, 2**61 - 1)], [Fraction(1)]],
+    ):
         assert groups(rows, [Fraction(1)], 3).components[0].deviation.dtype == object
     # large values close together: deviations are small, members are not
     high = groups([[Fraction(2**62 - 1)], [Fraction(2**62)]], [Fraction(1)], 4)
     assert high.components[0].deviation.dtype == object
-    assert high.components[0].deviation.tolist() == groups([[Fraction(0)], [Fraction(1)]], [Fraction(1)], 4).components[0].deviation.tolist()
+    assert (
+        high.components[0].deviation.tolist()
+        == groups([[Fraction(0)], [Fraction(1)]], [Fraction(1)], 4).components[0].deviation.tolist()
+    )
 
 
 @pytest.mark.parametrize("step", [10**6, 10**8, 3 * 10**8, 5 * 10**8, 10**9, 10**10])
 def test_nothing_wraps_around_at_the_edge_of_64_bits(step: int) -> None:
     """Two components as far apart as 64 bits allow: squares and products of deviations, in integers."""
-    table = groups([[Fraction(0), Fraction(step)], [Fraction(step), Fraction(0)], [Fraction(step), Fraction(1)]], [Fraction(1), Fraction(1)], 4)
+    table = groups(
+        [[Fraction(0), Fraction(step)], [Fraction(step), Fraction(0)], [Fraction(step), Fraction(1)]],
+        [Fraction(1), Fraction(1)],
+        4,
+    )
     for row in range(len(table.members)):
         centred = columns(table, row)
         for k, column in enumerate(table.components):
@@ -125,7 +139,11 @@ def test_nothing_wraps_around_at_the_edge_of_64_bits(step: int) -> None:
 
 def test_ties_are_decided_on_integers() -> None:
     """0.1 + 0.2 and 0.3 are one composite value; values that differ by 10^-40 are two."""
-    tie = groups([[Fraction(1), Fraction(1), Fraction(0)], [Fraction(0), Fraction(0), Fraction(1)]], [Fraction(1, 10), Fraction(1, 5), Fraction(3, 10)], 3)
+    tie = groups(
+        [[Fraction(1), Fraction(1), Fraction(0)], [Fraction(0), Fraction(0), Fraction(1)]],
+        [Fraction(1, 10), Fraction(1, 5), Fraction(3, 10)],
+        3,
+    )
     assert not tie.composite.squares.any()
     assert not tie.advantages(Scheme(3, "sum_then_normalize")).any()
     assert not tie.composite.spread(0).any()
@@ -150,15 +168,21 @@ def test_tiny_rewards_have_advantages(normalization: Any, digits: int) -> None:
     """A file may hold 400 digits; standardized values are of size one whatever the rewards."""
     table = groups([[Fraction(0)], [Fraction(1, 10**digits)]], [Fraction(1)], 2)
     unit = float(Fraction(1, 2 * 10**digits)) if normalization == "center" else 1.0
-    np.testing.assert_allclose(table.advantages(Scheme(2, normalization)), [[0, 0], [-unit, unit], [0, 0]], rtol=1e-15, atol=0)
+    np.testing.assert_allclose(
+        table.advantages(Scheme(2, normalization)), [[0, 0], [-unit, unit], [0, 0]], rtol=1e-15, atol=0
+    )
     np.testing.assert_array_equal(table.gap(), [[-1], [0], [-1]])
 
 
 def test_rewards_of_many_scales() -> None:
-    """0, 10^-200 and 1: squares of 400 digits. Of (0, 10^-200, 1) the deviations are -1/3, -1/3, 2/3 to 200 digits, sigma sqrt(2)/3."""
+    """0, 10^-200 and 1: squares of 400 digits. Of (0, 10^-200, 1) the deviations are -1/3, -1/3, 2/3 to 200 digits,
+    sigma sqrt(2)/3.
+    """
     table = groups([[Fraction(0)], [Fraction(1, 10**200)], [Fraction(1)]], [Fraction(1)], 3)
     row = table.members.tolist().index([0, 1, 2])
-    np.testing.assert_allclose(table.advantages(Scheme(3, "sum_then_normalize"))[row], [-(0.5**0.5), -(0.5**0.5), 2**0.5], rtol=1e-15)
+    np.testing.assert_allclose(
+        table.advantages(Scheme(3, "sum_then_normalize"))[row], [-(0.5**0.5), -(0.5**0.5), 2**0.5], rtol=1e-15
+    )
     assert table.composite.spread(0)[row] == pytest.approx(2**0.5 / 3, rel=1e-15)
     assert table.composite.spread(0)[1] == pytest.approx(2**0.5 / 3 * 1e-200, rel=1e-15)  # (0, 0, 10^-200)
 
@@ -173,19 +197,33 @@ def test_too_many_digits_are_refused() -> None:
 def test_products_of_squares_do_not_wrap(a: Fraction) -> None:
     """Arms (0,0), (a,2a), (2a,a), groups of three: Cauchy-Schwarz with equality exactly in the groups of one line.
 
-    At a = 65536/177147 the squares are multiples of 2^32, whose products are 0 modulo 2^64. Of (0,0), (a,2a), (2a,a) the deviations are
-    a (-1, 0, 1) and a (-1, 1, 0): squares 2 a^2, covariance a^2.
+    At a = 65536/177147 the squares are multiples of 2^32, whose products are 0 modulo 2^64. Of (0,0), (a,2a), (2a,a)
+    the deviations are a (-1, 0, 1) and a (-1, 1, 0): squares 2 a^2, covariance a^2.
     """
     table = groups([[0 * a, 0 * a], [a, 2 * a], [2 * a, a]], [Fraction(1, 2)] * 2, 3)
     one, two = table.components
     assert all(type(v) is int for v in [*one.squares, *two.squares, *table.covariance(0, 1)])
     row = table.members.tolist().index([0, 1, 2])
     scale = one.denominator * two.denominator
-    assert Fraction(one.squares[row], one.denominator**2) == 2 * a**2 and Fraction(table.covariance(0, 1)[row], scale) == a**2
+    assert (
+        Fraction(one.squares[row], one.denominator**2) == 2 * a**2
+        and Fraction(table.covariance(0, 1)[row], scale) == a**2
+    )
     assert one.squares[row] * two.squares[row] == 4 * (a**2 * scale) ** 2
-    together = [i for i in range(len(table.members)) if one.squares[i] and table.covariance(0, 1)[i] ** 2 == one.squares[i] * two.squares[i]]
+    together = [
+        i
+        for i in range(len(table.members))
+        if one.squares[i] and table.covariance(0, 1)[i] ** 2 == one.squares[i] * two.squares[i]
+    ]
     # (0,0) with (a,2a) alone, (0,0) with (2a,a) alone, and (a,2a) with (2a,a), which fall as they rise
-    assert [table.members[i].tolist() for i in together] == [[0, 0, 1], [0, 0, 2], [0, 1, 1], [0, 2, 2], [1, 1, 2], [1, 2, 2]]
+    assert [table.members[i].tolist() for i in together] == [
+        [0, 0, 1],
+        [0, 0, 2],
+        [0, 1, 1],
+        [0, 2, 2],
+        [1, 1, 2],
+        [1, 2, 2],
+    ]
     np.testing.assert_array_equal(table.correlation[together, 0, 1], [1, 1, 1, 1, -1, -1])
     assert table.correlation[row, 0, 1] == pytest.approx(0.5, rel=1e-15)
 
@@ -193,8 +231,14 @@ def test_products_of_squares_do_not_wrap(a: Fraction) -> None:
 @pytest.mark.parametrize("unit", [Fraction(1, 2**29), Fraction(1, 10**9), Fraction(1, 10**200)])
 @pytest.mark.parametrize("base", [Fraction(0), Fraction(1, 2)])
 def test_squares_times_denominators_do_not_wrap(unit: Fraction, base: Fraction) -> None:
-    """Arms (0,0), (0,2u), (u,0), (u,2u) above a base: the second component has twice the first one's spread, whatever u."""
-    table = groups([[base, base], [base, base + 2 * unit], [base + unit, base], [base + unit, base + 2 * unit]], [Fraction(1)] * 2, 4)
+    """Arms (0,0), (0,2u), (u,0), (u,2u) above a base: the second component has twice the first one's spread, whatever
+    u.
+    """
+    table = groups(
+        [[base, base], [base, base + 2 * unit], [base + unit, base], [base + unit, base + 2 * unit]],
+        [Fraction(1)] * 2,
+        4,
+    )
     one, two = table.components
     row = table.members.tolist().index([0, 1, 2, 3])
     assert one.squares[row] * two.denominator**2 * 4 == two.squares[row] * one.denominator**2 != 0
@@ -220,7 +264,9 @@ def test_the_gap_does_not_cancel() -> None:
     """R_2 = 10^-10 R_1, weights 1: c = (1 + 10^-10) R_1, so sigma_1 / sigma_c - 1 = -10^-10 / (1 + 10^-10)."""
     small = Fraction(1, 10**10)
     table = groups([[Fraction(0), Fraction(0)], [Fraction(1), small]], [Fraction(1)] * 2, 2)
-    np.testing.assert_allclose(table.gap()[1], [float(-small / (1 + small)), float(small / (1 + small) - 1)], rtol=1e-15)
+    np.testing.assert_allclose(
+        table.gap()[1], [float(-small / (1 + small)), float(small / (1 + small) - 1)], rtol=1e-15
+    )
 
 
 # -- lists --------------------------------------------------------------------------------------------------------
@@ -247,5 +293,7 @@ def test_large_multisets_count_their_orders() -> None:
 @pytest.mark.parametrize(("kinds", "size"), [(2, MAX_GROUPS), (50, 4), (2, 10**30), (5000, 10**5)])
 def test_too_many_groups_are_refused(kinds: int, size: int) -> None:
     assert count_multisets(2, MAX_GROUPS - 1) == MAX_GROUPS
-    with pytest.raises(CapacityError, match=r"groups of .* exceed the limit of 100,000; use a smaller group or instance"):
+    with pytest.raises(
+        CapacityError, match=r"groups of .* exceed the limit of 100,000; use a smaller group or instance"
+    ):
         list_multisets(kinds, size)

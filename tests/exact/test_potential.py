@@ -24,7 +24,9 @@ def test_slope_is_the_expectation_it_is_defined_as(group_size: int) -> None:
     """E[sqrt(S (G - S))] / (G p (1 - p)), with scipy's binomial law."""
     p = P[1:-1]
     s = np.arange(group_size + 1)
-    expected = (stats.binom.pmf(s, group_size, p[:, None]) * np.sqrt(s * (group_size - s))).sum(-1) / (group_size * p * (1 - p))
+    expected = (stats.binom.pmf(s, group_size, p[:, None]) * np.sqrt(s * (group_size - s))).sum(-1) / (
+        group_size * p * (1 - p)
+    )
     np.testing.assert_allclose(potential_slope(p, group_size), expected, rtol=1e-11)
 
 
@@ -32,7 +34,9 @@ def test_slope_is_the_expectation_it_is_defined_as(group_size: int) -> None:
 @pytest.mark.parametrize("group_size", [2, 6, 33])
 def test_potential_is_the_integral_of_the_slope(group_size: int, eps: float, ddof: int, spread: float) -> None:
     for p in (0.03, 0.4, 0.97):
-        area, _ = integrate.quad(lambda x: float(potential_slope(x, group_size, eps, ddof, spread)), 0, p, epsabs=1e-12, epsrel=1e-12)
+        area, _ = integrate.quad(
+            lambda x: float(potential_slope(x, group_size, eps, ddof, spread)), 0, p, epsabs=1e-12, epsrel=1e-12
+        )
         assert float(potential(p, group_size, eps, ddof, spread)) == pytest.approx(area, rel=1e-11)
 
 
@@ -70,7 +74,9 @@ def test_effective_reward_of_two_values(group_size: int) -> None:
     """h_high - h_low = psi_G(p), so that m = psi_G(p) grad p."""
     for p in (0.02, 0.3, 0.77):
         for eps, ddof in ((0.0, 0), (1e-2, 1)):
-            h = exact.group_moments([1 - p, p], [["1/4"], ["3/4"]], [1], group_size, "sum_then_normalize", eps, ddof).first
+            h = exact.group_moments(
+                [1 - p, p], [["1/4"], ["3/4"]], [1], group_size, "sum_then_normalize", eps, ddof
+            ).first
             assert h[1] - h[0] == pytest.approx(float(potential_slope(p, group_size, eps, ddof, 0.5)), rel=1e-12)
 
 
@@ -88,7 +94,9 @@ def test_curl_of_pairs_is_two() -> None:
     """G = 2, three values: curl(e_mid - e_low, e_top - e_low) = 2 at every P (theory.md L8)."""
     low, mid, top = np.eye(3)
     for p in np.random.default_rng(0).dirichlet(np.ones(3), size=5):
-        assert (mid - low) @ curl(p, [[0], ["1/5"], [1]], [1], 2, "sum_then_normalize") @ (top - low) == pytest.approx(2, rel=1e-12)
+        assert (mid - low) @ curl(p, [[0], ["1/5"], [1]], [1], 2, "sum_then_normalize") @ (top - low) == pytest.approx(
+            2, rel=1e-12
+        )
 
 
 @pytest.mark.parametrize(("group_size", "eps", "ddof"), [(3, 0.0, 0), (4, 1e-2, 1)])
@@ -123,7 +131,9 @@ def test_curl_is_the_circulation_of_the_one_form(group_size: int, eps: float, dd
         ("sum_then_normalize", [[0, 0], [0, 1], [1, 0]], [1, 1], True),
     ],
 )
-def test_where_the_update_is_closed(normalization: exact.Normalization, rewards: list, weights: list, zero: bool) -> None:
+def test_where_the_update_is_closed(
+    normalization: exact.Normalization, rewards: list, weights: list, zero: bool
+) -> None:
     p = np.random.default_rng(1).dirichlet(np.ones(len(rewards)), size=3)
     twist = curl(p, rewards, weights, 4, normalization)
     np.testing.assert_allclose(twist, -np.swapaxes(twist, -1, -2), atol=1e-13)
@@ -132,11 +142,15 @@ def test_where_the_update_is_closed(normalization: exact.Normalization, rewards:
 
 
 def test_silent_share() -> None:
-    """Probability of a silent group p^G + (1-p)^G, read off a = E[A^2]: sum P a = 1 - silent share when eps = 0, ddof = 0."""
+    """Probability of a silent group p^G + (1-p)^G, read off a = E[A^2]: sum P a = 1 - silent share when eps = 0, ddof =
+    0.
+    """
     for p, size in ((0.3, 4), (0.05, 16)):
         moments = exact.group_moments([1 - p, p], [[0], [1]], [1], size, "sum_then_normalize")
         assert float(moments.second @ [1 - p, p]) == pytest.approx(1 - p**size - (1 - p) ** size, rel=1e-12)
-        expected = sum(comb(size, s) * p**s * (1 - p) ** (size - s) * sqrt(s * (size - s)) for s in range(1, size)) / size / p
+        expected = (
+            sum(comb(size, s) * p**s * (1 - p) ** (size - s) * sqrt(s * (size - s)) for s in range(1, size)) / size / p
+        )
         assert float(moments.first[1]) == pytest.approx(expected, rel=1e-12)
 
 

@@ -16,7 +16,9 @@ RATIONALS = st.fractions(min_value=Fraction(1, 50), max_value=50, max_denominato
 
 
 def test_norms_are_compared_by_their_squares() -> None:
-    """sqrt(5 + 2 sqrt 6) = sqrt 2 + sqrt 3, but as a root it equals only roots; sqrt(2 (1 + sqrt 2)) = sqrt 2 sqrt(1 + sqrt 2)."""
+    """sqrt(5 + 2 sqrt 6) = sqrt 2 + sqrt 3, but as a root it equals only roots; sqrt(2 (1 + sqrt 2)) = sqrt 2 sqrt(1 +
+    sqrt 2).
+    """
     one = root(1 + TWO)
     assert isinstance(one, Radical)
     assert root(2 * (1 + TWO)) == TWO * one

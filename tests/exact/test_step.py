@@ -1,4 +1,6 @@
-"""One sampled step, the score's second moment, and the contrast of two normalizations, by brute force (tests/oracle.py)."""
+"""One sampled step, the score's second moment, and the contrast of two normalizations, by brute force
+(tests/oracle.py).
+"""
 
 import itertools
 import math
@@ -111,14 +113,20 @@ def test_slope_at_zero(data: st.DataObject, content: dict[str, Any], scheme: Sch
     scores = oracle.tabular_scores(policy.probabilities())
     gradient = exact.policy_gradient(env, policy)
     if few(content, scheme.group_size, 300):
-        mean = oracle.update(content, policy.probabilities(), scores, scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof)[0]
+        mean = oracle.update(
+            content, policy.probabilities(), scores, scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof
+        )[0]
     else:
         mean = exact.UpdatePlan(env, scheme).moments(policy).mean
-    assert slope == pytest.approx(float(gradient @ mean), rel=1e-7, abs=1e-9 * max(env.total_weight, env.total_weight**2))
+    assert slope == pytest.approx(
+        float(gradient @ mean), rel=1e-7, abs=1e-9 * max(env.total_weight, env.total_weight**2)
+    )
 
 
 def test_a_step_in_closed_form() -> None:
-    """Two arms, rewards 0 and 1, pi = 1/2, G = 2: half of the groups move theta by (-1, 1)/4 eta (center) or (-1, 1)/2 eta."""
+    """Two arms, rewards 0 and 1, pi = 1/2, G = 2: half of the groups move theta by (-1, 1)/4 eta (center) or (-1, 1)/2
+    eta.
+    """
     env = families.bandit([["0"], ["1"]])
     for normalization, push in (("center", 0.25), ("sum_then_normalize", 0.5)):
         plan = StepPlan(env, TabularSoftmax(env), Scheme(2, normalization))  # type: ignore[arg-type]
@@ -139,7 +147,7 @@ def test_many_steps_at_once_are_the_same_steps() -> None:
 
 def test_silent_groups_do_not_move() -> None:
     env = families.bandit([["1/3"], ["1/3"]])
-    (chance, estimate), = StepPlan(env, TabularSoftmax(env), Scheme(3, "sum_then_normalize")).estimates
+    ((chance, estimate),) = StepPlan(env, TabularSoftmax(env), Scheme(3, "sum_then_normalize")).estimates
     assert chance.tolist() == [1.0]
     assert not estimate.any()
     assert StepPlan(env, TabularSoftmax(env), Scheme(3, "center")).objective(9.0)[0] == pytest.approx(1 / 3, rel=1e-15)
@@ -155,7 +163,9 @@ def test_what_does_not_fit() -> None:
     with pytest.raises(CapacityError, match="trajectories exceed the limit of 2;"):
         StepPlan(env, TabularSoftmax(env), scheme, 2).objective(1.0)
     bandit = families.bandit([["0"], ["1/2"], ["1"]])
-    with pytest.raises(CapacityError, match=r"bandit: 10 groups exceed the limit of 9; use a smaller instance or group"):
+    with pytest.raises(
+        CapacityError, match=r"bandit: 10 groups exceed the limit of 9; use a smaller instance or group"
+    ):
         StepPlan(bandit, TabularSoftmax(bandit), scheme, 9).objective(1.0)
     assert StepPlan(bandit, TabularSoftmax(bandit), scheme, 10).objective(0.0)[0] == pytest.approx(0.5)
 
@@ -180,23 +190,44 @@ def test_score_norm_bound(data: st.DataObject, content: dict[str, Any], think_we
 
 def mixed_nodes() -> TAMDP:
     """Node a: tool u ends in A, tool v leads to b. Node b: think ends in B, answer ends in C."""
+
     def end(reward: int, fraction: str = "1") -> list[dict[str, Any]]:
         return [{"probability": fraction, "rewards": [reward, 1]}]
-    return TAMDP.from_dict({
-        "schema": "tamdp/1", "name": "mixed", "max_tool_depth": 1, "components": [{"name": "r0", "weight": "1/2"}, {"name": "r1", "weight": "1/2"}],
-        "prompts": [{"name": "q", "probability": 1, "start": "a"}],
-        "nodes": [
-            {"id": "a", "depth": 0, "actions": [
-                {"name": "u", "kind": "tool", "next": end(0)}, {"name": "v", "kind": "tool", "next": [{"probability": 1, "node": "b"}]}]},
-            {"id": "b", "depth": 1, "actions": [{"name": "t", "kind": "think", "next": end(1)}, {"name": "c", "kind": "answer", "next": end(0)}]},
-        ],
-    })  # fmt: skip
+
+    return TAMDP.from_dict(
+        {
+            "schema": "tamdp/1",
+            "name": "mixed",
+            "max_tool_depth": 1,
+            "components": [{"name": "r0", "weight": "1/2"}, {"name": "r1", "weight": "1/2"}],
+            "prompts": [{"name": "q", "probability": 1, "start": "a"}],
+            "nodes": [
+                {
+                    "id": "a",
+                    "depth": 0,
+                    "actions": [
+                        {"name": "u", "kind": "tool", "next": end(0)},
+                        {"name": "v", "kind": "tool", "next": [{"probability": 1, "node": "b"}]},
+                    ],
+                },
+                {
+                    "id": "b",
+                    "depth": 1,
+                    "actions": [
+                        {"name": "t", "kind": "think", "next": end(1)},
+                        {"name": "c", "kind": "answer", "next": end(0)},
+                    ],
+                },
+            ],
+        }
+    )
 
 
 def test_uneven_weights_at_one_node_exceed_one_half() -> None:
     """pi = 1/2, think scores dropped: A (1, -1)/2 half the time, B (-1, 1)/2, C (-1, 1; -1, 1)/2 a quarter each.
 
-    In the unit directions (-1, 1)/sqrt 2 of a and b the second moment is ((1/2, 1/8), (1/8, 1/8)), largest eigenvalue (5 + sqrt 13)/16.
+    In the unit directions (-1, 1)/sqrt 2 of a and b the second moment is ((1/2, 1/8), (1/8, 1/8)), largest eigenvalue
+    (5 + sqrt 13)/16.
     """
     env = mixed_nodes()
     found = [float(exact.score_norm_bound(env, TabularSoftmax(env), weight)[0]) for weight in (0.0, 1.0)]
@@ -216,20 +247,25 @@ def test_score_matrix_that_does_not_fit() -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(st.data(), schemes(4), st.integers(1, 3), st.integers(1, 3), st.sampled_from([1.0, 0.0, 0.3, -1.5]))
-def test_contrast_of_the_normalizations(data: st.DataObject, scheme: Scheme, components: int, classes: int, share: float) -> None:
+def test_contrast_of_the_normalizations(
+    data: st.DataObject, scheme: Scheme, components: int, classes: int, share: float
+) -> None:
     """E[A_1 | m] and E[A_1^2 | m] of A = A^joint - share A^decomposed, over every ordered group."""
     shape = data.draw(st.sampled_from(["free", "ties", "two_valued", "complementary", "comonotone"]))
     rows, weights = data.draw(reward_tables(classes, components, shape)), data.draw(drawn_weights(components))
     probability = np.random.default_rng(data.draw(st.integers(0, 9))).dirichlet(np.ones(classes))
     table = tuple(map(tuple, rows))
-    found = ContrastPlan(table, tuple(weights), replace(scheme, normalization="sum_then_normalize"), share).moments(probability)
+    found = ContrastPlan(table, tuple(weights), replace(scheme, normalization="sum_then_normalize"), share).moments(
+        probability
+    )
     content = {"components": [{"weight": w} for w in weights]}
     first, second = np.zeros(classes), np.zeros(classes)
     for group in itertools.product(range(classes), repeat=scheme.group_size):
         chosen = [table[m] for m in group]
         joint, split = (
-            oracle.advantages(content, chosen, name, scheme.eps, scheme.ddof)[0] for name in ("sum_then_normalize", "normalize_then_sum")
-        )  # fmt: skip
+            oracle.advantages(content, chosen, name, scheme.eps, scheme.ddof)[0]
+            for name in ("sum_then_normalize", "normalize_then_sum")
+        )
         others = math.prod(probability[m] for m in group[1:])
         first[group[0]] += others * (joint - share * split)
         second[group[0]] += others * (joint - share * split) ** 2
@@ -237,7 +273,9 @@ def test_contrast_of_the_normalizations(data: st.DataObject, scheme: Scheme, com
     np.testing.assert_allclose(found.first, first, rtol=0, atol=1e-12 * scale)
     np.testing.assert_allclose(found.second, second, rtol=0, atol=1e-12 * scale**2)
     if share == 0:
-        joint_plan = GroupPlan(table, tuple(weights), Scheme(scheme.group_size, "sum_then_normalize", scheme.eps, scheme.ddof))
+        joint_plan = GroupPlan(
+            table, tuple(weights), Scheme(scheme.group_size, "sum_then_normalize", scheme.eps, scheme.ddof)
+        )
         np.testing.assert_allclose(found.second, joint_plan.moments(probability).second, atol=1e-13)
 
 

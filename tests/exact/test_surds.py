@@ -43,7 +43,9 @@ def is_normal(value: Any) -> bool:
     """A surd has a root in it, square-free radicands and no zero terms; everything else is a rational."""
     if not isinstance(value, Surd):
         return isinstance(value, fmpq)
-    squarefree = all(n >= 1 and not any(n % (d * d) == 0 for d in range(2, min(isqrt(n), 1000) + 1)) for n in value.terms)
+    squarefree = all(
+        n >= 1 and not any(n % (d * d) == 0 for d in range(2, min(isqrt(n), 1000) + 1)) for n in value.terms
+    )
     return squarefree and any(n > 1 for n in value.terms) and all(a != 0 for a in value.terms.values())
 
 
@@ -69,7 +71,14 @@ def digits(expression: sp.Expr, count: int = 60) -> str:
 @given(surds(), surds(), surds())
 def test_ring_laws(one: Pair, two: Pair, three: Pair) -> None:
     (x, a), (y, b), (z, _) = one, two, three
-    for found, expected in ((x + y, a + b), (x - y, a - b), (y - x, b - a), (x * y, a * b), (-x, -a), (x * x - y * y, (a - b) * (a + b))):
+    for found, expected in (
+        (x + y, a + b),
+        (x - y, a - b),
+        (y - x, b - a),
+        (x * y, a * b),
+        (-x, -a),
+        (x * x - y * y, (a - b) * (a + b)),
+    ):
         assert same(found, expected)
     assert x + y == y + x
     assert x * y == y * x
@@ -93,10 +102,20 @@ def test_one_and_two_terms_have_an_exact_inverse(one: Pair, other: Pair) -> None
     assert same((y / x) * x, b)
 
 
-@pytest.mark.parametrize("coefficients", [(1, 1, 1, 1), (1, -1, 1, 3), (Fraction(1, 3), Fraction(-2, 7), Fraction(5, 2), -1), (-1, -1, 10, 2)])
-@pytest.mark.parametrize("radicands", [(1, 2, 3), (2, 3, 5), (2, 3, 6), (1, 2, 3, 6), (2, 3, 5, 7), (2, 6, 10, 30), (3, 5, 7, 105), (2, 3, 5, 6)])
-def test_three_and_four_terms_have_an_exact_inverse(coefficients: tuple[Fraction, ...], radicands: tuple[int, ...]) -> None:
-    """Also where one root is the product of the others (sqrt 6 = sqrt 2 sqrt 3), so that signs cannot be flipped freely."""
+@pytest.mark.parametrize(
+    "coefficients",
+    [(1, 1, 1, 1), (1, -1, 1, 3), (Fraction(1, 3), Fraction(-2, 7), Fraction(5, 2), -1), (-1, -1, 10, 2)],
+)
+@pytest.mark.parametrize(
+    "radicands",
+    [(1, 2, 3), (2, 3, 5), (2, 3, 6), (1, 2, 3, 6), (2, 3, 5, 7), (2, 6, 10, 30), (3, 5, 7, 105), (2, 3, 5, 6)],
+)
+def test_three_and_four_terms_have_an_exact_inverse(
+    coefficients: tuple[Fraction, ...], radicands: tuple[int, ...]
+) -> None:
+    """Also where one root is the product of the others (sqrt 6 = sqrt 2 sqrt 3), so that signs cannot be flipped
+    freely.
+    """
     x, a = build([(Fraction(c), n) for c, n in zip(coefficients, radicands, strict=False)])
     found = 1 / x
     assert not isinstance(found, arb)
@@ -217,7 +236,9 @@ def test_square_roots(value: Fraction) -> None:
     assert root(number(value)) == found
 
 
-@pytest.mark.parametrize("value", [0, 1, 4, Fraction(1, 4), Fraction(49, 64), Fraction(10**80), Fraction(9, 10**60), Fraction(3**90, 7**80)])
+@pytest.mark.parametrize(
+    "value", [0, 1, 4, Fraction(1, 4), Fraction(49, 64), Fraction(10**80), Fraction(9, 10**60), Fraction(3**90, 7**80)]
+)
 def test_roots_of_squares_are_rational(value: Fraction) -> None:
     found = square_root(number(Fraction(value)))
     assert isinstance(found, fmpq)
@@ -225,7 +246,9 @@ def test_roots_of_squares_are_rational(value: Fraction) -> None:
     assert found * found == number(Fraction(value))
 
 
-@pytest.mark.parametrize("value", [Fraction(10**31 + 1), Fraction(2 * 10**40), Fraction(3, 10**61 + 7), Fraction(10**300 + 1, 10**299 + 3)])
+@pytest.mark.parametrize(
+    "value", [Fraction(10**31 + 1), Fraction(2 * 10**40), Fraction(3, 10**61 + 7), Fraction(10**300 + 1, 10**299 + 3)]
+)
 def test_roots_beyond_what_is_factored_are_exact(value: Fraction) -> None:
     """Against 200 digits of Decimal; and ties of them are ties."""
     found = square_root(number(value))
@@ -248,7 +271,10 @@ def test_large_radicands_of_one_class_are_one() -> None:
     assert is_zero(big - P * small) and is_zero(P * small - big)
     assert big == P * small and P * small == big and hash(big) == hash(P * small)
     assert big / small == P and big * small == 2 * q * P
-    assert square_root(fmpq(3 * P * P)) == P * r3 and square_root(fmpq(P * P, 7 * 10**60)) * square_root(fmpq(7)) * 10**30 == P
+    assert (
+        square_root(fmpq(3 * P * P)) == P * r3
+        and square_root(fmpq(P * P, 7 * 10**60)) * square_root(fmpq(7)) * 10**30 == P
+    )
     assert square_root(fmpq(6 * P)) / square_root(fmpq(3 * P)) == r2
     assert (square_root(fmpq(P)) + r2) * (square_root(fmpq(P)) - r2) == P - 2
     assert 1 / (square_root(fmpq(P)) + r2 + 1) * (square_root(fmpq(P)) + r2 + 1) == 1
@@ -257,7 +283,13 @@ def test_large_radicands_of_one_class_are_one() -> None:
 
 
 @settings(max_examples=100, deadline=None)
-@given(st.lists(st.tuples(RATIONAL, st.sampled_from([2, 3, 2 * P, 3 * P, 6, 6 * P, P]), st.integers(1, 10**25)), min_size=1, max_size=4))
+@given(
+    st.lists(
+        st.tuples(RATIONAL, st.sampled_from([2, 3, 2 * P, 3 * P, 6, 6 * P, P]), st.integers(1, 10**25)),
+        min_size=1,
+        max_size=4,
+    )
+)
 def test_sums_of_large_roots(terms: list[tuple[Fraction, int, int]]) -> None:
     """sum a sqrt(n k^2) against sum a k sqrt(n): the same number with and without hidden squares."""
     hidden = sum((number(a) * square_root(fmpq(n * k * k)) for a, n, k in terms), fmpq(0))
@@ -267,7 +299,9 @@ def test_sums_of_large_roots(terms: list[tuple[Fraction, int, int]]) -> None:
 
 
 def test_two_reward_arms_of_sixteen_digits() -> None:
-    """A group of two different rewards a, b standardizes to -1, 1, whatever their digits: deviation (a - b)/2, spread |a - b|/2."""
+    """A group of two different rewards a, b standardizes to -1, 1, whatever their digits: deviation (a - b)/2, spread
+    |a - b|/2.
+    """
     a, b = Fraction(".1234567890123456"), Fraction(".9876543210987654")
     assert number((b - a) / 2) / square_root(number((b - a) ** 2 / 4)) == 1
     squares = Fraction(2, 9) * (b - a) ** 2  # of the group (a, a, b): deviation 2/3 (b - a) over sqrt(2)/3 (b - a)
@@ -307,12 +341,19 @@ def test_a_negative_number_has_no_silent_root(value: Fraction) -> None:
 
 # -- mixing -------------------------------------------------------------------------------------------------------
 
-OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
+OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+}
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("swap", [False, True])
-@pytest.mark.parametrize("other", [3, -7, fmpq(2, 3), fmpq(-5), fmpz(4), arb(2), arb(0.3125, 1e-40), r3, 1 + r2], ids=str)
+@pytest.mark.parametrize(
+    "other", [3, -7, fmpq(2, 3), fmpq(-5), fmpz(4), arb(2), arb(0.3125, 1e-40), r3, 1 + r2], ids=str
+)
 @pytest.mark.parametrize("one", [r2, 1 - r5], ids=str)
 def test_mixed_operands(name: str, swap: bool, other: Any, one: Surd) -> None:
     left, right = (other, one) if swap else (one, other)

@@ -1,4 +1,6 @@
-"""Exact values by plain recursion over a file's content. Shares no code with the package; every number is a Fraction."""
+"""Exact values by plain recursion over a file's content. Shares no code with the package; every number is a
+Fraction.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,7 +58,9 @@ def law(process: Process, policy: Policy, prompt: str) -> Law:
             for action, edges in process.actions[node].items():
                 for p, successor in edges:
                     share = policy(node, action) * p
-                    for rewards, q in (at(successor) if isinstance(successor, str) else {successor: Fraction(1)}).items():
+                    for rewards, q in (
+                        at(successor) if isinstance(successor, str) else {successor: Fraction(1)}
+                    ).items():
                         if share * q:
                             total[rewards] = total.get(rewards, Fraction(0)) + share * q
             known[node] = total

@@ -65,4 +65,6 @@ def test_names() -> None:
 def test_the_import_is_light() -> None:
     heavy = ("torch", "sympy", "scipy.stats", "matplotlib")
     code = f"import sys, tamdp_theory.families; print([m for m in {heavy} if m in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )

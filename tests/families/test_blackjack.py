@@ -12,9 +12,17 @@ from tests.families.oracle import Law, Process, law, means, optimum, read, unifo
 
 DECK = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 10, 10)
 PUBLISHED_BUSTS = {
-    1: 0.115286, 2: 0.353608, 3: 0.373875, 4: 0.394468, 5: 0.416404,
-    6: 0.423150, 7: 0.262312, 8: 0.244741, 9: 0.228425, 10: 0.212109,
-}  # fmt: skip
+    1: 0.115286,
+    2: 0.353608,
+    3: 0.373875,
+    4: 0.394468,
+    5: 0.416404,
+    6: 0.423150,
+    7: 0.262312,
+    8: 0.244741,
+    9: 0.228425,
+    10: 0.212109,
+}
 UP = {**{str(c): c for c in range(2, 11)}, "A": 1}
 
 
@@ -176,9 +184,11 @@ def test_structure() -> None:
     part = blackjack([10, 6], [(16, False), (13, True)])
     process = read(part.to_dict())
     assert {q: rho for q, (rho, _) in process.prompts.items()} == {
-        "hard16v10": F(11, 13) * F(4, 5), "soft13v10": F(2, 13) * F(4, 5),
-        "hard16v6": F(11, 13) * F(1, 5), "soft13v6": F(2, 13) * F(1, 5),
-    }  # fmt: skip
+        "hard16v10": F(11, 13) * F(4, 5),
+        "soft13v10": F(2, 13) * F(4, 5),
+        "hard16v6": F(11, 13) * F(1, 5),
+        "soft13v6": F(2, 13) * F(1, 5),
+    }
     assert process.observation["hard16v10"] == "player 16 dealer 10"
     assert process.observation["soft13v6/soft18"] == "player soft 18 dealer 6"
 

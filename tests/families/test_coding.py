@@ -97,7 +97,10 @@ def test_thoughts_end_in_unparsed_calls() -> None:
         ({"max_tool_depth": "2"}, "max_tool_depth: expected an integer"),
         ({"reliability": "0/5"}, "reliability: must be in (0, 1], got 0"),
         ({"images": [("dark",)]}, "images: 1 given for 3 prompts"),
-        ({"prompts": 1, "images": [("blurred",)]}, "images[0]: expected distinct defects out of rotated, dark, wide; got"),
+        (
+            {"prompts": 1, "images": [("blurred",)]},
+            "images[0]: expected distinct defects out of rotated, dark, wide; got",
+        ),
         ({"prompts": 1, "images": [("dark", "dark")]}, "images[0]: expected distinct defects"),
         ({"prompts": 1, "images": ["dark"]}, "images[0]: expected a sequence, got 'dark'"),
         ({"weights": (1, -1, 1)}, "components[1].weight: must not be negative"),

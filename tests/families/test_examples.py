@@ -1,4 +1,6 @@
-"""Every file under examples/ is what the call listed here makes. ``python -m tests.families.test_examples`` writes them anew."""
+"""Every file under examples/ is what the call listed here makes. ``python -m tests.families.test_examples`` writes them
+anew.
+"""
 
 import json
 from collections.abc import Callable

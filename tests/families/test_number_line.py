@@ -45,11 +45,14 @@ def play(size: int, max_steps: int, start: int, goal: int, p_plus: F) -> Law:
 
 
 @pytest.mark.parametrize(
-    ("size", "max_steps", "p_plus"), [(6, 10, F(1, 2)), (6, 7, F(2, 3)), (4, 4, F(1, 3)), (5, 2, F(3, 4)), (3, 5, F(2, 5))]
+    ("size", "max_steps", "p_plus"),
+    [(6, 10, F(1, 2)), (6, 7, F(2, 3)), (4, 4, F(1, 3)), (5, 2, F(3, 4)), (3, 5, F(2, 5))],
 )
 def test_law_of_the_rewards(size: int, max_steps: int, p_plus: F) -> None:
     process = read(number_line(size, max_steps).to_dict())
-    assert {name: rho for name, (rho, _) in process.prompts.items()} == {f"{s}to{g}": p for (s, g), p in pairs(size).items()}
+    assert {name: rho for name, (rho, _) in process.prompts.items()} == {
+        f"{s}to{g}": p for (s, g), p in pairs(size).items()
+    }
     policy = {"+1": p_plus, "-1": 1 - p_plus}
     for start, goal in pairs(size):
         assert law(process, lambda _, a: policy[a], f"{start}to{goal}") == play(size, max_steps, start, goal, p_plus)
@@ -76,7 +79,9 @@ def test_optimum() -> None:
 
 
 def test_law_with_thoughts() -> None:
-    """Every sequence of (thought, parsed or not, executed action), with the rule of RL4VLM for what cannot be parsed."""
+    """Every sequence of (thought, parsed or not, executed action), with the rule of RL4VLM for what cannot
+    be parsed.
+    """
     size, max_steps, careful, plus, failure = 4, 4, F(2, 3), F(3, 4), (F(1, 20), F(1, 4))
     process = read(number_line(size, max_steps, True, parse_failure=failure).to_dict())
     policy = {"careful": careful, "hasty": 1 - careful, "+1": plus, "-1": 1 - plus}
@@ -104,9 +109,13 @@ def test_only_near_pairs(size: int, near: int) -> None:
     whole = sum(chosen.values())
     env = number_line(size, max_distance=near)
     process = read(env.to_dict())
-    assert {name: rho for name, (rho, _) in process.prompts.items()} == {f"{s}to{g}": p / whole for (s, g), p in chosen.items()}
+    assert {name: rho for name, (rho, _) in process.prompts.items()} == {
+        f"{s}to{g}": p / whole for (s, g), p in chosen.items()
+    }
     assert env.n_prompts == 2 * size * near - near * (near + 1)
-    assert means(process, uniform(process))[1] == sum((p / whole * F(1, 2 ** abs(s - g)) for (s, g), p in chosen.items()), F(0))
+    assert means(process, uniform(process))[1] == sum(
+        (p / whole * F(1, 2 ** abs(s - g)) for (s, g), p in chosen.items()), F(0)
+    )
     if near == 1:
         assert means(process, uniform(process))[1] == F(1, 2)
     if near == size - 1:

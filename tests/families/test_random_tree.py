@@ -15,7 +15,9 @@ def test_structure(tools: int, answers: int, depth: int, components: int, levels
     env = random_tree(5, 6, tools, answers, depth, components, levels=levels)
     process = read(env.to_dict())
     assert (env.n_prompts, env.n_components, env.max_tool_depth, env.horizon) == (6, components, depth, depth + 1)
-    parents = Counter(s for acts in process.actions.values() for edges in acts.values() for _, s in edges if isinstance(s, str))
+    parents = Counter(
+        s for acts in process.actions.values() for edges in acts.values() for _, s in edges if isinstance(s, str)
+    )
     assert set(parents.values()) == {1}
     assert set(parents) | {start for _, start in process.prompts.values()} == set(process.actions)
     for node, actions in process.actions.items():

@@ -68,9 +68,17 @@ def test_structure() -> None:
     assert env.n_nodes == 3 * (4**3 - 1) // 3 and env.horizon == 3
     assert max(process.depth.values()) == 2
     assert {k for k, v in process.actions.items() if "q1/search+!" in k} == {
-        "q1/search+!", "q1/search+!/search+", "q1/search+!/search+!", "q1/search+!/search-", "q1/search+!/search-!",
-    }  # fmt: skip
-    assert process.actions["q1"]["search+"] == [(F(19, 25), "q1/search+"), (F(19, 100), "q1/search+!"), (F(1, 20), (F(0),) * 3)]
+        "q1/search+!",
+        "q1/search+!/search+",
+        "q1/search+!/search+!",
+        "q1/search+!/search-",
+        "q1/search+!/search-!",
+    }
+    assert process.actions["q1"]["search+"] == [
+        (F(19, 25), "q1/search+"),
+        (F(19, 100), "q1/search+!"),
+        (F(1, 20), (F(0),) * 3),
+    ]
     # what a policy sees tells apart the evidence and nothing that is no matter to the answer
     assert process.observation["q0/search+"] == process.observation["q0/search-"] != process.observation["q0/search+!"]
     assert search(5, 1).to_dict()["prompts"][4]["probability"] == 0.2

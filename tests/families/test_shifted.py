@@ -19,7 +19,9 @@ OVERLAPS = [F(0), F(1, 4), F(2, 3), F(1)]
 IMAGES = ([("dark",), ()], [("rotated", "dark", "wide"), ("dark", "wide")])
 CALLS: dict[str, Callable[[Any], Domains]] = {
     "search": lambda o: search_domains(overlap=o),
-    "search, difficulties": lambda o: search_domains(2, 1, ("4/5", "4/5"), "1/10", overlap=o, difficulties=([0, 1], [2, 1])),
+    "search, difficulties": lambda o: search_domains(
+        2, 1, ("4/5", "4/5"), "1/10", overlap=o, difficulties=([0, 1], [2, 1])
+    ),
     "coding": lambda o: coding_domains(2, 1, overlap=o),
     "coding, images": lambda o: coding_domains(2, 1, (1, 1), overlap=o, images=IMAGES),
 }
@@ -64,9 +66,15 @@ def test_risk_difference_is_linear_in_the_overlap(call: Callable[[Any], Domains]
     assert np.abs(gap).max() > 1e-3
     for overlap in OVERLAPS:
         found = risks(call(overlap), policy)
-        np.testing.assert_allclose(found.target_components - found.source_components, float(1 - overlap) * gap, atol=1e-15)
-        assert found.target - found.source == pytest.approx(float(1 - overlap) * (whole.target - whole.source), abs=1e-15)
-        assert (np.abs(found.target_components - found.source_components) <= float(1 - overlap) * found.oscillation + 1e-15).all()
+        np.testing.assert_allclose(
+            found.target_components - found.source_components, float(1 - overlap) * gap, atol=1e-15
+        )
+        assert found.target - found.source == pytest.approx(
+            float(1 - overlap) * (whole.target - whole.source), abs=1e-15
+        )
+        assert (
+            np.abs(found.target_components - found.source_components) <= float(1 - overlap) * found.oscillation + 1e-15
+        ).all()
         np.testing.assert_allclose(found.oscillation, whole.oscillation, atol=1e-15)
 
 
@@ -85,12 +93,18 @@ def test_each_side_is_what_the_family_makes() -> None:
     for side, expected, key in zip(sides, made, ["source", "target"] * 2, strict=True):
         assert list(side.node_ids) == [f"{key}/{node_id}" for node_id in expected.node_ids]
         assert (side.observations, side.action_names) == (expected.observations, expected.action_names)
-        assert (side.exact_prompt_probability, side.exact_weights) == (expected.exact_prompt_probability, expected.exact_weights)
+        assert (side.exact_prompt_probability, side.exact_weights) == (
+            expected.exact_prompt_probability,
+            expected.exact_weights,
+        )
         np.testing.assert_array_equal(side.edge_probability, expected.edge_probability)
         np.testing.assert_array_equal(side.edge_target, expected.edge_target)
         np.testing.assert_array_equal(side.class_rewards, expected.class_rewards)
     assert domains.env.name == pictures.env.name == "mine"
-    assert (search_domains(2, 1, think=True).env.name, coding_domains().env.name) == ("search-domains-2x1-think", "coding-domains-3x2")
+    assert (search_domains(2, 1, think=True).env.name, coding_domains().env.name) == (
+        "search-domains-2x1-think",
+        "coding-domains-3x2",
+    )
 
 
 def test_a_policy_by_observation_acts_alike_in_both_domains() -> None:
@@ -102,7 +116,7 @@ def test_a_policy_by_observation_acts_alike_in_both_domains() -> None:
     np.testing.assert_array_equal(table[:half], table[half:])
 
 
-# -- what transfers free ------------------------------------------------------------------------------------------------------
+# -- what transfers free -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("make", [search_domains, coding_domains], ids=["search", "coding"])
@@ -114,13 +128,18 @@ def test_tagged_answers_keep_the_format(make: Callable[..., Domains], overlap: F
     untagged = [i for i, name in enumerate(env.action_names) if name == "untagged"]
     table[env.pair_node[untagged], env.pair_action[untagged]] = -1e4
     found = risks(domains, TabularSoftmax(env, table))
-    assert [found.source_components[0], found.target_components[0], found.oscillation[0]] == pytest.approx([0, 0, 0], abs=1e-15)
+    assert [found.source_components[0], found.target_components[0], found.oscillation[0]] == pytest.approx(
+        [0, 0, 0], abs=1e-15
+    )
     assert found.oscillation[1] > 1e-2 < found.oscillation[2]
 
 
 def test_malformed_calls_and_thoughts_cost_format() -> None:
     """Each condition of the fact is needed."""
-    for domains in (search_domains(2, 1, malformed="1/10", difficulties=([0, 0], [1, 1])), coding_domains(2, 1, think=True)):
+    for domains in (
+        search_domains(2, 1, malformed="1/10", difficulties=([0, 0], [1, 1])),
+        coding_domains(2, 1, think=True),
+    ):
         env, in_source = domains.env, domains.source_process.n_nodes
         table = np.zeros((env.n_nodes, env.n_actions))
         for i, name in enumerate(env.action_names):
@@ -139,10 +158,16 @@ def test_one_call_attains_the_bound_on_executability(overlap: F) -> None:
     for domains, choose in found.values():
         risk = risks(domains, playing(domains.env, choose))
         assert risk.oscillation[2] == pytest.approx(0.5, abs=1e-14)
-        assert risk.target_components[2] - risk.source_components[2] == pytest.approx(float(domains.total_variation) * risk.oscillation[2], abs=1e-14)
-        assert risk.source_components[2] == pytest.approx(float((1 - overlap / 2) * F(1, 10) + overlap / 2 * F(3, 5)), abs=1e-14)
+        assert risk.target_components[2] - risk.source_components[2] == pytest.approx(
+            float(domains.total_variation) * risk.oscillation[2], abs=1e-14
+        )
+        assert risk.source_components[2] == pytest.approx(
+            float((1 - overlap / 2) * F(1, 10) + overlap / 2 * F(3, 5)), abs=1e-14
+        )
     lossy = search_domains(2, 1, ("9/10", "2/5"), "1/10", overlap=overlap)
-    assert risks(lossy, playing(lossy.env, one_call("search+", "careful"))).oscillation[2] == pytest.approx(0.45, abs=1e-14)
+    assert risks(lossy, playing(lossy.env, one_call("search+", "careful"))).oscillation[2] == pytest.approx(
+        0.45, abs=1e-14
+    )
 
 
 def test_executability_transfers_free_between_difficulties_and_images() -> None:
@@ -166,9 +191,13 @@ def test_accuracy_of_answering_at_once(overlap: F) -> None:
     questions = search_domains(2, 1, overlap=overlap, difficulties=([0, 1], [1, 2]))
     assert gap(questions, "careful") == pytest.approx(float((1 - overlap) * (V[0] - V[2]) / 2), abs=1e-15)
     pictures = coding_domains(2, 1, overlap=overlap, images=IMAGES)
-    assert gap(pictures, "read") == pytest.approx(float((1 - overlap) * F(9, 20) * (F(1, 2) + 1 - F(1, 8) - F(1, 4))), abs=1e-15)
+    assert gap(pictures, "read") == pytest.approx(
+        float((1 - overlap) * F(9, 20) * (F(1, 2) + 1 - F(1, 8) - F(1, 4))), abs=1e-15
+    )
     for only_tools in (search_domains(overlap=overlap), coding_domains(overlap=overlap)):
-        assert gap(only_tools, "careful" if "careful" in only_tools.env.action_names else "read") == pytest.approx(0, abs=1e-15)
+        assert gap(only_tools, "careful" if "careful" in only_tools.env.action_names else "read") == pytest.approx(
+            0, abs=1e-15
+        )
 
 
 def test_risks_against_exact_means() -> None:
@@ -176,10 +205,12 @@ def test_risks_against_exact_means() -> None:
     for law, found in ((domains.source, "source_components"), (domains.target, "target_components")):
         process = read(part(domains.env, law).to_dict())
         expected = means(process, uniform(process))
-        assert getattr(risks(domains, TabularSoftmax(domains.env)), found) == pytest.approx([float(1 - v) for v in expected], abs=1e-14)
+        assert getattr(risks(domains, TabularSoftmax(domains.env)), found) == pytest.approx(
+            [float(1 - v) for v in expected], abs=1e-14
+        )
 
 
-# -- shift ----------------------------------------------------------------------------------------------------------------------
+# -- shift -------------------------------------------------------------------------------------------------------------
 
 
 def test_shift_of_any_two_processes() -> None:

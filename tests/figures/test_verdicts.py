@@ -16,11 +16,26 @@ def save(folder: Path, *checks: dict[str, Any]) -> None:
 
 
 def check(claim: str, lhs: float | None, rhs: float | None, verdict: str = "holds") -> dict[str, Any]:
-    return {"claim": claim, "instance": "x", "lhs": lhs, "rhs": rhs, "slack": None, "verdict": verdict, "evidence": "exact", "assumptions": {}}
+    return {
+        "claim": claim,
+        "instance": "x",
+        "lhs": lhs,
+        "rhs": rhs,
+        "slack": None,
+        "verdict": verdict,
+        "evidence": "exact",
+        "assumptions": {},
+    }
 
 
 def test_a_figure_is_drawn_and_redrawn_alike(tmp_path: Path) -> None:
-    save(tmp_path, check("L9", 1, 2), check("L4", 1, 9, "vacuous"), check("L3", 3, 2, "violated"), check("L1", None, None, "assumption_unmet"))
+    save(
+        tmp_path,
+        check("L9", 1, 2),
+        check("L4", 1, 9, "vacuous"),
+        check("L3", 3, 2, "violated"),
+        check("L1", None, None, "assumption_unmet"),
+    )
     paths = draw(tmp_path / "checks.json", tmp_path)
     assert [path.name for path in paths] == ["verdicts.pdf", "verdicts.png"]
     first = [path.read_bytes() for path in paths]

@@ -36,10 +36,16 @@ def test_against_the_formulas_of_trl() -> None:
     r, w = torch.tensor(rewards), torch.tensor(weights)
     total = (r * w).sum(-1)
     joint = (total - total.mean(1, keepdim=True)) / (total.std(1, keepdim=True) + 1e-4)
-    np.testing.assert_allclose(grpo.advantages(rewards, weights, "sum_then_normalize", 1e-4, 1), joint.numpy(), atol=1e-13)
-    np.testing.assert_allclose(grpo.advantages(rewards, weights, "center"), (total - total.mean(1, keepdim=True)).numpy(), atol=1e-13)
+    np.testing.assert_allclose(
+        grpo.advantages(rewards, weights, "sum_then_normalize", 1e-4, 1), joint.numpy(), atol=1e-13
+    )
+    np.testing.assert_allclose(
+        grpo.advantages(rewards, weights, "center"), (total - total.mean(1, keepdim=True)).numpy(), atol=1e-13
+    )
     each = (r - r.mean(1, keepdim=True)) / (r.std(1, keepdim=True) + 1e-4)
-    np.testing.assert_allclose(grpo.advantages(rewards, weights, "normalize_then_sum", 1e-4, 1), (each * w).sum(-1).numpy(), atol=1e-13)
+    np.testing.assert_allclose(
+        grpo.advantages(rewards, weights, "normalize_then_sum", 1e-4, 1), (each * w).sum(-1).numpy(), atol=1e-13
+    )
 
 
 def test_rounding_is_no_reward() -> None:
@@ -52,7 +58,9 @@ def test_rounding_is_no_reward() -> None:
 def test_complementary_components_cancel() -> None:
     """theory.md T2.cancel: equal weights, R_2 = 1 - R_1."""
     r = np.array([0.0, 1.0, 1.0, 0.0, 1.0])
-    np.testing.assert_allclose(grpo.advantages(np.stack([r, 1 - r], axis=-1), [1, 1], "normalize_then_sum"), 0, atol=1e-15)
+    np.testing.assert_allclose(
+        grpo.advantages(np.stack([r, 1 - r], axis=-1), [1, 1], "normalize_then_sum"), 0, atol=1e-15
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,8 +91,11 @@ def test_ties_are_ties_in_every_precision(kind: Any) -> None:
     for form in ("sum_then_normalize", "center"):
         found = grpo.advantages(rewards, make([1.0, 1.0], kind), form)  # type: ignore[arg-type]
         assert found.dtype == np.float64 and np.array_equal(found, np.zeros(3))
-    # alone they vary: .1, .3, .1 has deviations (-1, 2, -1) / 15 and sigma sqrt(2)/15, and the second component is its mirror image
-    np.testing.assert_allclose(grpo.advantages(rewards, [1, 0], "normalize_then_sum"), np.array([-1, 2, -1]) / 2**0.5, rtol=1e-14)
+    # alone they vary: .1, .3, .1 has deviations (-1, 2, -1) / 15 and sigma sqrt(2)/15, and the second component is its
+    # mirror image
+    np.testing.assert_allclose(
+        grpo.advantages(rewards, [1, 0], "normalize_then_sum"), np.array([-1, 2, -1]) / 2**0.5, rtol=1e-14
+    )
     np.testing.assert_allclose(grpo.advantages(rewards, [1, 1], "normalize_then_sum"), 0, atol=1e-15)
     # .1, .2, .3 are equally far apart: sqrt(3/2) (-1, 0, 1), the middle one exactly the mean
     found = grpo.advantages(make([[0.1], [0.2], [0.3]], kind), [1], "sum_then_normalize")
@@ -104,7 +115,9 @@ def test_ties_are_ties_in_every_precision(kind: Any) -> None:
     ],
 )
 def test_any_size_of_rewards(values: list[float], expected: list[float]) -> None:
-    """Standardized values do not depend on scale: v - mean over the root of the mean square, by hand; 0, 1, 3: (-4, -1, 5)/3 over sqrt(42)/3/sqrt(3)."""
+    """Standardized values do not depend on scale: v - mean over the root of the mean square, by hand; 0, 1, 3: (-4, -1,
+    5)/3 over sqrt(42)/3/sqrt(3).
+    """
     for form in ("sum_then_normalize", "normalize_then_sum"):
         np.testing.assert_allclose(grpo.advantages(np.array(values)[:, None], [1], form), expected, rtol=2e-15)  # type: ignore[arg-type]
     centred = grpo.advantages(np.array(values)[:, None], [1], "center")
@@ -116,14 +129,18 @@ def test_any_size_of_rewards(values: list[float], expected: list[float]) -> None
 @pytest.mark.parametrize("ddof", [0, 1])
 @pytest.mark.parametrize("eps", [0.0, 1e-4])
 def test_close_composites_against_fractions(power: int, ddof: int, eps: float) -> None:
-    """Composites that differ by 10^-power only after components of size one cancel; two groups at once, one of them silent."""
+    """Composites that differ by 10^-power only after components of size one cancel; two groups at once, one of them
+    silent.
+    """
     step = 10.0**-power
     one = [[0.3, 0.7], [0.7, 0.3], [0.3 + step, 0.7], [0.5, 0.5]]
     two = [[0.3, 0.7], [0.7, 0.3], [0.4, 0.6], [0.5, 0.5]]
     found = grpo.advantages([one, two], [1, 1], "sum_then_normalize", eps, ddof)
     rows = [tuple(Fraction(repr(v)) for v in row) for row in one]
     content = {"components": [{"weight": Fraction(1)}] * 2}
-    np.testing.assert_allclose(found[0], oracle.advantages(content, rows, "sum_then_normalize", eps, ddof), rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(
+        found[0], oracle.advantages(content, rows, "sum_then_normalize", eps, ddof), rtol=1e-14, atol=1e-15
+    )
     assert np.array_equal(found[1], np.zeros(4))
 
 

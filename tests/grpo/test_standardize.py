@@ -14,7 +14,10 @@ from tests import oracle
 
 HALF = Fraction(1, 2)
 TABLES = [
-    *[[HALF, HALF + Fraction(1, 10**k), HALF + Fraction(3, 10**k), Fraction(1)] for k in (1, 4, 8, 12, 16, 17, 40, 200)],
+    *[
+        [HALF, HALF + Fraction(1, 10**k), HALF + Fraction(3, 10**k), Fraction(1)]
+        for k in (1, 4, 8, 12, 16, 17, 40, 200)
+    ],
     [Fraction(0), Fraction(1, 10**16), Fraction(1), 1 - Fraction(1, 10**16)],
     [Fraction(1, 3), Fraction(1, 3) + Fraction(1, 2**50), Fraction(1, 3) - Fraction(1, 3 * 2**51), Fraction(1)],
     # on either side of where the first chunk of digits ends, so that chunks cancel
@@ -45,7 +48,10 @@ def test_against_fractions(values: list[Fraction], eps: float, ddof: int) -> Non
 def test_closer_than_floats_is_refused() -> None:
     with pytest.raises(CapacityError, match="1e-290"):
         Distances.of([Fraction(0), Fraction(1, 10**300), Fraction(1)], [np.arange(3)])
-    assert Distances.of([Fraction(0), Fraction(1, 10**300)], [np.arange(1), np.arange(1, 2)]).chunks[0].tolist() == [0, 0]
+    assert Distances.of([Fraction(0), Fraction(1, 10**300)], [np.arange(1), np.arange(1, 2)]).chunks[0].tolist() == [
+        0,
+        0,
+    ]
 
 
 def test_whitening_does_not_blow_up_rounding() -> None:
@@ -57,7 +63,9 @@ def test_whitening_does_not_blow_up_rounding() -> None:
 @pytest.mark.parametrize("normalization", exact.NORMALIZATIONS)
 @pytest.mark.parametrize("step", [Fraction(1, 10**8), Fraction(1, 10**16), Fraction(1, 10**60)])
 def test_close_rewards_move_the_update_as_far_ones(step: Fraction, normalization: exact.Normalization) -> None:
-    """Rewards 1/2, 1/2 + s, 1/2 + 3 s standardize to what 0, 1/3, 1 do, whatever s: L5, by listing, by group moments and in training."""
+    """Rewards 1/2, 1/2 + s, 1/2 + 3 s standardize to what 0, 1/3, 1 do, whatever s: L5, by listing, by group moments
+    and in training.
+    """
     close = families.bandit([[str(HALF)], [str(HALF + step)], [str(HALF + 3 * step)]])
     far = families.bandit([["0"], ["1/3"], ["1"]])
     scale = float(3 * step) if normalization == "center" else 1.0
@@ -69,5 +77,7 @@ def test_close_rewards_move_the_update_as_far_ones(step: Fraction, normalization
         assert found.variance == pytest.approx(expected.variance * scale**2, rel=1e-12)
     config = grpo.Config(mode="sampled", steps=3, group_size=3, normalization=normalization, learning_rate=0.1 / scale)
     same = grpo.Config(mode="sampled", steps=3, group_size=3, normalization=normalization, learning_rate=0.1)
-    moved, far_moved = (grpo.train(p.env, p, c, [0, 1]).parameters - p.parameters for p, c in ((policy, config), (wanted, same)))
+    moved, far_moved = (
+        grpo.train(p.env, p, c, [0, 1]).parameters - p.parameters for p, c in ((policy, config), (wanted, same))
+    )
     np.testing.assert_allclose(moved, far_moved, rtol=1e-12, atol=1e-15)

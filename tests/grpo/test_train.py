@@ -25,7 +25,9 @@ def one_step(config: grpo.Config, runs: int = 20_000, env: Any = ENV, policy: Po
 
 @pytest.mark.parametrize("walking", [False, True])
 @pytest.mark.parametrize("normalization", exact.NORMALIZATIONS)
-def test_samples_have_the_exact_mean_and_variance(normalization: exact.Normalization, walking: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_samples_have_the_exact_mean_and_variance(
+    normalization: exact.Normalization, walking: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make = WalkingSampler if walking else lambda env: ListedSampler(enumerate_trajectories(env))
     monkeypatch.setattr(trainer, "make_sampler", lambda env, _: make(env))
     g = one_step(grpo.Config(group_size=4, normalization=normalization))
@@ -39,7 +41,9 @@ def test_samples_have_the_exact_mean_and_variance(normalization: exact.Normaliza
 def test_a_subset_of_prompts_is_unbiased() -> None:
     g = one_step(grpo.Config(group_size=3, prompts_per_step=2))
     error = g.std(0) / np.sqrt(len(g))
-    assert (np.abs(g.mean(0) - exact.update_moments(ENV, POLICY, 3, "sum_then_normalize").mean) <= 4.5 * error + 1e-15).all()
+    assert (
+        np.abs(g.mean(0) - exact.update_moments(ENV, POLICY, 3, "sum_then_normalize").mean) <= 4.5 * error + 1e-15
+    ).all()
 
 
 @pytest.mark.parametrize("think_weight", [1.0, 0.5])
@@ -66,7 +70,9 @@ def test_both_samplers_draw_the_law_of_trajectories() -> None:
         taken = drawn.flow(np.full(drawn.reward_class.shape, 1 / size))[:, 0]
         expected = exact.occupancy(ENV, POLICY) / ENV.prompt_probability[ENV.node_prompt]
         np.testing.assert_allclose(ENV.node_sum(taken[:, None])[:, 0], expected, atol=5 * 0.5 / np.sqrt(size))
-        np.testing.assert_allclose(taken, expected[ENV.pair_node] * POLICY.pair_probability, atol=5 * 0.5 / np.sqrt(size))
+        np.testing.assert_allclose(
+            taken, expected[ENV.pair_node] * POLICY.pair_probability, atol=5 * 0.5 / np.sqrt(size)
+        )
 
 
 def test_sampler_edges_of_the_unit_interval() -> None:
@@ -85,14 +91,28 @@ def test_choice_of_sampler() -> None:
 
 def test_a_process_too_large_to_list_trains() -> None:
     env = families.blackjack(dealer_cards=(6, 10), weights=(0, 1, 0))
-    history = grpo.train(env, TabularSoftmax(env), grpo.Config(mode="sampled", steps=60, learning_rate=20.0, group_size=8, record_every=60), range(3))
+    history = grpo.train(
+        env,
+        TabularSoftmax(env),
+        grpo.Config(mode="sampled", steps=60, learning_rate=20.0, group_size=8, record_every=60),
+        range(3),
+    )
     assert (history.total[:, -1] > history.total[:, 0] + 0.05).all()
 
 
 @pytest.mark.parametrize("companions", [[3], [3, 1, 2], [9, 8, 3], list(range(100))])
 @pytest.mark.parametrize("threads", [1, 4])
 def test_a_seed_has_the_same_bits_in_any_company(companions: list[int], threads: int) -> None:
-    config = grpo.Config(mode="sampled", steps=12, inner_epochs=2, kl_coef=0.1, learning_rate=0.5, prompts_per_step=2, record_update=True, record_variance=True)
+    config = grpo.Config(
+        mode="sampled",
+        steps=12,
+        inner_epochs=2,
+        kl_coef=0.1,
+        learning_rate=0.5,
+        prompts_per_step=2,
+        record_update=True,
+        record_variance=True,
+    )
     alone = grpo.train(ENV, POLICY, config, [3])
     together = grpo.train(ENV, POLICY, config, companions, threads=threads)
     place = companions.index(3)
@@ -119,7 +139,9 @@ def test_generators_may_be_passed_in() -> None:
 
 @pytest.mark.parametrize("normalization", exact.NORMALIZATIONS)
 def test_exact_mode_adds_the_expected_update(normalization: exact.Normalization) -> None:
-    config = grpo.Config(steps=3, learning_rate=0.3, group_size=3, normalization=normalization, record_update=True, record_variance=True)
+    config = grpo.Config(
+        steps=3, learning_rate=0.3, group_size=3, normalization=normalization, record_update=True, record_variance=True
+    )
     history = grpo.train(ENV, POLICY, config)
     policy = POLICY
     assert history.update_norm2 is not None
@@ -149,16 +171,22 @@ def test_exact_inner_epochs_follow_the_surrogate() -> None:
 
 
 def test_sampled_inner_epochs_follow_the_surrogate_on_average() -> None:
-    """Second inner step, at fixed parameters after the first: mean over groups equals the exact surrogate's gradient."""
+    """Second inner step, at fixed parameters after the first: mean over groups equals the exact surrogate's
+    gradient.
+    """
     old = POLICY
     moved = old.with_parameters(old.parameters + 0.4 * np.random.default_rng(2).standard_normal(old.n_parameters))
     paths = enumerate_trajectories(ENV)
     sampler = ListedSampler(paths)
     size = 60_000
     uniform = np.random.default_rng(1).random((1, 3, ENV.n_prompts, size))
-    drawn = sampler.draw(np.repeat(old.pair_probability[:, None], size, axis=1), np.arange(ENV.n_prompts)[:, None], uniform)
+    drawn = sampler.draw(
+        np.repeat(old.pair_probability[:, None], size, axis=1), np.arange(ENV.n_prompts)[:, None], uniform
+    )
     rewards = ENV.class_rewards[drawn.reward_class]
-    gain = np.moveaxis(grpo.advantages(np.moveaxis(rewards, 0, -2), ENV.weights, "sum_then_normalize"), -1, 0) * (ENV.prompt_probability[:, None] / 3)
+    gain = np.moveaxis(grpo.advantages(np.moveaxis(rewards, 0, -2), ENV.weights, "sum_then_normalize"), -1, 0) * (
+        ENV.prompt_probability[:, None] / 3
+    )
     log_ratio = (moved.pair_log_probability - old.pair_log_probability)[:, None]
     ratio = np.exp(drawn.along(np.repeat(log_ratio, size, axis=1)))
     flow = drawn.flow(trainer._clipped(gain, ratio, (0.1, 0.2)))
@@ -169,9 +197,20 @@ def test_sampled_inner_epochs_follow_the_surrogate_on_average() -> None:
 
 def test_whitening_is_trls() -> None:
     """One seed, one step: the update from the rollouts drawn, whitened by hand."""
-    config = grpo.Config(mode="sampled", steps=1, learning_rate=1.0, group_size=4, normalization="normalize_then_sum", eps=1e-4, ddof=1, whiten=True)
+    config = grpo.Config(
+        mode="sampled",
+        steps=1,
+        learning_rate=1.0,
+        group_size=4,
+        normalization="normalize_then_sum",
+        eps=1e-4,
+        ddof=1,
+        whiten=True,
+    )
     uniform = np.random.default_rng(7).random(4 * ENV.n_prompts).reshape(1, 4, ENV.n_prompts, 1)
-    drawn = ListedSampler(enumerate_trajectories(ENV)).draw(POLICY.pair_probability[:, None], np.arange(ENV.n_prompts)[:, None], uniform)
+    drawn = ListedSampler(enumerate_trajectories(ENV)).draw(
+        POLICY.pair_probability[:, None], np.arange(ENV.n_prompts)[:, None], uniform
+    )
     rewards = ENV.class_rewards[drawn.reward_class[..., 0]]
     total = grpo.advantages(np.moveaxis(rewards, 0, 1), ENV.weights, "normalize_then_sum", 1e-4, 1).T
     white = (total - total.mean()) / (total.std(ddof=1) + 1e-4)
@@ -186,12 +225,23 @@ def test_whitening_is_trls() -> None:
 def test_shared_parameters_train(kind: str, mode: Any) -> None:
     env = families.search(prompts=2, max_tool_depth=1)
     policy: Policy = LogLinear(env) if kind == "log-linear" else Network(env, 4, generator=np.random.default_rng(0))
-    config = grpo.Config(mode=mode, steps=40, learning_rate=1.0, record_every=20, record_update=True, record_variance=True, inner_epochs=2, kl_coef=0.01)
+    config = grpo.Config(
+        mode=mode,
+        steps=40,
+        learning_rate=1.0,
+        record_every=20,
+        record_update=True,
+        record_variance=True,
+        inner_epochs=2,
+        kl_coef=0.01,
+    )
     history = grpo.train(env, policy, config, [0, 1])
     assert (history.total[:, -1] > history.total[:, 0] + 0.05).all()
     end = policy.with_parameters(history.parameters[0])
     assert history.total[0, -1] == pytest.approx(exact.values(env, end).total, rel=1e-12)
-    assert history.variance[0, -1] == pytest.approx(exact.update_moments(env, end, 8, "sum_then_normalize").variance, rel=1e-10)  # type: ignore[index]
+    assert history.variance[0, -1] == pytest.approx(
+        exact.update_moments(env, end, 8, "sum_then_normalize").variance, rel=1e-10
+    )  # type: ignore[index]
 
 
 def test_a_large_kl_coefficient_holds_the_policy_at_the_reference() -> None:
@@ -203,7 +253,11 @@ def test_a_large_kl_coefficient_holds_the_policy_at_the_reference() -> None:
 
 
 def test_enumeration_agrees_with_the_engine() -> None:
-    for scheme in (exact.Scheme(3, "sum_then_normalize", 1e-4, 1), exact.Scheme(2, "normalize_then_sum"), exact.Scheme(4, "center")):
+    for scheme in (
+        exact.Scheme(3, "sum_then_normalize", 1e-4, 1),
+        exact.Scheme(2, "normalize_then_sum"),
+        exact.Scheme(4, "center"),
+    ):
         found = enumerate_update(ENV, POLICY, scheme)
         expected = exact.update_moments(ENV, POLICY, scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof)
         np.testing.assert_allclose(found.mean, expected.mean, atol=1e-14)
@@ -212,7 +266,9 @@ def test_enumeration_agrees_with_the_engine() -> None:
 
 def test_records_are_where_they_are_asked_for() -> None:
     calls: list[int] = []
-    history = grpo.train(ENV, POLICY, grpo.Config(mode="sampled", steps=7, record_every=3), [0, 1], progress=calls.append)
+    history = grpo.train(
+        ENV, POLICY, grpo.Config(mode="sampled", steps=7, record_every=3), [0, 1], progress=calls.append
+    )
     assert history.step.tolist() == [0, 3, 6, 7]
     assert history.total.shape == (2, 4)
     assert history.components.shape == (2, 4, ENV.n_components)
@@ -223,11 +279,19 @@ def test_records_are_where_they_are_asked_for() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"steps": -1}, "steps"), ({"steps": True}, "steps"), ({"inner_epochs": 0}, "inner_epochs"), ({"record_every": 0}, "record_every"),
-        ({"learning_rate": 0.0}, "learning_rate"), ({"learning_rate": float("nan")}, "learning_rate"), ({"group_size": 1}, "group_size"),
-        ({"prompts_per_step": 0}, "prompts_per_step"), ({"mode": "both"}, "mode"), ({"whiten": True}, "whiten"), ({"ddof": 2}, "ddof"),
+        ({"steps": -1}, "steps"),
+        ({"steps": True}, "steps"),
+        ({"inner_epochs": 0}, "inner_epochs"),
+        ({"record_every": 0}, "record_every"),
+        ({"learning_rate": 0.0}, "learning_rate"),
+        ({"learning_rate": float("nan")}, "learning_rate"),
+        ({"group_size": 1}, "group_size"),
+        ({"prompts_per_step": 0}, "prompts_per_step"),
+        ({"mode": "both"}, "mode"),
+        ({"whiten": True}, "whiten"),
+        ({"ddof": 2}, "ddof"),
     ],
-)  # fmt: skip
+)
 def test_bad_settings(change: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         grpo.Config(**change)

@@ -1,4 +1,6 @@
-"""Everything that an environment can do under a policy with rational probabilities, by playing every sequence of choices through text."""
+"""Everything that an environment can do under a policy with rational probabilities, by playing every sequence of
+choices through text.
+"""
 
 import zlib
 from collections.abc import Callable, Iterator
@@ -14,7 +16,8 @@ Branches = Callable[[int], list[tuple[int, F]]]
 
 
 class Dice:
-    """Stands in for a generator: gives the choices of a script, the first branch beyond its end, and writes down what was possible.
+    """Stands in for a generator: gives the choices of a script, the first branch beyond its end, and writes down what
+    was possible.
 
     ``branches(n)`` lists (value, probability) of ``integers(n)``.
     """
@@ -40,11 +43,16 @@ def coins(n: int) -> list[tuple[int, F]]:
 
 def uneven(process: Process) -> Policy:
     """A policy whose probabilities differ from node to node: weights 1 to 7 out of a checksum."""
-    weights = {node: {a: 1 + zlib.crc32(f"{node} {a}".encode()) % 7 for a in actions} for node, actions in process.actions.items()}
+    weights = {
+        node: {a: 1 + zlib.crc32(f"{node} {a}".encode()) % 7 for a in actions}
+        for node, actions in process.actions.items()
+    }
     return lambda node, action: F(weights[node][action], sum(weights[node].values()))
 
 
-def episodes(environment: Environment, process: Process, policy: Policy, prompt: int, branches: Branches) -> Iterator[tuple[F, Any]]:
+def episodes(
+    environment: Environment, process: Process, policy: Policy, prompt: int, branches: Branches
+) -> Iterator[tuple[F, Any]]:
     """Every episode of a prompt with its probability. Each step is checked against the edges of the twin."""
     words = np.random.default_rng(0)
     script: list[int] = []
@@ -68,7 +76,9 @@ def episodes(environment: Environment, process: Process, policy: Policy, prompt:
         script = [place for place, _ in path[:-1]] + [path[-1][0] + 1]
 
 
-def played_law(environment: Environment, process: Process, policy: Policy, prompt: int, branches: Branches = coins) -> Law:
+def played_law(
+    environment: Environment, process: Process, policy: Policy, prompt: int, branches: Branches = coins
+) -> Law:
     """The law of the reward vector, by playing."""
     law: Law = {}
     for probability, episode in episodes(environment, process, policy, prompt, branches):

@@ -28,7 +28,13 @@ def tabular(environment: Environment, policy: Any) -> TabularSoftmax:
 
 @pytest.mark.parametrize(
     "environment",
-    [NumberLine(4, 4), NumberLine(6, 3, thoughts=False), NumberLine(5, 4, 2), NumberLine(6, 1, 1, weights=(1, 2, 3)), NumberLine(3, 5)],
+    [
+        NumberLine(4, 4),
+        NumberLine(6, 3, thoughts=False),
+        NumberLine(5, 4, 2),
+        NumberLine(6, 1, 1, weights=(1, 2, 3)),
+        NumberLine(3, 5),
+    ],
     ids=lambda e: f"{e.name}-{e.max_steps}",
 )
 def test_number_line_is_its_twin(environment: NumberLine) -> None:
@@ -42,7 +48,9 @@ def test_number_line_is_its_twin(environment: NumberLine) -> None:
 
 
 @pytest.mark.parametrize(
-    "environment", [ImageRepair(16, 1, pixels=32), ImageRepair(5, 2, pixels=32), ImageRepair(3, 0), ImageRepair(1, 3, pixels=36)], ids=lambda e: e.name
+    "environment",
+    [ImageRepair(16, 1, pixels=32), ImageRepair(5, 2, pixels=32), ImageRepair(3, 0), ImageRepair(1, 3, pixels=36)],
+    ids=lambda e: e.name,
 )
 def test_image_repair_is_its_twin(environment: ImageRepair) -> None:
     process = read(environment.twin.to_dict())
@@ -64,25 +72,36 @@ def cards(n: int) -> list[tuple[int, F]]:
 @pytest.mark.parametrize(
     ("dealer", "hand", "free_at"),
     [
-        (10, (19, False), "every node"), (8, (20, False), "every node"), (10, (16, False), "the start"), (10, (20, True), "the start"),
+        (10, (19, False), "every node"),
+        (8, (20, False), "every node"),
+        (10, (16, False), "the start"),
+        (10, (20, True), "the start"),
         (1, (18, False), "no node"),
     ],
-)  # fmt: skip
+)
 def test_blackjack_is_its_twin(dealer: int, hand: tuple[int, bool], free_at: str) -> None:
-    """Every card that can come. Where that would take too long, the policy stands but for the nodes where it is free."""
+    """Every card that can come. Where that would take too long, the policy stands but for the nodes where
+    it is free.
+    """
     environment = Blackjack([dealer], [hand])
     process = read(environment.twin.to_dict())
     free = uneven(process)
     start = environment.twin.prompt_names[0]
 
     def policy(node: str, action: str) -> F:
-        return free(node, action) if free_at == "every node" or (free_at == "the start" and node == start) else F(action == "stand")
+        return (
+            free(node, action)
+            if free_at == "every node" or (free_at == "the start" and node == start)
+            else F(action == "stand")
+        )
 
     assert played_law(environment, process, policy, 0, cards) == law(process, policy, start)
 
 
 def test_first_cards() -> None:
-    """Both cards and the open card are those of the prompt, and every pair that makes the hand comes up, with all suits."""
+    """Both cards and the open card are those of the prompt, and every pair that makes the hand comes up, with all
+    suits.
+    """
     environment = Blackjack([1, 10], [(12, False), (12, True), (17, True)])
     generator = np.random.default_rng(1)
     for prompt, name in enumerate(environment.twin.prompt_names):
@@ -105,7 +124,9 @@ def test_a_deck() -> None:
     deck = {draw_card(Fixed(place)) for place in range(52)}  # type: ignore[arg-type]
     assert len(deck) == 52 and {(c.rank, c.suit) for c in deck} == {(r, s) for r in RANKS for s in SUITS}
     assert sorted(card.points for card in deck) == sorted([*range(1, 10), 10, 10, 10, 10] * 4)
-    assert count([Card("A", ""), Card("A", "")]) == (12, True) and count([Card("A", ""), Card("K", ""), Card("5", "")]) == (16, False)
+    assert count([Card("A", ""), Card("A", "")]) == (12, True) and count(
+        [Card("A", ""), Card("K", ""), Card("5", "")]
+    ) == (16, False)
 
 
 class Fixed:
@@ -119,8 +140,12 @@ class Fixed:
 
 @pytest.mark.parametrize(
     ("environment", "process"),
-    [(NumberLine(4, 3), families.number_line(4, 3)), (Blackjack([10], [(19, True)]), families.blackjack([10], [(19, True)]))], ids=["line", "cards"],
-)  # fmt: skip
+    [
+        (NumberLine(4, 3), families.number_line(4, 3)),
+        (Blackjack([10], [(19, True)]), families.blackjack([10], [(19, True)])),
+    ],
+    ids=["line", "cards"],
+)
 def test_unparsed_is_a_random_legal_action(environment: Environment, process: Any) -> None:
     """A policy that never says anything has the accuracy of the uniformly random one, and no format."""
     twin, plain = read(environment.twin.to_dict()), read(process.to_dict())
@@ -153,10 +178,14 @@ def test_structure_of_the_repair() -> None:
     start = "red-triangle-turn180-dark-wide"
     assert process.actions[start]["red triangle"] == [(1, (1, 1, 1, 1))]
     assert process.actions[start]["red square"] == process.actions[start]["blue triangle"] == [(1, (1, 0, F(1, 2), 1))]
-    assert process.actions[start]["blue square"] == [(1, (1, 0, 0, 1))] and process.actions[start]["untagged"] == [(1, (0, 0, 0, 1))]
+    assert process.actions[start]["blue square"] == [(1, (1, 0, 0, 1))] and process.actions[start]["untagged"] == [
+        (1, (0, 0, 0, 1))
+    ]
     assert process.actions[start]["bad_call"] == [(1, f"{start}/calls1/turn180-dark-wide/failed")]
     assert process.actions[f"{start}/calls1/turn180-dark-wide/failed"]["red triangle"] == [(1, (1, 1, 1, 0))]
-    assert process.actions[start]["crop"] == [(1, f"{start}/calls1/turn180-dark")] and process.actions[start]["crop_corner"] == [(1, f"{start}/calls1/spoiled")]
+    assert process.actions[start]["crop"] == [(1, f"{start}/calls1/turn180-dark")] and process.actions[start][
+        "crop_corner"
+    ] == [(1, f"{start}/calls1/spoiled")]
 
 
 # -- wordings and messages -----------------------------------------------------------------------------------------
@@ -165,10 +194,13 @@ def test_structure_of_the_repair() -> None:
 @pytest.mark.parametrize(
     "environment",
     [
-        NumberLine(6, 3), Blackjack([10], [(12, False), (13, True)]), ImageRepair(8, 2, pixels=32), NumberLine(6, 1, 1, thoughts=False),
+        NumberLine(6, 3),
+        Blackjack([10], [(12, False), (13, True)]),
+        ImageRepair(8, 2, pixels=32),
+        NumberLine(6, 1, 1, thoughts=False),
         Blackjack([2], [(4, False)], thoughts=False),
     ],
-)  # fmt: skip
+)
 def test_wordings(environment: Environment) -> None:
     """Every wording of every action is taken for it, at some node where it is legal; most actions have several."""
     process = read(environment.twin.to_dict())
@@ -224,7 +256,10 @@ def test_nothing_after_the_end(environment: Environment) -> None:
     episode.act("x")
     assert episode.done and len(episode.decisions) == 1
     rewards = episode.rewards
-    for act in [lambda: episode.act("x"), *([lambda: episode.rotate(90), lambda: episode.refuse("x")] if isinstance(environment, ImageRepair) else [])]:
+    for act in [
+        lambda: episode.act("x"),
+        *([lambda: episode.rotate(90), lambda: episode.refuse("x")] if isinstance(environment, ImageRepair) else []),
+    ]:
         with pytest.raises(InputError, match="has ended"):
             act()
     assert len(episode.decisions) == 1 and episode.rewards == rewards

@@ -10,9 +10,14 @@ from tests.cli.command import here, refused
 
 
 @pytest.mark.parametrize("arguments", [["check", "--model", "x"], ["from-logs", "x"], ["demo"]])
-def test_the_command_names_the_remedy(arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_names_the_remedy(
+    arguments: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(extra, "find_spec", lambda name: None if name in ("trl", "peft") else object())
-    assert refused(here(capsys, "lvlm", *arguments)) == 'vision-language models need trl, peft; install the extra: pip install "tamdp-theory[lvlm]"'
+    assert (
+        refused(here(capsys, "lvlm", *arguments))
+        == 'vision-language models need trl, peft; install the extra: pip install "tamdp-theory[lvlm]"'
+    )
 
 
 def test_nothing_is_missing_if_all_are_there(monkeypatch: pytest.MonkeyPatch) -> None:

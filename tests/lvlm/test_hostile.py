@@ -17,11 +17,36 @@ from tamdp_theory.lvlm.environments.image_repair import ANSWERS
 
 GENERATOR = np.random.default_rng(0)
 
-ENVIRONMENTS: list[Environment] = [NumberLine(6, 3), Blackjack([10], [(12, False), (13, True)]), ImageRepair(8, 2, pixels=32)]
+ENVIRONMENTS: list[Environment] = [
+    NumberLine(6, 3),
+    Blackjack([10], [(12, False), (13, True)]),
+    ImageRepair(8, 2, pixels=32),
+]
 PIECES = st.sampled_from(
-    ["<tool_call>", "</tool_call>", "<answer>", "</answer>", '"action":', '"+"', "-", "hit", "stand", "red circle",
-     '{"name": "rotate", "arguments": {"degrees": 90}}', "NaN", "\x00", "\ud800", "[" * 3000, "9" * 5000, "__import__('os')", "../../etc/passwd", "{", "}", " "]
-)  # fmt: skip
+    [
+        "<tool_call>",
+        "</tool_call>",
+        "<answer>",
+        "</answer>",
+        '"action":',
+        '"+"',
+        "-",
+        "hit",
+        "stand",
+        "red circle",
+        '{"name": "rotate", "arguments": {"degrees": 90}}',
+        "NaN",
+        "\x00",
+        "\ud800",
+        "[" * 3000,
+        "9" * 5000,
+        "__import__('os')",
+        "../../etc/passwd",
+        "{",
+        "}",
+        " ",
+    ]
+)
 
 
 @contextmanager
@@ -30,7 +55,14 @@ def no_files() -> Iterator[None]:
         raise AssertionError(f"opened {arguments[:1]}")
 
     with pytest.MonkeyPatch.context() as patch:
-        for module, name in ((builtins, "open"), (io, "open"), (os, "open"), (os, "system"), (builtins, "eval"), (builtins, "exec")):
+        for module, name in (
+            (builtins, "open"),
+            (io, "open"),
+            (os, "open"),
+            (os, "system"),
+            (builtins, "eval"),
+            (builtins, "exec"),
+        ):
             patch.setattr(module, name, refuse)
         yield
 
@@ -67,11 +99,17 @@ def test_no_text_at_all() -> None:
 def test_words_of_an_answer() -> None:
     environment = ImageRepair(8, 0)
     for text, action in [
-        ("<answer>Red Circle!</answer>", "red circle"), ("<answer>the red, circle</answer>", "red circle"), ("<answer>red-square</answer>", "red square"),
-        ("<answer>circle red</answer>", "untagged"), ("<answer>redcircle</answer>", "untagged"), ("<answer>red red</answer>", "untagged"),
-        ("<answer>red hexagon</answer>", "untagged"), ("<answer>red circle red circle</answer>", "untagged"), ("<answer>red</answer>", "untagged"),
+        ("<answer>Red Circle!</answer>", "red circle"),
+        ("<answer>the red, circle</answer>", "red circle"),
+        ("<answer>red-square</answer>", "red square"),
+        ("<answer>circle red</answer>", "untagged"),
+        ("<answer>redcircle</answer>", "untagged"),
+        ("<answer>red red</answer>", "untagged"),
+        ("<answer>red hexagon</answer>", "untagged"),
+        ("<answer>red circle red circle</answer>", "untagged"),
+        ("<answer>red</answer>", "untagged"),
         ("red circle", "untagged"),
-    ]:  # fmt: skip
+    ]:
         episode = environment.start(0, GENERATOR)
         episode.act(text)
         assert episode.decisions == [Decision("red-circle-turn0", action)], text

@@ -46,12 +46,17 @@ def refused(call, *words: str) -> None:
 def test_a_loaded_model_is_frozen_in_evaluation_mode(llava):
     loaded = load(llava, device="cpu", dtype="float64")
     assert not loaded.model.training and not any(parameter.requires_grad for parameter in loaded.model.parameters())
-    assert {parameter.dtype for parameter in loaded.model.parameters()} == {torch.float64} and loaded.device == torch.device("cpu")
+    assert {parameter.dtype for parameter in loaded.model.parameters()} == {
+        torch.float64
+    } and loaded.device == torch.device("cpu")
     assert load(llava).model.dtype == torch.float32
 
 
 def test_image_tokens_are_known(llava, qwen):
-    for folder, names in ((llava, {"<image>"}), (qwen, {"<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>"})):
+    for folder, names in (
+        (llava, {"<image>"}),
+        (qwen, {"<|image_pad|>", "<|video_pad|>", "<|vision_start|>", "<|vision_end|>"}),
+    ):
         loaded = load(folder)
         assert set(loaded.tokenizer.convert_ids_to_tokens(list(loaded.image_tokens))) == names
 

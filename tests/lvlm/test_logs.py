@@ -1,4 +1,6 @@
-"""TRL's parquet logs: files that TRL wrote against what a recorder saw, hand-made ones against what was put in, and bad ones."""
+"""TRL's parquet logs: files that TRL wrote against what a recorder saw, hand-made ones against what was put in, and bad
+ones.
+"""
 
 import numpy as np
 import pytest
@@ -41,10 +43,20 @@ def test_repeated_files_are_marked(tmp_path):
 
 def test_an_evaluation_takes_the_place_of_a_file(tmp_path):
     """A trap of TRL's: with rows of two group sizes the file is refused."""
-    trainer = make(tmp_path, log_completions=True, max_steps=1, evaluation=rows(1), eval_strategy="steps", eval_steps=1, num_generations_eval=2)
+    trainer = make(
+        tmp_path,
+        log_completions=True,
+        max_steps=1,
+        evaluation=rows(1),
+        eval_strategy="steps",
+        eval_steps=1,
+        num_generations_eval=2,
+    )
     trainer.args.per_device_eval_batch_size = 2
     trainer.train()
-    with pytest.raises(InputError, match="different prompts; the group size is another, or rows of an evaluation are among them"):
+    with pytest.raises(
+        InputError, match="different prompts; the group size is another, or rows of an evaluation are among them"
+    ):
         read_completions(tmp_path / "completions", 4)
 
 
@@ -72,10 +84,13 @@ def table(groups=6, size=4, seed=0, step=7, normalization="sum_then_normalize", 
     rewards = generator.integers(0, 2, size=(groups, size, 2)).astype(float)
     prompts = [f"q{0 if same_prompt else i}" for i in range(groups) for _ in range(size)]
     made = {
-        "step": [step] * groups * size, "prompt": prompts, "completion": [f"c{i}" for i in range(groups * size)],
-        "format": rewards[..., 0].ravel(), "accuracy": rewards[..., 1].ravel(),
+        "step": [step] * groups * size,
+        "prompt": prompts,
+        "completion": [f"c{i}" for i in range(groups * size)],
+        "format": rewards[..., 0].ravel(),
+        "accuracy": rewards[..., 1].ravel(),
         "advantage": grpo.advantages(rewards, [1, 1], normalization, 1e-4, 1).ravel(),
-    }  # fmt: skip
+    }
     return pd.DataFrame(made | columns), rewards
 
 
@@ -153,7 +168,9 @@ def test_bad_tables(tmp_path, frame, arguments, message):
 
 def test_bad_files(tmp_path):
     good = write(table()[0], tmp_path / "good.parquet")
-    cut, text, empty, other = (tmp_path / name for name in ("cut.parquet", "text.parquet", "empty.parquet", "other.parquet"))
+    cut, text, empty, other = (
+        tmp_path / name for name in ("cut.parquet", "text.parquet", "empty.parquet", "other.parquet")
+    )
     cut.write_bytes(good.read_bytes()[:-100])
     text.write_text("step,prompt\n")
     empty.write_bytes(b"")

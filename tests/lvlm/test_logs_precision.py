@@ -18,11 +18,27 @@ REWARDS = [(0.1, 0.2), (0.3, 0.0)]
 
 @pytest.mark.parametrize("kind", [np.float32, np.float16, "widened", np.float64], ids=str)
 def test_ties_are_ties(tmp_path: Path, kind: Any) -> None:
-    """.1 + .2 against .3 + 0, in a column of floats, of halves, of floats widened to doubles as TRL writes them, and of doubles."""
-    columns = [np.array(column, dtype=np.float32 if kind == "widened" else kind) for column in zip(*REWARDS, strict=True)]
+    """.1 + .2 against .3 + 0, in a column of floats, of halves, of floats widened to doubles as TRL writes them, and of
+    doubles.
+    """
+    columns = [
+        np.array(column, dtype=np.float32 if kind == "widened" else kind) for column in zip(*REWARDS, strict=True)
+    ]
     first, second = (column.astype(np.float64) if kind == "widened" else column for column in columns)
     path = tmp_path / "completions_00001.parquet"
-    pq.write_table(pa.table({"step": [1, 1], "prompt": ["p", "p"], "completion": ["x", "y"], "a": first, "b": second, "advantage": [0.0, 0.0]}), path)
+    pq.write_table(
+        pa.table(
+            {
+                "step": [1, 1],
+                "prompt": ["p", "p"],
+                "completion": ["x", "y"],
+                "a": first,
+                "b": second,
+                "advantage": [0.0, 0.0],
+            }
+        ),
+        path,
+    )
     (entry,) = read_completions(path, 2)
     assert entry.groups.rewards.tolist() == [[list(row) for row in REWARDS]]
     rows = tuple(tuple(exact(float(v), "r") for v in row) for row in entry.groups.rewards[0])

@@ -7,11 +7,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tamdp_theory.lvlm.environments.parsing import MAX_CHARACTERS, BadCall, Between, Call, OneOf, answer, check_call, legal_action, tool_call
+from tamdp_theory.lvlm.environments.parsing import (
+    MAX_CHARACTERS,
+    BadCall,
+    Between,
+    Call,
+    OneOf,
+    answer,
+    check_call,
+    legal_action,
+    tool_call,
+)
 
 SIGNS = ("-", "+")
 CARDS = ("hit", "stand")
-TOOLS = {"turn": {"degrees": OneOf((90, 180))}, "glow": {"factor": Between(4, 8), "where": OneOf(("all", "top"))}, "stop": {}}
+TOOLS = {
+    "turn": {"degrees": OneOf((90, 180))},
+    "glow": {"factor": Between(4, 8), "where": OneOf(("all", "top"))},
+    "stop": {},
+}
 
 
 @pytest.mark.parametrize(
@@ -68,7 +82,10 @@ def call(name: object, arguments: object) -> str:
     ("text", "expected"),
     [
         (call("turn", {"degrees": 90}), Call("turn", {"degrees": 90})),
-        ("Let me see.\n" + call("glow", {"where": "top", "factor": 4}) + "\nthen <answer>x</answer>", Call("glow", {"where": "top", "factor": 4})),
+        (
+            "Let me see.\n" + call("glow", {"where": "top", "factor": 4}) + "\nthen <answer>x</answer>",
+            Call("glow", {"where": "top", "factor": 4}),
+        ),
         (call("glow", {"where": "all", "factor": 7.5}), Call("glow", {"where": "all", "factor": 7.5})),
         (call("stop", {}), Call("stop", {})),
         ("no call, </tool_call>", None),
@@ -82,24 +99,50 @@ def test_calls(text: str, expected: Call | None) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        call("open", {"path": "/etc/passwd"}), call("TURN", {"degrees": 90}), call("turn", {"degrees": 45}), call("turn", {"degrees": True}),
-        call("turn", {"degrees": 90.0}), call("turn", {"degrees": "90"}), call("turn", {"degrees": None}), call("turn", {"degrees": [90]}),
-        call("turn", {}), call("turn", {"degrees": 90, "more": 1}), call("turn", [90]), call("turn", "90"), call(["turn"], {}), call(None, {}),
-        call("glow", {"factor": 3.999, "where": "all"}), call("glow", {"factor": 8.001, "where": "all"}), call("glow", {"factor": True, "where": "all"}),
-        call("glow", {"factor": float("nan"), "where": "all"}), call("glow", {"factor": float("inf"), "where": "all"}),
-        call("glow", {"factor": 10**30, "where": "all"}), call("glow", {"factor": 5, "where": "../../all"}), call("glow", {"factor": 5, "where": {}}),
+        call("open", {"path": "/etc/passwd"}),
+        call("TURN", {"degrees": 90}),
+        call("turn", {"degrees": 45}),
+        call("turn", {"degrees": True}),
+        call("turn", {"degrees": 90.0}),
+        call("turn", {"degrees": "90"}),
+        call("turn", {"degrees": None}),
+        call("turn", {"degrees": [90]}),
+        call("turn", {}),
+        call("turn", {"degrees": 90, "more": 1}),
+        call("turn", [90]),
+        call("turn", "90"),
+        call(["turn"], {}),
+        call(None, {}),
+        call("glow", {"factor": 3.999, "where": "all"}),
+        call("glow", {"factor": 8.001, "where": "all"}),
+        call("glow", {"factor": True, "where": "all"}),
+        call("glow", {"factor": float("nan"), "where": "all"}),
+        call("glow", {"factor": float("inf"), "where": "all"}),
+        call("glow", {"factor": 10**30, "where": "all"}),
+        call("glow", {"factor": 5, "where": "../../all"}),
+        call("glow", {"factor": 5, "where": {}}),
         '<tool_call>{"name": "glow", "arguments": {"factor": 1e999, "where": "all"}}</tool_call>',
         '<tool_call>{"name": "turn", "arguments": {"degrees": 45, "degrees": 90}}</tool_call>',
         '<tool_call>{"name": "stop", "name": "stop", "arguments": {}}</tool_call>',
-        '<tool_call>{"name": "stop", "arguments": {}, "id": 1}</tool_call>', '<tool_call>{"name": "stop"}</tool_call>',
+        '<tool_call>{"name": "stop", "arguments": {}, "id": 1}</tool_call>',
+        '<tool_call>{"name": "stop"}</tool_call>',
         '<tool_call>{"name": "turn", "arguments": {"degrees": ' + "9" * 5000 + "}}</tool_call>",
-        "<tool_call>" + "[" * 50_000 + "</tool_call>", '<tool_call>{"name": "stop", "arguments": ' + '{"a":' * 15_000 + "1" + "}" * 15_001 + "</tool_call>",
-        '<tool_call>{"name": "stop", "arguments": {}}', "<tool_call>", "<tool_call></tool_call>",
-        "</tool_call><tool_call>", "<tool_call>null</tool_call>", "<tool_call>turn(90)</tool_call>",
-        call("stop", {}) + call("stop", {}), call("stop", {}) + "</tool_call>", call("stop", {}) + "<tool_call>", "<tool_call>" + call("stop", {}),
-        '<tool_call>__import__("os").system("true")</tool_call>', "<tool_call>{'name': 'stop', 'arguments': {}}</tool_call>",
+        "<tool_call>" + "[" * 50_000 + "</tool_call>",
+        '<tool_call>{"name": "stop", "arguments": ' + '{"a":' * 15_000 + "1" + "}" * 15_001 + "</tool_call>",
+        '<tool_call>{"name": "stop", "arguments": {}}',
+        "<tool_call>",
+        "<tool_call></tool_call>",
+        "</tool_call><tool_call>",
+        "<tool_call>null</tool_call>",
+        "<tool_call>turn(90)</tool_call>",
+        call("stop", {}) + call("stop", {}),
+        call("stop", {}) + "</tool_call>",
+        call("stop", {}) + "<tool_call>",
+        "<tool_call>" + call("stop", {}),
+        '<tool_call>__import__("os").system("true")</tool_call>',
+        "<tool_call>{'name': 'stop', 'arguments': {}}</tool_call>",
     ],
-)  # fmt: skip
+)
 def test_bad_calls(text: str) -> None:
     result = tool_call(text, TOOLS)
     assert isinstance(result, BadCall)
@@ -109,18 +152,33 @@ def test_bad_calls(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("<answer>red circle</answer>", "red circle"), ("It is\n<answer>\nred\n</answer> I think", "\nred\n"), ("<answer></answer>", ""),
-        ("red", None), ("<answer>red", None), ("red</answer>", None), ("</answer>red<answer>", None), ("<answer>a</answer><answer>b</answer>", None),
-        ("<answer><answer>a</answer>", None), ("<answer>a</answer></answer>", None),
+        ("<answer>red circle</answer>", "red circle"),
+        ("It is\n<answer>\nred\n</answer> I think", "\nred\n"),
+        ("<answer></answer>", ""),
+        ("red", None),
+        ("<answer>red", None),
+        ("red</answer>", None),
+        ("</answer>red<answer>", None),
+        ("<answer>a</answer><answer>b</answer>", None),
+        ("<answer><answer>a</answer>", None),
+        ("<answer>a</answer></answer>", None),
     ],
-)  # fmt: skip
+)
 def test_answer(text: str, expected: str | None) -> None:
     assert answer(text) == expected
 
 
 JSON: st.SearchStrategy[Any] = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.sampled_from([90, 180, 4, 8, "all", "turn"]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["name", "arguments", "degrees", "factor", "where", ""]), inner, max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from([90, 180, 4, 8, "all", "turn"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["name", "arguments", "degrees", "factor", "where", ""]), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 
@@ -137,10 +195,17 @@ def test_calls_that_pass_are_allowed(name: Any, arguments: Any) -> None:
     else:
         assert isinstance(result, BadCall)
     if isinstance(name, str):
-        assert check_call(name, arguments, TOOLS) == result or arguments != arguments or "NaN" in json.dumps(arguments) or "Infinity" in json.dumps(arguments)
+        assert (
+            check_call(name, arguments, TOOLS) == result
+            or arguments != arguments
+            or "NaN" in json.dumps(arguments)
+            or "Infinity" in json.dumps(arguments)
+        )
 
 
-TAGS = st.sampled_from(["<tool_call>", "</tool_call>", "<answer>", "</answer>", '"action":', "+", "-", "{", "}", '"name"', " "])
+TAGS = st.sampled_from(
+    ["<tool_call>", "</tool_call>", "<answer>", "</answer>", '"action":', "+", "-", "{", "}", '"name"', " "]
+)
 
 
 @given(st.text() | st.lists(TAGS).map("".join))
@@ -154,6 +219,23 @@ def test_any_text(text: str) -> None:
 
 
 def test_strictness() -> None:
-    assert tool_call('<tool_call>{"name": "stop", "arguments": NaN}</tool_call>', TOOLS) == BadCall("the call is not valid JSON")
-    assert [Between(0, 2).accepts(value) for value in (True, 0, 2.0, 2.5, float("nan"), "1", None)] == [False, True, True, False, False, False, False]
-    assert [OneOf((0, 1)).accepts(value) for value in (False, True, 1, 1.0, "1", [1])] == [False, False, True, False, False, False]
+    assert tool_call('<tool_call>{"name": "stop", "arguments": NaN}</tool_call>', TOOLS) == BadCall(
+        "the call is not valid JSON"
+    )
+    assert [Between(0, 2).accepts(value) for value in (True, 0, 2.0, 2.5, float("nan"), "1", None)] == [
+        False,
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+    ]
+    assert [OneOf((0, 1)).accepts(value) for value in (False, True, 1, 1.0, "1", [1])] == [
+        False,
+        False,
+        True,
+        False,
+        False,
+        False,
+    ]

@@ -19,15 +19,29 @@ def pixels(image: Any) -> np.ndarray:
 
 
 def test_tools_against_numpy() -> None:
-    for colour, form, picture in [("red", "triangle", repair.Picture(90, True, True)), ("blue", "circle", repair.Picture(0, False, False))]:
+    for colour, form, picture in [
+        ("red", "triangle", repair.Picture(90, True, True)),
+        ("blue", "circle", repair.Picture(0, False, False)),
+    ]:
         image = repair.show(colour, form, picture, 40)
         side = image.width
         before, half = pixels(image), side // 2
         for turns in (1, 2, 3):
-            np.testing.assert_array_equal(pixels(repair.apply(Call("rotate", {"degrees": 90 * turns}), image, 40)), np.rot90(before, turns))
+            np.testing.assert_array_equal(
+                pixels(repair.apply(Call("rotate", {"degrees": 90 * turns}), image, 40)), np.rot90(before, turns)
+            )
         for factor in (4, 6.5, 8):
-            np.testing.assert_array_equal(pixels(repair.apply(Call("brighten", {"factor": factor}), image, 40)), before * (4 if picture.dark else 1))
-        corners = {"centre": (half // 2, half // 2), "top left": (0, 0), "top right": (0, half), "bottom left": (half, 0), "bottom right": (half, half)}
+            np.testing.assert_array_equal(
+                pixels(repair.apply(Call("brighten", {"factor": factor}), image, 40)),
+                before * (4 if picture.dark else 1),
+            )
+        corners = {
+            "centre": (half // 2, half // 2),
+            "top left": (0, 0),
+            "top right": (0, half),
+            "bottom left": (half, 0),
+            "bottom right": (half, half),
+        }
         for region, (top, left) in corners.items():
             cut = before[top : top + half, left : left + half]
             expected = cut if picture.wide else cut.repeat(2, axis=0).repeat(2, axis=1)
@@ -45,7 +59,9 @@ def test_repair_undoes(side: int) -> None:
                 image = repair.show(colour, form, picture, side)
                 assert image.width == side * (1 + picture.wide)
                 calls = [Call("rotate", {"degrees": 360 - picture.turn})] * (picture.turn > 0)
-                calls += [Call("brighten", {"factor": 4})] * picture.dark + [Call("crop", {"region": "centre"})] * picture.wide
+                calls += [Call("brighten", {"factor": 4})] * picture.dark + [
+                    Call("crop", {"region": "centre"})
+                ] * picture.wide
                 for order in (calls, calls[::-1]):
                     mended = image
                     for call in order:
@@ -60,7 +76,9 @@ def test_the_bar_and_the_shape() -> None:
             image = pixels(repair.show(colour, form, repair.Picture(turn), side))
             axis, end = near_edge
             places = np.nonzero((image == 0).all(axis=2))[axis]
-            assert len(places) > 0.03 * side**2 and (places.max() < 0.2 * side if end == 0 else places.min() > 0.8 * side - 1)
+            assert len(places) > 0.03 * side**2 and (
+                places.max() < 0.2 * side if end == 0 else places.min() > 0.8 * side - 1
+            )
             assert (image == rgb).all(axis=2).sum() > 0.2 * side**2
 
 
@@ -76,7 +94,11 @@ def test_all_pictures_differ() -> None:
 
 @pytest.mark.parametrize(
     ("environment", "moves"),
-    [(NumberLine(6), ["+1", "+1"]), (Blackjack([6], [(4, False)]), ["hit", "hit"]), (ImageRepair(4), ["rotate90", "crop_corner"])],
+    [
+        (NumberLine(6), ["+1", "+1"]),
+        (Blackjack([6], [(4, False)]), ["hit", "hit"]),
+        (ImageRepair(4), ["rotate90", "crop_corner"]),
+    ],
     ids=["line", "cards", "repair"],
 )
 def test_pictures_follow_the_state(environment: Environment, moves: list[str]) -> None:
@@ -126,7 +148,10 @@ def test_history_of_the_repair() -> None:
     before = episode.image
     episode.act("<tool_call>{}</tool_call>")
     assert episode.image is before and [part["type"] for part in episode.messages[-1]["content"]] == ["text"]
-    assert episode.messages[-1]["content"][0]["text"].startswith("Error: a call is") and "Calls left: 0." in episode.messages[-1]["content"][0]["text"]
+    assert (
+        episode.messages[-1]["content"][0]["text"].startswith("Error: a call is")
+        and "Calls left: 0." in episode.messages[-1]["content"][0]["text"]
+    )
     episode.act(environment.phrase("crop", GENERATOR))
     assert episode.done and episode.rewards == (0, 0, 0, 0) and episode.decisions[-1].action == "late_call"
     assert ImageRepair(2, result_role="user").start(0, GENERATOR).crop("centre")[0]["type"] == "image"
@@ -136,8 +161,13 @@ def test_history_of_the_repair() -> None:
     for name, arguments in repair.TOOLS.items():
         signature = inspect.signature(getattr(type(episode), name))
         assert list(signature.parameters)[1:] == list(arguments)
-        assert all(f"    {argument}: " in (inspect.getdoc(getattr(type(episode), name)) or "") for argument in arguments)
-    assert json.loads(environment.tools.splitlines()[-1])["name"] == "crop" and "tool_call" not in ImageRepair(2, 0).question
+        assert all(
+            f"    {argument}: " in (inspect.getdoc(getattr(type(episode), name)) or "") for argument in arguments
+        )
+    assert (
+        json.loads(environment.tools.splitlines()[-1])["name"] == "crop"
+        and "tool_call" not in ImageRepair(2, 0).question
+    )
 
 
 def test_tools_as_methods() -> None:

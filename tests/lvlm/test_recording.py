@@ -1,4 +1,6 @@
-"""The recorder: what TRL's trainer did, seen from outside and unchanged, against what TRL itself writes and against its own gradient."""
+"""The recorder: what TRL's trainer did, seen from outside and unchanged, against what TRL itself writes and against its
+own gradient.
+"""
 
 import json
 import math
@@ -60,13 +62,17 @@ def test_training_is_unchanged(tmp_path, score):
     before = parameters(plain)
     plain.train()
     watched = make(tmp_path / "watched", **settings)
-    recorder = Recorder(score=score, on_step=lambda step, groups: {"mean": groups.rewards.mean()}, folder=tmp_path / "records").attach(watched)
+    recorder = Recorder(
+        score=score, on_step=lambda step, groups: {"mean": groups.rewards.mean()}, folder=tmp_path / "records"
+    ).attach(watched)
     watched.train()
     assert abs(parameters(plain) - before).max() > 1e-4
     np.testing.assert_array_equal(parameters(watched), parameters(plain))
     timing = ("step_time", "train_runtime", "train_samples_per_second", "train_steps_per_second")
     for one, other in zip(watched.state.log_history, plain.state.log_history, strict=True):
-        assert {k: v for k, v in one.items() if k not in timing and not k.startswith("theory/")} == {k: v for k, v in other.items() if k not in timing}
+        assert {k: v for k, v in one.items() if k not in timing and not k.startswith("theory/")} == {
+            k: v for k, v in other.items() if k not in timing
+        }
     assert recorder.steps == (0, 1, 2)
     assert recorder.groups(1).rewards.shape == (4, 4, 2)  # both generation batches of the step
 
@@ -85,7 +91,11 @@ def test_scores_are_taken_without_dropout(tmp_path):
 
 @pytest.mark.parametrize(
     ("settings", "normalization"),
-    [({}, "sum_then_normalize"), ({"scale_rewards": "none"}, "center"), ({"multi_objective_aggregation": "normalize_then_sum"}, "normalize_then_sum")],
+    [
+        ({}, "sum_then_normalize"),
+        ({"scale_rewards": "none"}, "center"),
+        ({"multi_objective_aggregation": "normalize_then_sum"}, "normalize_then_sum"),
+    ],
 )
 def test_advantages_are_those_of_the_theory(tmp_path, settings, normalization):
     trainer = make(tmp_path, **settings)
@@ -119,23 +129,43 @@ def test_rewards_prompts_and_advantages_are_in_the_order_of_the_groups(tmp_path)
         assert groups.rewards[..., 0].ravel().tolist() == values
 
 
-@pytest.mark.parametrize(("kind", "more"), [("tiny_llava", {}), ("tiny_llava", {"peft_config": LORA}), ("tiny_qwen3_vl", {})], ids=["llava", "lora", "qwen"])
+@pytest.mark.parametrize(
+    ("kind", "more"),
+    [("tiny_llava", {}), ("tiny_llava", {"peft_config": LORA}), ("tiny_qwen3_vl", {})],
+    ids=["llava", "lora", "qwen"],
+)
 @pytest.mark.parametrize("loss_type", ["dr_grpo", "grpo", "bnpo", "dapo"])
 def test_scores_and_advantages_make_the_trainers_gradient(tmp_path, kind, more, loss_type):
-    """TRL's loss is -Σ_i A_i Σ_t (p_it / stop(p_it)) / Z_i, so its gradient is -Σ_i A_i s_i / Z_i, s_i = ∇ log pi(completion i).
+    """TRL's loss is -Σ_i A_i Σ_t (p_it / stop(p_it)) / Z_i, so its gradient is -Σ_i A_i s_i / Z_i, s_i = ∇ log
+    pi(completion i).
 
-    B rows in the step, |o_i| tokens written: Z_i = B max_completion_length (dr_grpo), B |o_i| (grpo), Σ_j |o_j| (bnpo with one
-    micro-batch, dapo). With dr_grpo it is the theory's mean over groups of (1/G) Σ A_i s_i, over max_completion_length. Lengths, prompts
-    and images differ between rows, so a sequence with a wrong token, image or mask, or rows in another order than the advantages, breaks it.
+    B rows in the step, |o_i| tokens written: Z_i = B max_completion_length (dr_grpo), B |o_i| (grpo), Σ_j |o_j| (bnpo
+    with one micro-batch, dapo). With dr_grpo it is the theory's mean over groups of (1/G) Σ A_i s_i, over
+    max_completion_length. Lengths, prompts and images differ between rows, so a sequence with a wrong token, image or
+    mask, or rows in another order than the advantages, breaks it.
     """
     gradients, spy = Gradients(), Spy(variety, "variety")
-    trainer = make(tmp_path, [spy, parity], kind, loss_type=loss_type, callbacks=[gradients], temperature=0.7, max_steps=1, more=more)
+    trainer = make(
+        tmp_path,
+        [spy, parity],
+        kind,
+        loss_type=loss_type,
+        callbacks=[gradients],
+        temperature=0.7,
+        max_steps=1,
+        more=more,
+    )
     recorder = Recorder(score=partial(scores, temperature=0.7)).attach(trainer)
     trainer.train()
     groups, advantages = recorder.groups(0), recorder.advantages(0)
     lengths = np.array([len(ids) for ids in spy.calls[0][2]], dtype=float)
     assert len(set(lengths)) > 1
-    rowwise = {"dr_grpo": 8 * 6.0 + 0 * lengths, "grpo": 8 * lengths, "bnpo": lengths.sum() + 0 * lengths, "dapo": lengths.sum() + 0 * lengths}[loss_type]
+    rowwise = {
+        "dr_grpo": 8 * 6.0 + 0 * lengths,
+        "grpo": 8 * lengths,
+        "bnpo": lengths.sum() + 0 * lengths,
+        "dapo": lengths.sum() + 0 * lengths,
+    }[loss_type]
     expected = -(advantages.ravel() / rowwise) @ groups.scores.reshape(8, -1)
     scale = np.linalg.norm(expected)
     assert scale > 1e-3
@@ -145,7 +175,14 @@ def test_scores_and_advantages_make_the_trainers_gradient(tmp_path, kind, more, 
 def test_gradient_over_several_batches(tmp_path):
     """Two generation batches, one optimizer step: the rows of both, with B the rows of the step."""
     gradients = Gradients()
-    trainer = make(tmp_path, loss_type="dr_grpo", callbacks=[gradients], gradient_accumulation_steps=2, steps_per_generation=1, max_steps=2)
+    trainer = make(
+        tmp_path,
+        loss_type="dr_grpo",
+        callbacks=[gradients],
+        gradient_accumulation_steps=2,
+        steps_per_generation=1,
+        max_steps=2,
+    )
     recorder = Recorder(score=scores).attach(trainer)
     trainer.train()
     for step in (0, 1):
@@ -184,7 +221,15 @@ def test_what_broke_off_is_forgotten(tmp_path):
             raise KeyboardInterrupt
         return parity(completion_ids)
 
-    trainer = make(tmp_path, [variety, failing], evaluation=rows(3), eval_strategy="steps", eval_steps=1, eval_on_start=True, max_steps=1)
+    trainer = make(
+        tmp_path,
+        [variety, failing],
+        evaluation=rows(3),
+        eval_strategy="steps",
+        eval_steps=1,
+        eval_on_start=True,
+        max_steps=1,
+    )
     recorder = Recorder().attach(trainer)
     with pytest.raises(KeyboardInterrupt):
         trainer.train()
@@ -219,7 +264,11 @@ def test_missing_rewards_leave_their_group_out(tmp_path):
     assert sorted(recorder.groups(0).prompt) == [1, 2, 3]
     assert recorder.advantages(0).shape == (3, 4)
     assert recorder.groups(0).scores.shape[:2] == (3, 4)
-    np.testing.assert_allclose(recorder.advantages(0), grpo.advantages(recorder.groups(0).rewards, [0.2, 0.6], "sum_then_normalize", 1e-4, 1), atol=1e-5)
+    np.testing.assert_allclose(
+        recorder.advantages(0),
+        grpo.advantages(recorder.groups(0).rewards, [0.2, 0.6], "sum_then_normalize", 1e-4, 1),
+        atol=1e-5,
+    )
     loaded = load_records(tmp_path / "records")
     assert loaded.steps[1].groups is None and loaded.steps[1].dropped == 4
 
@@ -265,7 +314,15 @@ def test_public_hooks_alone(tmp_path, monkeypatch):
 
 def test_evaluations(tmp_path):
     spy = Spy(variety, "variety")
-    trainer = make(tmp_path, [spy, parity], evaluation=rows(3), eval_strategy="steps", eval_steps=1, num_generations_eval=2, eval_on_start=True)
+    trainer = make(
+        tmp_path,
+        [spy, parity],
+        evaluation=rows(3),
+        eval_strategy="steps",
+        eval_steps=1,
+        num_generations_eval=2,
+        eval_on_start=True,
+    )
     scored = []
 
     def score(model, items):
@@ -289,7 +346,9 @@ def test_evaluations(tmp_path):
         # TRL averages batches, the last of which is smaller
         sizes = [len(call[3]) for call in calls]
         ends = np.cumsum(sizes)
-        batch_means = [event.rewards[..., 0].ravel()[end - size : end].mean() for size, end in zip(sizes, ends, strict=True)]
+        batch_means = [
+            event.rewards[..., 0].ravel()[end - size : end].mean() for size, end in zip(sizes, ends, strict=True)
+        ]
         assert entry["eval_rewards/variety/mean"] == pytest.approx(np.mean(batch_means), abs=1e-6)
 
 
@@ -303,7 +362,15 @@ class Reporter(TrainerCallback):
 
 def test_numbers_reach_the_log_and_every_reporter(tmp_path):
     reporter = Reporter()
-    trainer = make(tmp_path, max_steps=4, logging_steps=2, evaluation=rows(1), eval_strategy="steps", eval_steps=1, callbacks=[reporter])
+    trainer = make(
+        tmp_path,
+        max_steps=4,
+        logging_steps=2,
+        evaluation=rows(1),
+        eval_strategy="steps",
+        eval_steps=1,
+        callbacks=[reporter],
+    )
     seen = {}
 
     def numbers(step, groups):
@@ -313,7 +380,10 @@ def test_numbers_reach_the_log_and_every_reporter(tmp_path):
 
     recorder = Recorder(on_step=numbers).attach(trainer)
     trainer.train()
-    expected = [{"theory/mean": (seen[0] + seen[1]) / 2, "theory/sometimes": 0.0}, {"theory/mean": (seen[2] + seen[3]) / 2, "theory/sometimes": 2.5}]
+    expected = [
+        {"theory/mean": (seen[0] + seen[1]) / 2, "theory/sometimes": 0.0},
+        {"theory/mean": (seen[2] + seen[3]) / 2, "theory/sometimes": 2.5},
+    ]
     for logs in (trainer.state.log_history, reporter.logs):
         found = [{k: v for k, v in entry.items() if k.startswith("theory/")} for entry in logs]
         assert [entry for entry in found if entry] == [pytest.approx(entry) for entry in expected]
@@ -338,12 +408,19 @@ def test_save_and_load(tmp_path):
 
 
 def test_resumed_run_goes_on(tmp_path):
-    """Cut after four steps of which the checkpoint has two: the records of the resumed run are those of one that was never cut.
+    """Cut after four steps of which the checkpoint has two: the records of the resumed run are those of one that was
+    never cut.
 
-    With LoRA: the Trainer of transformers 5.23 does not find the weights of a whole LLaVA in its own checkpoints, and goes on
-    without them. Within one epoch: later ones are shuffled anew by a resumed run.
+    With LoRA: the Trainer of transformers 5.23 does not find the weights of a whole LLaVA in its own checkpoints, and
+    goes on without them. Within one epoch: later ones are shuffled anew by a resumed run.
     """
-    saving = {"save_strategy": "steps", "save_steps": 2, "evaluation": rows(1), "eval_strategy": "steps", "eval_steps": 1}
+    saving = {
+        "save_strategy": "steps",
+        "save_steps": 2,
+        "evaluation": rows(1),
+        "eval_strategy": "steps",
+        "eval_steps": 1,
+    }
     settings = {"more": {"peft_config": LORA}, "train": rows(8), "dropout": 0.3, **saving}
     whole = make(tmp_path / "whole", max_steps=4, **settings)
     reference = Recorder(score=scores, folder=tmp_path / "reference").attach(whole)
@@ -410,11 +487,22 @@ def broken(folder, change):
         (lambda f, i: (f / "records.json").write_text("[]"), "records.json: not an index"),
         (lambda f, i: (f / "records.json").write_text(json.dumps(i | {"schema": "x"})), "schema 'x'"),
         (lambda f, i: (f / "records.json").write_text(json.dumps(i | {"weights": ["1/0", 1]})), r"weights\[0\]"),
-        (lambda f, i: (f / "records.json").write_text(json.dumps(i | {"weights": [1]})), "step-00000000.npz: rewards: expected"),
-        (lambda f, i: (f / "records.json").write_text(json.dumps(i | {"steps": [{"step": 0, "file": "../x", "dropped": 0}]})), "inside the folder"),
+        (
+            lambda f, i: (f / "records.json").write_text(json.dumps(i | {"weights": [1]})),
+            "step-00000000.npz: rewards: expected",
+        ),
+        (
+            lambda f, i: (f / "records.json").write_text(
+                json.dumps(i | {"steps": [{"step": 0, "file": "../x", "dropped": 0}]})
+            ),
+            "inside the folder",
+        ),
         (lambda f, i: (f / "step-00000000.npz").unlink(), "step-00000000.npz: cannot read"),
         (lambda f, i: (f / "step-00000000.npz").write_bytes(b"PK\x03\x04"), "step-00000000.npz: not a readable npz"),
-        (lambda f, i: (f / "step-00000000.npz").write_bytes((f / "step-00000000.npz").read_bytes()[:200]), "not a readable npz"),
+        (
+            lambda f, i: (f / "step-00000000.npz").write_bytes((f / "step-00000000.npz").read_bytes()[:200]),
+            "not a readable npz",
+        ),
         (lambda f, i: np.savez(f / "step-00000000.npz", prompt=np.array([{}], dtype=object)), "not a readable npz"),
         (lambda f, i: np.savez(f / "step-00000000.npz", prompt=np.array(["a"])), "array prompt has type"),
         (lambda f, i: np.savez(f / "step-00000000.npz", prompt=np.array([1])), "step-00000000.npz: 'rewards'"),
@@ -466,7 +554,9 @@ def test_wrong_scores_are_refused(tmp_path):
 
 
 def test_prompts_without_a_column_are_known_by_their_content(tmp_path):
-    trainer = make(tmp_path, train=rows(4).rename_column("prompt_index", "other"), per_device_train_batch_size=16, max_steps=2)
+    trainer = make(
+        tmp_path, train=rows(4).rename_column("prompt_index", "other"), per_device_train_batch_size=16, max_steps=2
+    )
     recorder = Recorder().attach(trainer)
     trainer.train()
     assert len(set(recorder.groups(0).prompt)) == 4
@@ -474,7 +564,9 @@ def test_prompts_without_a_column_are_known_by_their_content(tmp_path):
     image, other = rows(2)["image"]
 
     def message(picture, **empty):
-        return [{"role": "user", "content": [{"type": "image", "image": picture, **empty}, {"type": "text", "text": "a"}]}]
+        return [
+            {"role": "user", "content": [{"type": "image", "image": picture, **empty}, {"type": "text", "text": "a"}]}
+        ]
 
     assert prompt_digest(message(image)) == prompt_digest(message(image.copy(), text=None))
     assert len({prompt_digest(part) for part in (message(image), message(other), "a", "b", ["a"])}) == 5
@@ -498,32 +590,60 @@ def test_groups_must_share_a_prompt(tmp_path):
 def hand_made(**more):
     """Two completions: prompts of 2 and 3 tokens, completions of 3 and 2, of which one token is a tool's."""
     return {
-        "prompt_ids": torch.tensor([[0, 11, 12], [21, 22, 23]]), "prompt_mask": torch.tensor([[0, 1, 1], [1, 1, 1]]),
-        "completion_ids": torch.tensor([[13, 14, 15], [24, 25, 0]]), "completion_mask": torch.tensor([[1, 1, 1], [1, 1, 0]]),
-        "advantages": torch.zeros(2), "tool_mask": torch.tensor([[1, 0, 1], [1, 1, 1]]), **more,
-    }  # fmt: skip
+        "prompt_ids": torch.tensor([[0, 11, 12], [21, 22, 23]]),
+        "prompt_mask": torch.tensor([[0, 1, 1], [1, 1, 1]]),
+        "completion_ids": torch.tensor([[13, 14, 15], [24, 25, 0]]),
+        "completion_mask": torch.tensor([[1, 1, 1], [1, 1, 0]]),
+        "advantages": torch.zeros(2),
+        "tool_mask": torch.tensor([[1, 0, 1], [1, 1, 1]]),
+        **more,
+    }
 
 
 def test_sequences_have_no_padding_and_no_tool_tokens():
     first, second = trl_hooks.sequences(hand_made(mm_token_type_ids=torch.arange(12).reshape(2, 6)))
-    assert first.inputs["input_ids"].tolist() == [[11, 12, 13, 14, 15]] and second.inputs["input_ids"].tolist() == [[21, 22, 23, 24, 25]]
-    assert first.generated.tolist() == [False, False, True, False, True] and second.generated.tolist() == [False, False, False, True, True]
-    assert first.inputs["mm_token_type_ids"].tolist() == [[1, 2, 3, 4, 5]] and second.inputs["mm_token_type_ids"].tolist() == [[6, 7, 8, 9, 10]]
+    assert first.inputs["input_ids"].tolist() == [[11, 12, 13, 14, 15]] and second.inputs["input_ids"].tolist() == [
+        [21, 22, 23, 24, 25]
+    ]
+    assert first.generated.tolist() == [False, False, True, False, True] and second.generated.tolist() == [
+        False,
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert first.inputs["mm_token_type_ids"].tolist() == [[1, 2, 3, 4, 5]] and second.inputs[
+        "mm_token_type_ids"
+    ].tolist() == [[6, 7, 8, 9, 10]]
     assert first.inputs["attention_mask"].tolist() == [[1] * 5]
 
 
 def test_sequences_have_their_own_images():
     patches, grids = torch.arange(14.0).reshape(14, 1), torch.tensor([[1, 2, 2], [1, 1, 2], [1, 2, 4]])
     first, second = trl_hooks.sequences(hand_made(pixel_values=patches, image_grid_thw=grids, num_images=[2, 1]))
-    assert first.inputs["pixel_values"].ravel().tolist() == list(range(6)) and second.inputs["pixel_values"].ravel().tolist() == list(range(6, 14))
-    assert first.inputs["image_grid_thw"].tolist() == grids[:2].tolist() and second.inputs["image_grid_thw"].tolist() == grids[2:].tolist()
+    assert first.inputs["pixel_values"].ravel().tolist() == list(range(6)) and second.inputs[
+        "pixel_values"
+    ].ravel().tolist() == list(range(6, 14))
+    assert (
+        first.inputs["image_grid_thw"].tolist() == grids[:2].tolist()
+        and second.inputs["image_grid_thw"].tolist() == grids[2:].tolist()
+    )
     flat = torch.arange(3.0).reshape(3, 1, 1, 1)
-    first, second = trl_hooks.sequences(hand_made(pixel_values=flat, num_images=[1, 2], image_sizes=torch.arange(6).reshape(3, 2)))
-    assert (first.inputs["pixel_values"].ravel().tolist(), second.inputs["pixel_values"].ravel().tolist()) == ([0], [1, 2])
+    first, second = trl_hooks.sequences(
+        hand_made(pixel_values=flat, num_images=[1, 2], image_sizes=torch.arange(6).reshape(3, 2))
+    )
+    assert (first.inputs["pixel_values"].ravel().tolist(), second.inputs["pixel_values"].ravel().tolist()) == (
+        [0],
+        [1, 2],
+    )
     assert second.inputs["image_sizes"].tolist() == [[2, 3], [4, 5]]
     padded = torch.arange(6.0).reshape(2, 3, 1, 1, 1)
-    first, second = trl_hooks.sequences(hand_made(pixel_values=padded, num_images=[3, 2], pixel_attention_mask=torch.tensor([[1], [2]])))
-    assert second.inputs["pixel_values"].ravel().tolist() == [3, 4, 5] and second.inputs["pixel_attention_mask"].tolist() == [[2]]
+    first, second = trl_hooks.sequences(
+        hand_made(pixel_values=padded, num_images=[3, 2], pixel_attention_mask=torch.tensor([[1], [2]]))
+    )
+    assert second.inputs["pixel_values"].ravel().tolist() == [3, 4, 5] and second.inputs[
+        "pixel_attention_mask"
+    ].tolist() == [[2]]
     first, second = trl_hooks.sequences(hand_made(pixel_values=flat[:1], num_images=[0, 1]))
     assert "pixel_values" not in first.inputs and second.inputs["pixel_values"].ravel().tolist() == [0]
     with pytest.raises(InputError, match="spatial_shapes, which is not supported"):
@@ -531,11 +651,24 @@ def test_sequences_have_their_own_images():
 
 
 def test_two_processes(tmp_path):
-    """Every process has all groups, the second of which lies across both; their scores make the gradient that the processes share."""
+    """Every process has all groups, the second of which lies across both; their scores make the gradient that the
+    processes share.
+    """
     batch = 6
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "-m", "tests.lvlm.two_processes"]
+    command = [
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc_per_node",
+        "2",
+        "-m",
+        "tests.lvlm.two_processes",
+    ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run([*command, str(tmp_path), str(batch)], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        [*command, str(tmp_path), str(batch)], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     first, second, written = (load_records(tmp_path / name) for name in ("rank-0", "rank-1", "records"))
     gradients = np.load(tmp_path / "gradients-0.npy", allow_pickle=False)
@@ -544,10 +677,14 @@ def test_two_processes(tmp_path):
         assert groups.rewards.shape == (batch // 2, 4, 2)
         same(groups, second.steps[step].groups)
         same(groups, written.steps[step].groups)
-        np.testing.assert_allclose(advantages, grpo.advantages(groups.rewards, [0.2, 0.6], "sum_then_normalize", 1e-4, 1), atol=1e-5)
+        np.testing.assert_allclose(
+            advantages, grpo.advantages(groups.rewards, [0.2, 0.6], "sum_then_normalize", 1e-4, 1), atol=1e-5
+        )
         if step == 0:  # the evaluation at step 2 replaces the other file
             table = pd.read_parquet(tmp_path / "completions" / "completions_00001.parquet")
-            np.testing.assert_allclose(groups.rewards.reshape(-1, 2), table[["variety", "parity"]].to_numpy(), atol=1e-7)
+            np.testing.assert_allclose(
+                groups.rewards.reshape(-1, 2), table[["variety", "parity"]].to_numpy(), atol=1e-7
+            )
         expected = -np.einsum("ni,nid->d", advantages, groups.scores) / (2 * batch * 6)
         assert np.linalg.norm(expected) > 1e-3
         assert np.linalg.norm(gradients[step] - expected) < 1e-4 * np.linalg.norm(expected)

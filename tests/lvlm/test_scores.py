@@ -1,4 +1,6 @@
-"""Log-probabilities and scores of tiny models, each number a second way: generation's own logits, finite differences, exact enumeration."""
+"""Log-probabilities and scores of tiny models, each number a second way: generation's own logits, finite differences,
+exact enumeration.
+"""
 
 import re
 from types import MethodType
@@ -39,16 +41,26 @@ def trained(model):
 
 
 def prompt(loaded, colour: str, text: str, images: int = 1):
-    content = [{"type": "image", "image": Image.new("RGB", (32, 32), colour)} for _ in range(images)] + [{"type": "text", "text": text}]
+    content = [{"type": "image", "image": Image.new("RGB", (32, 32), colour)} for _ in range(images)] + [
+        {"type": "text", "text": text}
+    ]
     messages = [{"role": "user", "content": content}]
-    return dict(loaded.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"))
+    return dict(
+        loaded.processor.apply_chat_template(
+            messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+        )
+    )
 
 
 def followed(context, tokens, own=None) -> Sequence:
     """A context with tokens after it, all written by the policy unless ``own`` says otherwise."""
     length = context["input_ids"].shape[1]
-    inputs = {name: torch.nn.functional.pad(v, (0, len(tokens)), value=int(name == "attention_mask")) if v.ndim == 2 and v.shape[1] == length else v
-              for name, v in context.items()}  # fmt: skip
+    inputs = {
+        name: torch.nn.functional.pad(v, (0, len(tokens)), value=int(name == "attention_mask"))
+        if v.ndim == 2 and v.shape[1] == length
+        else v
+        for name, v in context.items()
+    }
     inputs["input_ids"] = torch.cat([context["input_ids"], torch.tensor([list(tokens)])], dim=1)
     return Sequence(inputs, torch.tensor([False] * length + list([True] * len(tokens) if own is None else own)))
 
@@ -58,8 +70,16 @@ def mixed(loaded) -> list[Sequence]:
     rng = np.random.default_rng(0)
     out = []
     for k, (colour, images) in enumerate([("red", 1), ("blue", 2), ("green", 1), ("white", 1), ("red", 1)]):
-        out.append(followed(prompt(loaded, colour, "x" * (3 * k), images), rng.integers(0, 250, size=2 + 2 * k).tolist()))
-    out.append(followed(prompt(loaded, "black", "tools"), rng.integers(0, 250, size=9).tolist(), [True] * 3 + [False] * 4 + [True] * 2))
+        out.append(
+            followed(prompt(loaded, colour, "x" * (3 * k), images), rng.integers(0, 250, size=2 + 2 * k).tolist())
+        )
+    out.append(
+        followed(
+            prompt(loaded, "black", "tools"),
+            rng.integers(0, 250, size=9).tolist(),
+            [True] * 3 + [False] * 4 + [True] * 2,
+        )
+    )
     return out
 
 
@@ -70,23 +90,41 @@ def folder(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def exact(folder):
-    """The model in float64 with LoRA; its norms too, which transformers computes in float32 whatever the model's format."""
+    """The model in float64 with LoRA; its norms too, which transformers computes in float32 whatever the model's
+    format.
+    """
     loaded = moved(load(folder, device="cpu", dtype="float64"))
     for module in loaded.model.modules():
         if type(module).__name__.endswith("RMSNorm"):
-            module.forward = MethodType(lambda self, x: self.weight * x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.variance_epsilon), module)
+            module.forward = MethodType(
+                lambda self, x: (
+                    self.weight * x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.variance_epsilon)
+                ),
+                module,
+            )
     return loaded
 
 
 def test_teacher_forcing_gives_what_generation_sampled_from(folder):
     """The same numbers from the key-value cache, left padding and transformers' own logits processors."""
     loaded = moved(load(folder, device="cpu"))
-    contexts = [prompt(loaded, colour, text) for colour, text in (("red", "a"), ("blue", "quite a bit longer"), ("green", "so so"))]
+    contexts = [
+        prompt(loaded, colour, text)
+        for colour, text in (("red", "a"), ("blue", "quite a bit longer"), ("green", "so so"))
+    ]
     suppressed = [*loaded.image_tokens, *range(100, 256)]
     config = GenerationConfig(
-        do_sample=True, temperature=TEMPERATURE, top_k=0, top_p=1.0, max_new_tokens=12, suppress_tokens=suppressed, eos_token_id=None, pad_token_id=257,
-        output_scores=True, return_dict_in_generate=True,
-    )  # fmt: skip
+        do_sample=True,
+        temperature=TEMPERATURE,
+        top_k=0,
+        top_p=1.0,
+        max_new_tokens=12,
+        suppress_tokens=suppressed,
+        eos_token_id=None,
+        pad_token_id=257,
+        output_scores=True,
+        return_dict_in_generate=True,
+    )
     torch.manual_seed(0)
     output = loaded.base.generate(**collate(contexts, 257, "left"), generation_config=config)
     written = output.sequences[:, -12:]
@@ -104,7 +142,12 @@ def test_by_hand(exact):
     expected = []
     for sequence in sequences:
         with torch.no_grad():
-            logits = exact.model(**{k: v.double() if v.is_floating_point() else v for k, v in sequence.inputs.items()}).logits[0] / TEMPERATURE
+            logits = (
+                exact.model(
+                    **{k: v.double() if v.is_floating_point() else v for k, v in sequence.inputs.items()}
+                ).logits[0]
+                / TEMPERATURE
+            )
         total = 0.0
         for place in sequence.generated.nonzero().flatten().tolist():
             weight = logits[place - 1].exp()
@@ -118,7 +161,9 @@ def test_by_hand(exact):
 def test_scores_are_finite_differences(exact, method):
     sequences = mixed(exact)
     generator = torch.Generator().manual_seed(1)
-    direction = [torch.randn(parameter.shape, generator=generator, dtype=torch.float64) for parameter in trained(exact.model)]
+    direction = [
+        torch.randn(parameter.shape, generator=generator, dtype=torch.float64) for parameter in trained(exact.model)
+    ]
     values = []
     step = 1e-5
     for sign in (1, -2, 1):  # there, across, back
@@ -127,7 +172,12 @@ def test_scores_are_finite_differences(exact, method):
                 parameter.add_(part, alpha=sign * step)
         values.append(log_probabilities(exact.model, sequences, TEMPERATURE, exact.image_tokens))
     value, rows = scores(exact.model, sequences, TEMPERATURE, exact.image_tokens, method=method)
-    np.testing.assert_allclose(rows @ torch.cat([part.flatten() for part in direction]).numpy(), (values[0] - values[1]) / (2 * step), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        rows @ torch.cat([part.flatten() for part in direction]).numpy(),
+        (values[0] - values[1]) / (2 * step),
+        rtol=1e-6,
+        atol=1e-6,
+    )
     np.testing.assert_allclose(value, values[2], rtol=1e-12)
     assert (abs(rows).sum(axis=1) > 1).all()
 
@@ -184,7 +234,9 @@ def test_auto_takes_the_loop_where_batched_does_not_hold(folder, part):
 def test_one_token_completions_sum_to_one_and_scores_to_zero(exact):
     context = prompt(exact, "red", "go")
     tokens = [token for token in range(len(exact.tokenizer)) if token not in exact.image_tokens]
-    value, rows = scores(exact.model, [followed(context, [token]) for token in tokens], TEMPERATURE, exact.image_tokens, batch_size=64)
+    value, rows = scores(
+        exact.model, [followed(context, [token]) for token in tokens], TEMPERATURE, exact.image_tokens, batch_size=64
+    )
     assert np.exp(value).sum() == pytest.approx(1, abs=1e-12)
     np.testing.assert_allclose(np.exp(value) @ rows, 0, atol=1e-10)
     assert abs(rows).max() > 0.1
@@ -207,7 +259,9 @@ def test_padding_and_company_change_nothing(folder):
     alone = log_probabilities(loaded.model, sequences, batch_size=1)
     np.testing.assert_allclose(log_probabilities(loaded.model, sequences, batch_size=6), alone, atol=1e-4)
     order = [3, 1, 5, 0, 4, 2]
-    np.testing.assert_allclose(log_probabilities(loaded.model, [sequences[k] for k in order], batch_size=4), alone[order], atol=1e-4)
+    np.testing.assert_allclose(
+        log_probabilities(loaded.model, [sequences[k] for k in order], batch_size=4), alone[order], atol=1e-4
+    )
 
 
 def test_padding_and_company_change_nothing_in_float64(exact):
@@ -217,7 +271,9 @@ def test_padding_and_company_change_nothing_in_float64(exact):
 
 
 def test_another_image_another_probability(exact):
-    values = log_probabilities(exact.model, [followed(prompt(exact, colour, "same"), [80, 81, 82]) for colour in ("red", "blue")])
+    values = log_probabilities(
+        exact.model, [followed(prompt(exact, colour, "same"), [80, 81, 82]) for colour in ("red", "blue")]
+    )
     assert abs(values[0] - values[1]) > 1e-3
 
 
@@ -226,7 +282,9 @@ def test_projected_scores_are_scores_projected(exact):
     projection = Projection(64, seed=5)
     plain = scores(exact.model, sequences)[1]
     for method in ("loop", "batched"):
-        np.testing.assert_allclose(scores(exact.model, sequences, method=method, projection=projection)[1], projection(plain), atol=1e-9)
+        np.testing.assert_allclose(
+            scores(exact.model, sequences, method=method, projection=projection)[1], projection(plain), atol=1e-9
+        )
 
 
 def test_model_and_random_state_stay_as_they_were(folder):
@@ -235,7 +293,9 @@ def test_model_and_random_state_stay_as_they_were(folder):
 
     base = load(folder, device="cpu")
     plain = scores(moved(load(folder, device="cpu")).model, mixed(base))
-    model = get_peft_model(base.model, LoraConfig(r=2, lora_alpha=4, lora_dropout=0.5, target_modules=r".*language_model.*(q_proj|v_proj)"))
+    model = get_peft_model(
+        base.model, LoraConfig(r=2, lora_alpha=4, lora_dropout=0.5, target_modules=r".*language_model.*(q_proj|v_proj)")
+    )
     with torch.no_grad():
         for parameter, value in zip(trained(model), trained(moved(load(folder, device="cpu")).model), strict=True):
             parameter.copy_(value)
@@ -308,11 +368,21 @@ def test_batches_join_like_with_like():
         return {"input_ids": torch.ones(1, length, dtype=torch.long), **more}
 
     images = [torch.zeros(1, 3, 8, 8), torch.zeros(2, 3, 8, 8), torch.zeros(1, 3, 4, 4)]
-    items = [item(3), item(5, pixel_values=images[0]), item(4), item(2, pixel_values=images[1]), item(2, pixel_values=images[2]), item(9)]
+    items = [
+        item(3),
+        item(5, pixel_values=images[0]),
+        item(4),
+        item(2, pixel_values=images[1]),
+        item(2, pixel_values=images[2]),
+        item(9),
+    ]
     assert batches(items, 2) == [[0, 2], [5], [1, 3], [4]]
     joined = collate([items[1], items[3]], 9, "left")
     assert joined["pixel_values"].shape == (3, 3, 8, 8)
-    assert joined["input_ids"].tolist() == [[1] * 5, [9, 9, 9, 1, 1]] and joined["attention_mask"].tolist() == [[1] * 5, [0, 0, 0, 1, 1]]
+    assert joined["input_ids"].tolist() == [[1] * 5, [9, 9, 9, 1, 1]] and joined["attention_mask"].tolist() == [
+        [1] * 5,
+        [0, 0, 0, 1, 1],
+    ]
     assert collate([items[1], items[3]], 9, "right")["input_ids"][1].tolist() == [1, 1, 9, 9, 9]
 
 

@@ -1,4 +1,6 @@
-"""Scripted policies played through text: mean rewards, classes, silent groups and scores against the twin's exact numbers."""
+"""Scripted policies played through text: mean rewards, classes, silent groups and scores against the twin's exact
+numbers.
+"""
 
 import math
 from typing import Any
@@ -53,7 +55,11 @@ def test_means_classes_and_silent_groups(name: str) -> None:
     assert len(compared) >= (3 if name == "all cards" else 30)
 
 
-@pytest.mark.parametrize("environment", [NumberLine(5, 3, 2), Blackjack([9], [(17, False), (20, False)]), ImageRepair(2, 1, pixels=32)], ids=lambda e: e.name)
+@pytest.mark.parametrize(
+    "environment",
+    [NumberLine(5, 3, 2), Blackjack([9], [(17, False), (20, False)]), ImageRepair(2, 1, pixels=32)],
+    ids=lambda e: e.name,
+)
 @pytest.mark.parametrize("kind", ["tabular", "loglinear"])
 def test_log_probability_and_scores(environment: Environment, kind: str) -> None:
     twin, generator = environment.twin, np.random.default_rng(3)
@@ -86,7 +92,9 @@ def test_a_sampled_source_looks_the_same() -> None:
     policy = TabularSoftmax.random(environment.twin, np.random.default_rng(0))
     sources = ScriptedSource(environment, policy), SampledSource(environment.twin, policy)
     played, sampled = (source.rollouts(4, 20, np.random.default_rng(1)) for source in sources)
-    assert played.component_names == sampled.component_names and played.weights == sampled.weights and not played.is_exact
+    assert (
+        played.component_names == sampled.component_names and played.weights == sampled.weights and not played.is_exact
+    )
     assert played.scores is not None and sampled.scores is not None and played.scores.shape == sampled.scores.shape
 
 

@@ -1,4 +1,6 @@
-"""The source of rollouts: what it reports is what transformers generated, and the law that it draws from is the softmax."""
+"""The source of rollouts: what it reports is what transformers generated, and the law that it draws from is the
+softmax.
+"""
 
 from functools import cached_property
 
@@ -26,11 +28,16 @@ COLOURS = ("red", "blue")
 
 
 def see(colour: str, text: str = "?", role: str = "user"):
-    return {"role": role, "content": [{"type": "image", "image": Image.new("RGB", (32, 32), colour)}, {"type": "text", "text": text}]}
+    return {
+        "role": role,
+        "content": [{"type": "image", "image": Image.new("RGB", (32, 32), colour)}, {"type": "text", "text": text}],
+    }
 
 
 class Talk(Environment):
-    """One or more turns about a colour, with history; reward: whether the last text has a letter, and how short it all was."""
+    """One or more turns about a colour, with history; reward: whether the last text has a letter, and how short it all
+    was.
+    """
 
     name = "talk"
 
@@ -40,12 +47,22 @@ class Talk(Environment):
     @cached_property
     def twin(self) -> TAMDP:
         end = [{"probability": 1, "rewards": [1, 1]}]
-        return TAMDP.from_dict({
-            "schema": "tamdp/1", "name": "talk", "max_tool_depth": 0,
-            "components": [{"name": "letter", "weight": "3/4"}, {"name": "short", "weight": "1/4"}],
-            "prompts": [{"name": "red", "probability": "1/4", "start": "red"}, {"name": "blue", "probability": "3/4", "start": "blue"}],
-            "nodes": [{"id": c, "depth": 0, "observation": c, "actions": [{"name": "say", "kind": "answer", "next": end}]} for c in COLOURS],
-        })  # fmt: skip
+        return TAMDP.from_dict(
+            {
+                "schema": "tamdp/1",
+                "name": "talk",
+                "max_tool_depth": 0,
+                "components": [{"name": "letter", "weight": "3/4"}, {"name": "short", "weight": "1/4"}],
+                "prompts": [
+                    {"name": "red", "probability": "1/4", "start": "red"},
+                    {"name": "blue", "probability": "3/4", "start": "blue"},
+                ],
+                "nodes": [
+                    {"id": c, "depth": 0, "observation": c, "actions": [{"name": "say", "kind": "answer", "next": end}]}
+                    for c in COLOURS
+                ],
+            }
+        )
 
     def start(self, prompt, generator):
         return Chat(self, COLOURS[prompt], generator)
@@ -56,7 +73,13 @@ class Talk(Environment):
 
 class Chat(Episode):
     def __init__(self, environment, colour, generator):
-        self.environment, self.colour, self.said, self.decisions, self.luck = environment, colour, [], [], generator.random()
+        self.environment, self.colour, self.said, self.decisions, self.luck = (
+            environment,
+            colour,
+            [],
+            [],
+            generator.random(),
+        )
         self.history = [see(colour, environment.question)]
 
     @property
@@ -69,13 +92,18 @@ class Chat(Episode):
 
     @property
     def done(self):
-        return len(self.said) == self.environment.turns or (self.environment.stop and len(self.said) == 1 and self.luck < 0.5)
+        return len(self.said) == self.environment.turns or (
+            self.environment.stop and len(self.said) == 1 and self.luck < 0.5
+        )
 
     def act(self, text):
         assert not self.done
         self.said.append(text)
         self.decisions.append(Decision(self.colour, "say"))
-        self.history += [{"role": "assistant", "content": [{"type": "text", "text": text}]}, see("green", "again " * len(self.said))]
+        self.history += [
+            {"role": "assistant", "content": [{"type": "text", "text": text}]},
+            see("green", "again " * len(self.said)),
+        ]
 
     @property
     def rewards(self):
@@ -96,7 +124,10 @@ def loaded(request, tmp_path_factory):
 
 
 def same(first, second) -> bool:
-    groups = [(play.groups.rewards, play.groups.log_probability, play.groups.scores, play.groups.prompt) for play in (first, second)]
+    groups = [
+        (play.groups.rewards, play.groups.log_probability, play.groups.scores, play.groups.prompt)
+        for play in (first, second)
+    ]
     return first.texts == second.texts and all(np.array_equal(a, b) for a, b in zip(*groups, strict=True))
 
 
@@ -114,7 +145,9 @@ def test_the_seed_fixes_every_bit_and_leaves_torch_alone(loaded):
 
 @pytest.mark.parametrize("temperature", [1.0, 0.6])
 def test_totals_are_those_of_generations_own_numbers(loaded, monkeypatch, temperature):
-    """Record what generate was asked and what it answered; add up its step scores to the first end token, and take gradients token by token."""
+    """Record what generate was asked and what it answered; add up its step scores to the first end token, and take
+    gradients token by token.
+    """
     turns = []
     generate = loaded.base.generate
 
@@ -127,9 +160,9 @@ def test_totals_are_those_of_generations_own_numbers(loaded, monkeypatch, temper
         return output.sequences
 
     monkeypatch.setattr(loaded.base, "generate", recorded)
-    play = TransformersSource(loaded, Talk(2, stop=True), Settings(max_new_tokens=6, temperature=temperature, batch_size=99)).play(
-        3, 3, np.random.default_rng(5)
-    )
+    play = TransformersSource(
+        loaded, Talk(2, stop=True), Settings(max_new_tokens=6, temperature=temperature, batch_size=99)
+    ).play(3, 3, np.random.default_rng(5))
     lengths = [len(texts) for group in play.texts for texts in group]
     assert {1, 2} == set(lengths)
     # episodes that go on: in the first turn all, in the second those with a second text; one batch each
@@ -148,7 +181,11 @@ def test_totals_are_those_of_generations_own_numbers(loaded, monkeypatch, temper
             assert said[place].pop(0) == loaded.tokenizer.decode(written[row, :count], skip_special_tokens=True)
             value[place] += float(steps[row, :count].sum())
             keep = inputs["attention_mask"][row].bool()
-            alone = {name: v[row : row + 1, keep] for name, v in inputs.items() if name in ("input_ids", "attention_mask", "mm_token_type_ids")}
+            alone = {
+                name: v[row : row + 1, keep]
+                for name, v in inputs.items()
+                if name in ("input_ids", "attention_mask", "mm_token_type_ids")
+            }
             context = dict(alone, pixel_values=inputs["pixel_values"][row * images : (row + 1) * images])
             if "image_grid_thw" in inputs:
                 grids = len(inputs["image_grid_thw"]) // len(places)
@@ -170,14 +207,20 @@ def test_totals_are_those_of_generations_own_numbers(loaded, monkeypatch, temper
 
 
 def test_frequencies_are_the_softmax_whatever_the_checkpoint_prefers(loaded):
-    """The checkpoint asks for top-k, penalties and its own temperature; the first token's frequencies follow the plain law all the same."""
+    """The checkpoint asks for top-k, penalties and its own temperature; the first token's frequencies follow the plain
+    law all the same.
+    """
     usual = loaded.base.generation_config
-    eager = GenerationConfig(do_sample=True, top_k=3, top_p=0.4, min_p=0.3, temperature=3.0, repetition_penalty=5.0, no_repeat_ngram_size=1)
+    eager = GenerationConfig(
+        do_sample=True, top_k=3, top_p=0.4, min_p=0.3, temperature=3.0, repetition_penalty=5.0, no_repeat_ngram_size=1
+    )
     eager.eos_token_id, eager.pad_token_id = usual.eos_token_id, usual.pad_token_id
     eager.suppress_tokens = list(range(100, 256))
     loaded.base.generation_config = eager
     temperature, draws = 0.5, 1500
-    source = TransformersSource(loaded, Talk(1), Settings(max_new_tokens=1, temperature=temperature, batch_size=500, scored=False))
+    source = TransformersSource(
+        loaded, Talk(1), Settings(max_new_tokens=1, temperature=temperature, batch_size=500, scored=False)
+    )
     try:
         context = source.context([see("red")])
         play = source.play(draws, 1, np.random.default_rng(0))
@@ -191,14 +234,20 @@ def test_frequencies_are_the_softmax_whatever_the_checkpoint_prefers(loaded):
 
     def joined(token: int) -> Sequence:
         return Sequence(
-            {name: torch.cat([v, torch.tensor([[{"input_ids": token, "attention_mask": 1}.get(name, 0)]])], 1) if v.shape == (1, length) else v
-             for name, v in context.items()}, torch.arange(length + 1) == length,
-        )  # fmt: skip
+            {
+                name: torch.cat([v, torch.tensor([[{"input_ids": token, "attention_mask": 1}.get(name, 0)]])], 1)
+                if v.shape == (1, length)
+                else v
+                for name, v in context.items()
+            },
+            torch.arange(length + 1) == length,
+        )
 
     law = log_probabilities(loaded.model, [joined(token) for token in tokens], temperature, loaded.image_tokens, 64)
     assert np.exp(law).sum() == pytest.approx(1, abs=1e-5)
     drawn = play.groups.log_probability[0]
-    # tokens are known by their log-probabilities: how often one among the likelier half of the mass, and the mean of log pi
+    # tokens are known by their log-probabilities: how often one among the likelier half of the mass, and the mean of
+    # log pi
     mean, variance = np.exp(law) @ law, np.exp(law) @ law**2 - (np.exp(law) @ law) ** 2
     assert abs(drawn.mean() - mean) < 5 * np.sqrt(variance / draws)
     likely = law > np.median(law)
@@ -209,7 +258,9 @@ def test_frequencies_are_the_softmax_whatever_the_checkpoint_prefers(loaded):
 
 def test_groups_carry_the_environments_rewards_and_prompts(loaded):
     environment = Talk(2)
-    play = TransformersSource(loaded, environment, Settings(max_new_tokens=4, projection=Projection(7))).play(4, 6, np.random.default_rng(3))
+    play = TransformersSource(loaded, environment, Settings(max_new_tokens=4, projection=Projection(7))).play(
+        4, 6, np.random.default_rng(3)
+    )
     groups = play.groups
     assert groups.component_names == ("letter", "short") and groups.weights == environment.twin.exact_weights
     assert groups.rewards.shape == (6, 4, 2) and groups.scores.shape == (6, 4, 7) and set(groups.prompt) == {0, 1}
@@ -222,7 +273,9 @@ def test_groups_carry_the_environments_rewards_and_prompts(loaded):
 
 
 def test_prompts_are_drawn_from_rho(loaded):
-    groups = TransformersSource(loaded, Talk(1), Settings(max_new_tokens=1, scored=False, batch_size=500)).rollouts(2, 400, np.random.default_rng(0))
+    groups = TransformersSource(loaded, Talk(1), Settings(max_new_tokens=1, scored=False, batch_size=500)).rollouts(
+        2, 400, np.random.default_rng(0)
+    )
     assert abs((groups.prompt == 1).mean() - 0.75) < 5 * np.sqrt(0.75 * 0.25 / 400)
 
 
@@ -251,13 +304,17 @@ def test_special_tokens_never_reach_a_later_context(loaded):
 def test_progress_counts_finished_episodes(loaded):
     calls = []
     settings = Settings(max_new_tokens=2, batch_size=3, scored=False)
-    TransformersSource(loaded, Talk(2), settings, lambda done, total: calls.append((done, total))).rollouts(4, 2, np.random.default_rng(0))
+    TransformersSource(loaded, Talk(2), settings, lambda done, total: calls.append((done, total))).rollouts(
+        4, 2, np.random.default_rng(0)
+    )
     assert calls == [(0, 8)] * 3 + [(3, 8), (6, 8), (8, 8)]
 
 
 def test_a_prompt_that_does_not_fit(loaded):
     source = TransformersSource(loaded, Talk(1, question="x" * 4090), Settings(max_new_tokens=5))
-    with pytest.raises(InputError, match=r"prompt: \d{4} tokens and up to 5 new ones do not fit the model's context of 4096"):
+    with pytest.raises(
+        InputError, match=r"prompt: \d{4} tokens and up to 5 new ones do not fit the model's context of 4096"
+    ):
         source.rollouts(2, 1, np.random.default_rng(0))
     length = TransformersSource(loaded, Talk(1), Settings(max_new_tokens=1)).context([see("red")])["input_ids"].shape[1]
     TransformersSource(loaded, Talk(1), Settings(max_new_tokens=4096 - length)).context([see("red")])
@@ -267,9 +324,14 @@ def test_a_prompt_that_does_not_fit(loaded):
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [({"max_new_tokens": 0}, "max_new_tokens"), ({"batch_size": True}, "batch_size"), ({"temperature": 0.0}, "temperature"),
-     ({"temperature": float("nan")}, "temperature"), ({"max_new_tokens": 1.5}, "max_new_tokens")],
-)  # fmt: skip
+    [
+        ({"max_new_tokens": 0}, "max_new_tokens"),
+        ({"batch_size": True}, "batch_size"),
+        ({"temperature": 0.0}, "temperature"),
+        ({"temperature": float("nan")}, "temperature"),
+        ({"max_new_tokens": 1.5}, "max_new_tokens"),
+    ],
+)
 def test_bad_settings(arguments, words):
     with pytest.raises(InputError, match=words):
         Settings(**arguments)

@@ -48,7 +48,9 @@ def test_prompts_come_from_the_twins_distribution():
 
 
 def test_means_are_the_twins_exact_values():
-    """A policy with known probabilities, through texts and reward functions; unparsed texts fall back to random actions."""
+    """A policy with known probabilities, through texts and reward functions; unparsed texts fall back to random
+    actions.
+    """
     twin = LINE.twin
     policy = TabularSoftmax.random(twin, np.random.default_rng(3))
     generator, group = np.random.default_rng(4), 4
@@ -59,7 +61,9 @@ def test_means_are_the_twins_exact_values():
         node = int(twin.prompt_start[prompt])
         action = twin.action_names[twin.pair_start[node] + generator.choice(twin.n_actions, p=probabilities[node])]
         completions.append([{"role": "assistant", "content": LINE.phrase(action, generator)}])
-    found = [function(completions=completions, prompt_index=prompts, seed=seeds) for function in tasks.reward_functions(LINE)]
+    found = [
+        function(completions=completions, prompt_index=prompts, seed=seeds) for function in tasks.reward_functions(LINE)
+    ]
     expected = exact.values(twin, policy).components
     assert min(abs(expected)) > 0.1 and max(expected) < 0.99
     for values, value in zip(found, expected, strict=True):
@@ -68,13 +72,17 @@ def test_means_are_the_twins_exact_values():
 
 
 def test_members_of_a_group_fall_back_independently():
-    """Two unparsed texts of one row: accuracies agree half of the time; so do those of two steps; again the same call gives the same."""
+    """Two unparsed texts of one row: accuracies agree half of the time; so do those of two steps; again the same call
+    gives the same.
+    """
     rows = 2000
     seeds = np.repeat(np.arange(rows), 2)
     prompt = LINE.twin.prompt_names.index("2to3")
 
     def accuracy(step):
-        return np.array([r[1] for r in tasks.outcomes(LINE, [UNPARSABLE] * 2 * rows, [prompt] * 2 * rows, seeds, step)]).reshape(rows, 2)
+        return np.array(
+            [r[1] for r in tasks.outcomes(LINE, [UNPARSABLE] * 2 * rows, [prompt] * 2 * rows, seeds, step)]
+        ).reshape(rows, 2)
 
     first, second = accuracy(0), accuracy(1)
     np.testing.assert_array_equal(first, accuracy(0))
@@ -94,10 +102,14 @@ def test_processes_fall_back_independently(monkeypatch):
 
 
 def test_the_functions_see_one_outcome():
-    """At 0, an unparsed text either clamps or moves: executability 0 comes with accuracy 0, and accuracy 1 with executability 1."""
+    """At 0, an unparsed text either clamps or moves: executability 0 comes with accuracy 0, and accuracy 1 with
+    executability 1.
+    """
     prompt = LINE.twin.prompt_names.index("0to1")
     completions, given = [UNPARSABLE] * 400, {"prompt_index": [prompt] * 400, "seed": list(range(400))}
-    format_, accuracy, executability = (np.array(f(completions=completions, **given)) for f in tasks.reward_functions(LINE))
+    format_, accuracy, executability = (
+        np.array(f(completions=completions, **given)) for f in tasks.reward_functions(LINE)
+    )
     assert not format_.any() and 0.3 < accuracy.mean() < 0.7
     np.testing.assert_array_equal(accuracy, executability)
 
@@ -110,7 +122,9 @@ def test_training_with_trl(tmp_path):
         calls.append((completions, prompt_index, seed))
         return [0.0] * len(completions)
 
-    trainer = make(tmp_path, [*tasks.reward_functions(LINE), note], train=rows, reward_weights=[*tasks.reward_weights(LINE), 0.0])
+    trainer = make(
+        tmp_path, [*tasks.reward_functions(LINE), note], train=rows, reward_weights=[*tasks.reward_weights(LINE), 0.0]
+    )
     recorder = Recorder().attach(trainer)
     trainer.train()
     groups = recorder.groups(1)
@@ -168,7 +182,9 @@ def test_longer_episodes_are_refused():
         with pytest.raises(InputError, match="up to 2 decisions, a completion is one"):
             call(NumberLine(max_steps=2))
     with pytest.raises(InputError, match="an episode goes on"):
-        tasks.outcomes(NumberLine(max_steps=3), ['{"action": "-"}'], [NumberLine().twin.prompt_names.index("3to0")], [0])
+        tasks.outcomes(
+            NumberLine(max_steps=3), ['{"action": "-"}'], [NumberLine().twin.prompt_names.index("3to0")], [0]
+        )
     with pytest.raises(InputError, match="count: must be an integer of at least 1, got 0"):
         tasks.dataset(LINE, 0, np.random.default_rng(0))
 
@@ -176,11 +192,15 @@ def test_longer_episodes_are_refused():
 @pytest.mark.parametrize(
     ("completion", "text"),
     [
-        ("a", "a"), ([], ""), ([{"role": "assistant", "content": None}], ""), ([{"role": "assistant", "content": "b"}], "b"),
-        ([{"role": "assistant", "content": "b"}, {"role": "tool", "content": "c"}], ""), ([{"role": "assistant", "tool_calls": []}], ""),
+        ("a", "a"),
+        ([], ""),
+        ([{"role": "assistant", "content": None}], ""),
+        ([{"role": "assistant", "content": "b"}], "b"),
+        ([{"role": "assistant", "content": "b"}, {"role": "tool", "content": "c"}], ""),
+        ([{"role": "assistant", "tool_calls": []}], ""),
         ([{"role": "assistant", "content": [{"type": "text", "text": "b"}, {"type": "text", "text": "c"}]}], "bc"),
     ],
-)  # fmt: skip
+)
 def test_text_of(completion, text):
     assert tasks.text_of(completion) == text
 
@@ -188,7 +208,12 @@ def test_text_of(completion, text):
 TURN = '<tool_call>\n{"name": "rotate", "arguments": {"degrees": 90}}\n</tool_call>'
 CROP = '<tool_call>\n{"name": "crop", "arguments": {"region": "centre"}}\n</tool_call>'
 SCRIPTS = [
-    [["<answer>red circle</answer>"], ["x"], [TURN, TURN, "<answer>red circle</answer>"], [TURN, TURN, CROP, "<answer>red circle</answer>"]],
+    [
+        ["<answer>red circle</answer>"],
+        ["x"],
+        [TURN, TURN, "<answer>red circle</answer>"],
+        [TURN, TURN, CROP, "<answer>red circle</answer>"],
+    ],
     [
         ['<tool_call>{"name": "rotate", "arguments": {"degrees": 45}}</tool_call>', "<answer>red circle</answer>"],
         ['<tool_call>{"name": "fly", "arguments": {}}</tool_call>', "<answer>red square</answer>"],
@@ -209,16 +234,28 @@ def play(environment, prompt, texts):
 
 
 def test_tools_in_trl_are_those_of_the_environment(tmp_path):
-    """TRL's own tool loop on scripted texts: rewards of the same texts played in the environment; and scores that leave the tools' tokens and
-    take their pictures make the trainer's gradient."""
+    """TRL's own tool loop on scripted texts: rewards of the same texts played in the environment; and scores that leave
+    the tools' tokens and take their pictures make the trainer's gradient."""
     environment = ImageRepair(prompts=8, max_tool_depth=2, pixels=32)
-    rows = Dataset.from_list([tasks.tool_dataset(environment, 1, np.random.default_rng(0))[0] | {"prompt_index": prompt} for prompt in (0, 3)])
+    rows = Dataset.from_list(
+        [
+            tasks.tool_dataset(environment, 1, np.random.default_rng(0))[0] | {"prompt_index": prompt}
+            for prompt in (0, 3)
+        ]
+    )
     gradients = Gradients()
     trainer = make(
-        tmp_path, tasks.tool_reward_functions(environment), "tiny_qwen3_vl", train=rows, callbacks=[gradients], max_steps=1, max_completion_length=500,
-        loss_type="dr_grpo", reward_weights=tasks.reward_weights(environment),
+        tmp_path,
+        tasks.tool_reward_functions(environment),
+        "tiny_qwen3_vl",
+        train=rows,
+        callbacks=[gradients],
+        max_steps=1,
+        max_completion_length=500,
+        loss_type="dr_grpo",
+        reward_weights=tasks.reward_weights(environment),
         more={"environment_factory": lambda: tasks.RepairTools(environment), "peft_config": LORA},
-    )  # fmt: skip
+    )
     assert [tool.__name__ for tool in trainer.tools] == ["brighten", "crop", "rotate"]
     recorder = Recorder(score=scores).attach(trainer)
     tokenizer = trainer.processing_class.tokenizer
@@ -235,10 +272,17 @@ def test_tools_in_trl_are_those_of_the_environment(tmp_path):
 
     trainer._generate_single_turn = write
     trainer.train()
-    assert turn == 4 and pictures[0] == [1] * 8 and pictures[2] == [3, 3, 2]  # after two calls, of which the last had one bad
+    assert (
+        turn == 4 and pictures[0] == [1] * 8 and pictures[2] == [3, 3, 2]
+    )  # after two calls, of which the last had one bad
     groups = recorder.groups(0)
-    assert groups.component_names == environment.twin.component_names and groups.weights == environment.twin.exact_weights
-    expected = [[play(environment, prompt, script) for script in group] for prompt, group in zip(groups.prompt, SCRIPTS, strict=True)]
+    assert (
+        groups.component_names == environment.twin.component_names and groups.weights == environment.twin.exact_weights
+    )
+    expected = [
+        [play(environment, prompt, script) for script in group]
+        for prompt, group in zip(groups.prompt, SCRIPTS, strict=True)
+    ]
     np.testing.assert_array_equal(groups.rewards, expected)
     assert len({tuple(r) for r in groups.rewards.reshape(-1, 4)}) >= 4
     update = -np.einsum("ni,nid->d", recorder.advantages(0), groups.scores) / (8 * 500)
@@ -254,10 +298,21 @@ def test_rewards_of_tools_are_the_same_when_asked_again():
     for _ in range(2):  # instances are used again
         picture, text = tools.reset(prompt_index=3, seed=0, prompt=[], environment=None)
         assert picture["type"] == "image" and text["text"] == environment.task
-        completion = [{"role": "assistant", "tool_calls": [{"type": "function"}]}, {"role": "tool", "content": "error"}, {"role": "assistant", "content": "x"}]
-        found = [function(completions=[completion], environments=[tools]) for function in tasks.tool_reward_functions(environment)]
+        completion = [
+            {"role": "assistant", "tool_calls": [{"type": "function"}]},
+            {"role": "tool", "content": "error"},
+            {"role": "assistant", "content": "x"},
+        ]
+        found = [
+            function(completions=[completion], environments=[tools])
+            for function in tasks.tool_reward_functions(environment)
+        ]
         assert found == [[0.0], [0.0], [0.0], [0.0]]
         tools.reset(prompt_index=0, seed=0)
         answered = [{"role": "assistant", "content": "<answer>red circle</answer>"}]
         expected = play(environment, 0, ["<answer>red circle</answer>"])
-        assert tuple(f(completions=[answered], environments=[tools])[0] for f in tasks.tool_reward_functions(environment)) == expected == (1, 1, 1, 1)
+        assert (
+            tuple(f(completions=[answered], environments=[tools])[0] for f in tasks.tool_reward_functions(environment))
+            == expected
+            == (1, 1, 1, 1)
+        )

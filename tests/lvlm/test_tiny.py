@@ -25,7 +25,9 @@ def say(text: str) -> dict[str, object]:
 
 
 def encode(processor, messages):
-    return processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt")
+    return processor.apply_chat_template(
+        messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+    )
 
 
 @pytest.fixture(scope="module", params=list(BUILDERS))
@@ -50,7 +52,10 @@ def test_tokenizer_and_model_agree(kind):
 def test_the_seed_fixes_the_weights_and_leaves_torch_alone(kind, tmp_path):
     name, _ = kind
     state = torch.get_rng_state()
-    written = [(BUILDERS[name](tmp_path / str(k), seed=seed) / "model.safetensors").read_bytes() for k, seed in enumerate((1, 1, 2))]
+    written = [
+        (BUILDERS[name](tmp_path / str(k), seed=seed) / "model.safetensors").read_bytes()
+        for k, seed in enumerate((1, 1, 2))
+    ]
     assert written[0] == written[1] != written[2]
     assert torch.equal(state, torch.get_rng_state())
 
@@ -60,7 +65,9 @@ def test_another_image_gives_another_law(kind):
     laws = []
     for colour in ("red", "blue"):
         with torch.no_grad():
-            logits = loaded.model(**encode(loaded.processor, [{"role": "user", "content": [see(colour), say("which colour?")]}])).logits
+            logits = loaded.model(
+                **encode(loaded.processor, [{"role": "user", "content": [see(colour), say("which colour?")]}])
+            ).logits
         laws.append(logits[0, -1].softmax(-1))
     assert (laws[0] - laws[1]).abs().sum() > 0.05
 
@@ -75,7 +82,12 @@ def test_template_takes_turns_tools_and_several_images(kind):
     inputs = encode(loaded.processor, messages)
     text = loaded.tokenizer.decode(inputs["input_ids"][0])
     assert int((inputs["input_ids"] == loaded.model.config.image_token_id).sum()) == 3 * TOKENS[name]
-    assert text.index("first") < text.index("call") < text.index("result") < text.index("<|im_start|>assistant\n", text.index("result"))
+    assert (
+        text.index("first")
+        < text.index("call")
+        < text.index("result")
+        < text.index("<|im_start|>assistant\n", text.index("result"))
+    )
     with torch.no_grad():
         assert torch.isfinite(loaded.model(**inputs).logits).all()
 

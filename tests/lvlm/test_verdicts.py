@@ -36,14 +36,17 @@ def test_the_twin_has_the_frequencies() -> None:
     node = env.node_ids[3]
     said = [Decision(node, "-1")] * 6 + [Decision(node, "+1")] * 2
     found = twin.fitted(env, said).probabilities()
-    # over all nodes half a count more for each of three actions: 6.5, 2.5 and 0.5 of 9.5, which count as one decision at each node
+    # over all nodes half a count more for each of three actions: 6.5, 2.5 and 0.5 of 9.5, which count as one decision
+    # at each node
     overall = np.array([6.5, 2.5, 0.5]) / 9.5
     assert found[3, :3] == pytest.approx((np.array([6, 2, 0]) + overall) / 9, rel=1e-12)
     assert found[0, :3] == pytest.approx(overall, rel=1e-12)
 
 
 def test_where_nothing_was_seen_the_twin_does_what_the_model_does() -> None:
-    """Nine of ten decisions at one of blackjack's thousands of nodes cannot be read: so it is at all of them, and the format reward is low."""
+    """Nine of ten decisions at one of blackjack's thousands of nodes cannot be read: so it is at all of them, and the
+    format reward is low.
+    """
     env = Blackjack().twin
     said = [Decision(env.node_ids[0], "unparsed")] * 900 + [Decision(env.node_ids[0], "stand")] * 100
     policy = twin.fitted(env, said)
@@ -69,7 +72,9 @@ def test_the_twins_numbers_are_those_of_all_groups(normalization: Normalization)
     if normalization == "normalize_then_sum":
         del expected["silent"]
     assert found == pytest.approx({name: one.value for name, one in expected.items()}, rel=1e-11)
-    assert twin.variance_share(env, POLICY, scheme) == pytest.approx(listed.variance.value / listed.score_energy.value, rel=1e-11)
+    assert twin.variance_share(env, POLICY, scheme) == pytest.approx(
+        listed.variance.value / listed.score_energy.value, rel=1e-11
+    )
 
 
 # -- verdicts -----------------------------------------------------------------------------------------------------
@@ -81,12 +86,20 @@ def findings() -> verdicts.Findings:
     steps = [SampledSource(ONE_MOVE.twin, POLICY).rollouts(4, 8, np.random.default_rng(t)) for t in range(6)]
     losses = (np.random.default_rng(0).random((3, 400)) < 0.3).astype(float)
     return verdicts.judge(
-        scripted(), Scheme(4, "sum_then_normalize", 1e-4, 1), 0.99, training=steps, evaluation=Evaluation(losses), label="scripted", policy=POLICY
+        scripted(),
+        Scheme(4, "sum_then_normalize", 1e-4, 1),
+        0.99,
+        training=steps,
+        evaluation=Evaluation(losses),
+        label="scripted",
+        policy=POLICY,
     )
 
 
 def row(findings: verdicts.Findings, name: str, part: str = "number", series: str = "", x: float = 0) -> dict[str, Any]:
-    (found,) = [one for one in findings.rows if (one["part"], one["name"], one["series"], one["x"]) == (part, name, series, x)]
+    (found,) = [
+        one for one in findings.rows if (one["part"], one["name"], one["series"], one["x"]) == (part, name, series, x)
+    ]
     return found
 
 
@@ -95,7 +108,11 @@ def test_every_claim_gets_its_verdict(findings: verdicts.Findings) -> None:
     assert set(found) == {*verdicts.REWARDS, *verdicts.UPDATES, *verdicts.RUNS, *verdicts.HELD_OUT}
     assert {found[name].verdict for name in verdicts.REWARDS} == {Verdict.HOLDS}
     # 48 draws are few for intervals that are valid at any number of them
-    assert {found[name].verdict for name in verdicts.UPDATES} <= {Verdict.HOLDS, Verdict.UNDECIDED, Verdict.ASSUMPTION_UNMET}
+    assert {found[name].verdict for name in verdicts.UPDATES} <= {
+        Verdict.HOLDS,
+        Verdict.UNDECIDED,
+        Verdict.ASSUMPTION_UNMET,
+    }
     assert {found[name].verdict for name in verdicts.RUNS} == {Verdict.ASSUMPTION_UNMET}
     assert found["L9"].evidence is Evidence.STATISTICAL and found["T2.identity"].evidence is Evidence.EXACT
     assert not verdicts.failed(findings.checks)
@@ -121,13 +138,21 @@ def test_steps_and_checkpoints_are_in_the_table(findings: verdicts.Findings) -> 
     steps = [one for one in findings.rows if one["part"] == "step"]
     assert {one["x"] for one in steps} == set(range(6))
     running = [one["value"] for one in steps if one["name"] == "update"]
-    each = [Statistics(SampledSource(ONE_MOVE.twin, POLICY).rollouts(4, 8, np.random.default_rng(t)), Scheme(4, "sum_then_normalize", 1e-4, 1)).update.value
-            for t in range(6)]  # fmt: skip
+    each = [
+        Statistics(
+            SampledSource(ONE_MOVE.twin, POLICY).rollouts(4, 8, np.random.default_rng(t)),
+            Scheme(4, "sum_then_normalize", 1e-4, 1),
+        ).update.value
+        for t in range(6)
+    ]
     assert running == pytest.approx(np.cumsum(each) / np.arange(1, 7), rel=1e-12)
     # six steps of eight groups: two make a stretch of sixteen
     stretches = [one for one in findings.rows if one["part"] == "stretch" and one["name"] == "component accuracy"]
     assert [one["x"] for one in stretches] == [0.5, 2.5, 4.5]
-    rewards = [SampledSource(ONE_MOVE.twin, POLICY).rollouts(4, 8, np.random.default_rng(t)).rewards[..., 1].mean() for t in range(6)]
+    rewards = [
+        SampledSource(ONE_MOVE.twin, POLICY).rollouts(4, 8, np.random.default_rng(t)).rewards[..., 1].mean()
+        for t in range(6)
+    ]
     assert [one["value"] for one in stretches] == pytest.approx(np.reshape(rewards, (3, 2)).mean(axis=1), rel=1e-12)
     risks = [one for one in findings.rows if one["part"] == "evaluation"]
     assert len(risks) == 6 and all(b["value"] > a["value"] for a, b in zip(risks[::2], risks[1::2], strict=True))
@@ -139,7 +164,10 @@ def test_a_models_scores_decide_nothing(capsys: pytest.CaptureFixture[str]) -> N
     found = verdicts.judge(groups, Scheme(4, "sum_then_normalize", 1e-4, 1), 0.99)
     updates = [check for check in found.checks if check.claim_id in verdicts.UPDATES]
     assert {check.evidence for check in updates if check.lhs is not None} == {Evidence.ASYMPTOTIC}
-    assert {check.verdict for check in updates} <= {Verdict.UNDECIDED, Verdict.ASSUMPTION_UNMET} and not verdicts.failed(found.checks)
+    assert {check.verdict for check in updates} <= {
+        Verdict.UNDECIDED,
+        Verdict.ASSUMPTION_UNMET,
+    } and not verdicts.failed(found.checks)
     (variance,) = (check for check in updates if check.claim_id == "L9")
     assert "an asymptotic interval at 0.99 says holds; no guarantee" in variance.note
     assert row(found, "score_energy")["interval"] == "asymptotic" and row(found, "objective")["interval"] == "valid"
@@ -163,13 +191,23 @@ def test_all_groups_of_a_run_show_the_single_ones() -> None:
     silent = RolloutGroups(groups.component_names, groups.weights, groups.prompt, np.ones_like(groups.rewards))
     scheme = Scheme(4, "sum_then_normalize")
     alone, with_run = verdicts.judge(silent, scheme, 0.99), verdicts.judge(silent, scheme, 0.99, everything=groups)
-    assert {check.verdict for check in alone.checks} == {Verdict.ASSUMPTION_UNMET} and {check.verdict for check in with_run.checks} == {Verdict.HOLDS}
+    assert {check.verdict for check in alone.checks} == {Verdict.ASSUMPTION_UNMET} and {
+        check.verdict for check in with_run.checks
+    } == {Verdict.HOLDS}
 
 
 def test_a_variance_from_groups_cut_in_two() -> None:
     """Groups of no more than G: L9 is then checked for groups of half the size."""
-    (check,) = [one for one in verdicts.judge(scripted(64, 4), Scheme(4, "sum_then_normalize"), 0.99).checks if one.claim_id == "L9"]
-    assert check.verdict in (Verdict.HOLDS, Verdict.UNDECIDED) and check.assumptions["two groups"] and "G=2 center" in check.instance
+    (check,) = [
+        one
+        for one in verdicts.judge(scripted(64, 4), Scheme(4, "sum_then_normalize"), 0.99).checks
+        if one.claim_id == "L9"
+    ]
+    assert (
+        check.verdict in (Verdict.HOLDS, Verdict.UNDECIDED)
+        and check.assumptions["two groups"]
+        and "G=2 center" in check.instance
+    )
 
 
 def test_checkpoints_pay_for_their_number() -> None:
@@ -184,7 +222,12 @@ def test_rewards_alone() -> None:
     bare = RolloutGroups(groups.component_names, groups.weights, groups.prompt, groups.rewards)
     found = verdicts.judge(bare, Scheme(4, "sum_then_normalize"), 0.99)
     assert {check.claim_id for check in found.checks} == set(verdicts.REWARDS)
-    assert {one["name"] for one in found.rows} == {"objective", "silent", "gap", *(f"component {name}" for name in groups.component_names)}
+    assert {one["name"] for one in found.rows} == {
+        "objective",
+        "silent",
+        "gap",
+        *(f"component {name}" for name in groups.component_names),
+    }
 
 
 def test_saved_as_it_is(findings: verdicts.Findings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -197,7 +240,12 @@ def test_saved_as_it_is(findings: verdicts.Findings, tmp_path: Path, capsys: pyt
     assert len(table) == len(findings.rows) and float(table[0]["value"]) == findings.rows[0]["value"]
     console().print(verdicts.tables(findings))
     shown = capsys.readouterr().out
-    assert "T2.gradient.energy" in shown and "exact twin" in shown and "no smoothness constant" in shown and "share of silent groups" in shown
+    assert (
+        "T2.gradient.energy" in shown
+        and "exact twin" in shown
+        and "no smoothness constant" in shown
+        and "share of silent groups" in shown
+    )
 
 
 # -- the figure ---------------------------------------------------------------------------------------------------
@@ -228,7 +276,9 @@ def test_the_figure_shows_what_there_is(tmp_path: Path) -> None:
 
 
 def test_one_negative_estimate_can_be_seen() -> None:
-    """The unbiased estimate of a square may be negative, and a short run has one: a mark within the axes, above a whole number."""
+    """The unbiased estimate of a square may be negative, and a short run has one: a mark within the axes, above a whole
+    number.
+    """
     axes = Figure().subplots()
     nan = float("nan")
     figure._updates(axes, [{"x": 3.0, "value": -2.0, "low": nan, "high": nan}])

@@ -1,4 +1,6 @@
-"""What every one of two processes runs in the test of distributed recording: torchrun -m tests.lvlm.two_processes FOLDER ROWS_PER_PROCESS."""
+"""What every one of two processes runs in the test of distributed recording: torchrun -m tests.lvlm.two_processes
+FOLDER ROWS_PER_PROCESS.
+"""
 
 import os
 import sys
@@ -14,9 +16,15 @@ from tests.lvlm.training import Gradients, make, rows
 def main(folder: Path, batch: int) -> None:
     gradients = Gradients()
     trainer = make(
-        folder, loss_type="dr_grpo", callbacks=[gradients], per_device_train_batch_size=batch, evaluation=rows(4), eval_strategy="steps", eval_steps=2,
+        folder,
+        loss_type="dr_grpo",
+        callbacks=[gradients],
+        per_device_train_batch_size=batch,
+        evaluation=rows(4),
+        eval_strategy="steps",
+        eval_steps=2,
         log_completions=True,
-    )  # fmt: skip
+    )
     recorder = Recorder(score=scores, folder=folder / "records").attach(trainer)
     trainer.train()
     rank = os.environ["RANK"]

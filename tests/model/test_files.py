@@ -1,4 +1,6 @@
-"""Bad input: one InputError that names the place and the remedy; on the command line one line on stderr and exit code 2."""
+"""Bad input: one InputError that names the place and the remedy; on the command line one line on stderr and exit code
+2.
+"""
 
 import json
 import os
@@ -73,8 +75,12 @@ def test_fault_in_a_file(fault: Fault, tmp_path: Path, capsys: pytest.CaptureFix
     assert error_line(capsys, "show", str(path)) == str(caught.value)
 
 
-@pytest.mark.parametrize(("content", "says"), [fault[1:] for fault in FILE_FAULTS], ids=[fault[0] for fault in FILE_FAULTS])
-def test_content_that_no_dictionary_holds(content: bytes, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("content", "says"), [fault[1:] for fault in FILE_FAULTS], ids=[fault[0] for fault in FILE_FAULTS]
+)
+def test_content_that_no_dictionary_holds(
+    content: bytes, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
@@ -87,10 +93,11 @@ def test_content_that_no_dictionary_holds(content: bytes, says: str, tmp_path: P
 @pytest.mark.parametrize(
     ("place", "name"),
     [
-        ("prompts.0.probability", "prompts[0].probability"), ("components.2.weight", "components[2].weight"),
+        ("prompts.0.probability", "prompts[0].probability"),
+        ("components.2.weight", "components[2].weight"),
         ("nodes.3.actions.0.next.0.rewards.1", "nodes[3].actions[0].next[0].rewards[1]"),
     ],
-)  # fmt: skip
+)
 def test_not_finite(place: str, name: str, value: float) -> None:
     content = sound()
     put(place, value)(content)
@@ -101,7 +108,10 @@ def test_nested_python_objects() -> None:
     deep: Any = 0
     for _ in range(100_000):
         deep = [deep]
-    for place, says in (("schema", "schema: expected 'tamdp/1', found a list"), ("name", "name: expected `str`, got `array`")):
+    for place, says in (
+        ("schema", "schema: expected 'tamdp/1', found a list"),
+        ("name", "name: expected `str`, got `array`"),
+    ):
         content = sound()
         put(place, deep)(content)
         assert message_of(content) == says
@@ -120,11 +130,21 @@ def test_any_mapping_will_do() -> None:
 
 
 def test_paths_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    missing, folder, loop, inside = tmp_path / "missing.json", tmp_path / "folder", tmp_path / "loop", tmp_path / "file" / "x.json"
+    missing, folder, loop, inside = (
+        tmp_path / "missing.json",
+        tmp_path / "folder",
+        tmp_path / "loop",
+        tmp_path / "file" / "x.json",
+    )
     folder.mkdir()
     loop.symlink_to(loop)
     (tmp_path / "file").touch()
-    for path, reason in ((missing, "No such file or directory"), (folder, "Is a directory"), (loop, "Too many levels"), (inside, "Not a directory")):
+    for path, reason in (
+        (missing, "No such file or directory"),
+        (folder, "Is a directory"),
+        (loop, "Too many levels"),
+        (inside, "Not a directory"),
+    ):
         line = error_line(capsys, "show", str(path))
         assert line.startswith(f"{path}: cannot read ({reason}")
         assert line.endswith("; check the path")
@@ -144,20 +164,34 @@ def test_a_path_with_a_nul_byte() -> None:
         TAMDP.load("x\0y")
 
 
-@pytest.mark.parametrize("name", ["[bold]x[/]", "[/]", "a\nb", "\x1b[31mred", "\u2028", "\\", "x" * 200, ":warning:", "[link=file:///]"])
+@pytest.mark.parametrize(
+    "name", ["[bold]x[/]", "[/]", "a\nb", "\x1b[31mred", "\u2028", "\\", "x" * 200, ":warning:", "[link=file:///]"]
+)
 def test_strange_file_names_stay_on_one_line(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = error_line(capsys, "show", str(tmp_path / name))
     shown = {"a\nb": "a b", "\x1b[31mred": "\\x1b[31mred", "\u2028": ""}.get(name, name)
-    assert line == f"{tmp_path / shown if shown else str(tmp_path) + '/ '}: cannot read (No such file or directory); check the path"
+    named = tmp_path / shown if shown else str(tmp_path) + "/ "
+    assert line == f"{named}: cannot read (No such file or directory); check the path"
 
 
-def test_strange_names_are_shown_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_strange_names_are_shown_as_they_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = ["[red]x[/]", "[/nothing]", "\x1b[31mesc\x07", ":warning:", "back\\", "two\nlines", "\x9b31m"]
     content = sound()
     for place, name in zip(
-        ("name", "components.0.name", "prompts.0.name", "nodes.3.actions.0.name", "nodes.3.observation", "nodes.0.actions.2.name", "nodes.2.observation"),
-        names, strict=True,
-    ):  # fmt: skip
+        (
+            "name",
+            "components.0.name",
+            "prompts.0.name",
+            "nodes.3.actions.0.name",
+            "nodes.3.observation",
+            "nodes.0.actions.2.name",
+            "nodes.2.observation",
+        ),
+        names,
+        strict=True,
+    ):
         put(place, name)(content)
     path = tmp_path / "x.json"
     path.write_text(json.dumps(content))
@@ -176,14 +210,25 @@ def test_strange_names_are_shown_as_they_are(tmp_path: Path, capsys: pytest.Capt
                     assert shown in out
 
 
-# -- fuzz -------------------------------------------------------------------------------------------------------------------
+# -- fuzz --------------------------------------------------------------------------------------------------------------
 
 numbers = st.one_of(
-    st.integers(), st.floats(), st.sampled_from(["1/2", "1/0", "-1/3", "2", "1e5", "٣"]), st.fractions(), st.sampled_from([10**400, 2**63, 5e-324, 1e308])
+    st.integers(),
+    st.floats(),
+    st.sampled_from(["1/2", "1/0", "-1/3", "2", "1e5", "٣"]),
+    st.fractions(),
+    st.sampled_from([10**400, 2**63, 5e-324, 1e308]),
 )
 anything = st.recursive(
-    st.none() | st.booleans() | numbers | st.text(max_size=5) | st.sampled_from(["q0", "q1", "q0/hit", "tool", "think", "answer", "tamdp/1"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=4) | st.sampled_from(["node", "rewards", "probability"]), inner, max_size=4),
+    st.none()
+    | st.booleans()
+    | numbers
+    | st.text(max_size=5)
+    | st.sampled_from(["q0", "q1", "q0/hit", "tool", "think", "answer", "tamdp/1"]),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.text(max_size=4) | st.sampled_from(["node", "rewards", "probability"]), inner, max_size=4)
+    ),
     max_leaves=8,
 )
 
@@ -198,7 +243,9 @@ def places(content: Any, prefix: str = "") -> list[str]:
 def mutated(draw: st.DrawFn) -> dict[str, Any]:
     content = sound()
     for _ in range(draw(st.integers(1, 3))):
-        found, last = holder(content, draw(st.sampled_from(places(sound()).copy()).filter(lambda place: reachable(content, place))))
+        found, last = holder(
+            content, draw(st.sampled_from(places(sound()).copy()).filter(lambda place: reachable(content, place)))
+        )
         action = draw(st.sampled_from(["drop", "replace", "copy"]))
         if action == "drop":
             del found[last]
@@ -254,7 +301,11 @@ def broken_files(draw: st.DrawFn) -> bytes:
     content = json.dumps(sound()).encode()
     start = draw(st.integers(0, len(content)))
     stop = draw(st.integers(start, min(start + 20, len(content))))
-    return content[:start] + draw(st.binary(max_size=6) | st.sampled_from([b"-", b"9", b"e9", b"1e400", b'"', b"[", b"null"])) + content[stop:]
+    return (
+        content[:start]
+        + draw(st.binary(max_size=6) | st.sampled_from([b"-", b"9", b"e9", b"1e400", b'"', b"[", b"null"]))
+        + content[stop:]
+    )
 
 
 @pytest.fixture(scope="module")

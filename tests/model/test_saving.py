@@ -53,12 +53,21 @@ def test_there_are_examples() -> None:
 @pytest.mark.parametrize(
     ("written", "value"),
     [
-        ("0.30000000000000004", Fraction(30000000000000004, 10**17)), ("0.1", Fraction(1, 10)), ('"1/3"', Fraction(1, 3)), ("1e-7", Fraction(1, 10**7)),
-        ("1E+2", Fraction(100)), ("2.5e-3", Fraction(1, 400)), ("7", Fraction(7)), ('"+4/6"', Fraction(2, 3)), ("1" * 30, Fraction("1" * 30)),
-        ("0." + "7" * 300, Fraction(int("7" * 300), 10**300)), ('"' + "9" * 90 + "/" + "7" * 400 + '"', Fraction(int("9" * 90), int("7" * 400))),
-        ("-0.0", Fraction(0)), ("4.9e-324", Fraction(49, 10**325)),
+        ("0.30000000000000004", Fraction(30000000000000004, 10**17)),
+        ("0.1", Fraction(1, 10)),
+        ('"1/3"', Fraction(1, 3)),
+        ("1e-7", Fraction(1, 10**7)),
+        ("1E+2", Fraction(100)),
+        ("2.5e-3", Fraction(1, 400)),
+        ("7", Fraction(7)),
+        ('"+4/6"', Fraction(2, 3)),
+        ("1" * 30, Fraction("1" * 30)),
+        ("0." + "7" * 300, Fraction(int("7" * 300), 10**300)),
+        ('"' + "9" * 90 + "/" + "7" * 400 + '"', Fraction(int("9" * 90), int("7" * 400))),
+        ("-0.0", Fraction(0)),
+        ("4.9e-324", Fraction(49, 10**325)),
     ],
-)  # fmt: skip
+)
 def test_a_number_means_the_decimal_that_was_written(written: str, value: Fraction, tmp_path: Path) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(text('"3/5"', written))
@@ -68,12 +77,18 @@ def test_a_number_means_the_decimal_that_was_written(written: str, value: Fracti
     assert TAMDP.load(path).exact_weights == env.exact_weights
 
 
-@given(st.fractions() | st.floats(allow_nan=False, allow_infinity=False).map(lambda x: exact(x, "")) | st.integers().map(Fraction))
+@given(
+    st.fractions()
+    | st.floats(allow_nan=False, allow_infinity=False).map(lambda x: exact(x, ""))
+    | st.integers().map(Fraction)
+)
 def test_json_form_is_read_back_and_short(value: Fraction) -> None:
     written = to_json(value)
     assert exact(written, "") == value
     assert exact(json.loads(json.dumps(written)), "") == value
-    assert not isinstance(written, str) or Fraction(repr(float(value))) != value, "a decimal that says it all is preferred"
+    assert not isinstance(written, str) or Fraction(repr(float(value))) != value, (
+        "a decimal that says it all is preferred"
+    )
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
@@ -112,12 +127,16 @@ def test_how_near_one_is_near_enough(miss: str, accepted: bool) -> None:
             TAMDP.from_dict(content)
 
 
-# -- whole files or none ----------------------------------------------------------------------------------------------------
+# -- whole files or none -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("call", ["fsync", "replace", "chmod"])
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full disk", "interrupt"])
-def test_a_failing_write_leaves_the_old_file(call: str, error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["full disk", "interrupt"]
+)
+def test_a_failing_write_leaves_the_old_file(
+    call: str, error: BaseException, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "x.json"
     path.write_text("old")
 
@@ -202,7 +221,7 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path: Path) -> None:
 
 def test_names_are_written_as_they_are(tmp_path: Path) -> None:
     content = sound()
-    put("nodes.0.observation", "Bild \u00e4\u4e2d\U0001f600\u2028\x1b\n\"\\")(content)
+    put("nodes.0.observation", 'Bild \u00e4\u4e2d\U0001f600\u2028\x1b\n"\\')(content)
     path = tmp_path / "x.json"
     TAMDP.from_dict(content).save(path)
     assert TAMDP.load(path).observations[0] == content["nodes"][0]["observation"]

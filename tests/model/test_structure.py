@@ -70,7 +70,11 @@ def test_arrays_say_what_the_dictionary_says(content: dict[str, Any]) -> None:
     assert list(env.exact_weights) == [component["weight"] for component in content["components"]]
     np.testing.assert_array_equal(env.weights, [float(w) for w in env.exact_weights])
     assert env.total_weight == float(sum(env.exact_weights))
-    assert (env.n_prompts, env.n_nodes, env.n_components) == (len(content["prompts"]), len(nodes), len(content["components"]))
+    assert (env.n_prompts, env.n_nodes, env.n_components) == (
+        len(content["prompts"]),
+        len(nodes),
+        len(content["components"]),
+    )
 
     assert list(zip(env.pair_node.tolist(), env.pair_action.tolist(), strict=True)) == [(x, a) for x, a, _ in read]
     assert env.action_names == tuple(action["name"] for _, _, action in read)
@@ -100,9 +104,11 @@ def test_classes_are_the_distinct_reward_vectors_of_each_prompt_in_order(content
     expected: list[tuple[int, tuple[Fraction, ...]]] = sorted(
         {
             (owner[content["nodes"][x]["id"]], tuple(edge["rewards"]))
-            for x, _, action in pairs(content) for edge in action["next"] if "rewards" in edge
+            for x, _, action in pairs(content)
+            for edge in action["next"]
+            if "rewards" in edge
         }
-    )  # fmt: skip
+    )
     assert list(zip(env.class_prompt.tolist(), env.exact_class_rewards, strict=True)) == expected
     assert env.n_classes == len(expected)
     np.testing.assert_array_equal(env.class_rewards, [[float(r) for r in rewards] for _, rewards in expected])
@@ -132,7 +138,9 @@ def test_kernel_and_levels(content: dict[str, Any]) -> None:
         assert (env.node_rank[level.nodes] == rank).all()
         assert level.pairs.tolist() == [i for x in level.nodes for i in range(env.n_pairs) if env.pair_node[i] == x]
         assert env.pair_node[level.pairs[level.starts]].tolist() == level.nodes.tolist()
-        np.testing.assert_array_equal(level.members.toarray(), level.nodes[:, None] == env.pair_node[level.pairs][None, :])
+        np.testing.assert_array_equal(
+            level.members.toarray(), level.nodes[:, None] == env.pair_node[level.pairs][None, :]
+        )
         np.testing.assert_allclose(level.outgoing.toarray(), kernel[level.pairs], rtol=1e-15, atol=0)
         np.testing.assert_allclose(level.incoming.toarray(), kernel[:, level.nodes].T, rtol=1e-15, atol=0)
         reached = np.flatnonzero(kernel[level.pairs, : env.n_nodes].sum(axis=0))
@@ -149,7 +157,10 @@ def test_sums_within_nodes_and_prompts(content: dict[str, Any]) -> None:
     np.testing.assert_allclose(env.node_sum(values[:, 0]), [values[i, 0].sum() for i in own], rtol=1e-13, atol=1e-14)
     np.testing.assert_array_equal(env.node_max(values), [values[i].max(axis=0) for i in own])
     np.testing.assert_allclose(
-        env.prompt_sum(values), [values[env.pair_prompt == q].sum(axis=0) for q in range(env.n_prompts)], rtol=1e-12, atol=1e-13
+        env.prompt_sum(values),
+        [values[env.pair_prompt == q].sum(axis=0) for q in range(env.n_prompts)],
+        rtol=1e-12,
+        atol=1e-13,
     )
     nodes = np.arange(2.0 * env.n_nodes).reshape(env.n_nodes, 2)
     np.testing.assert_array_equal(env.spread_to_pairs(nodes), nodes[env.pair_node])
@@ -175,7 +186,12 @@ def test_a_long_chain() -> None:
     content = sound()
     length = 3000
     nodes = [
-        {"id": f"n{x}", "depth": 0, "observation": "", "actions": [{"name": "a", "kind": "think", "next": [{"probability": 1, "node": f"n{x + 1}"}]}]}
+        {
+            "id": f"n{x}",
+            "depth": 0,
+            "observation": "",
+            "actions": [{"name": "a", "kind": "think", "next": [{"probability": 1, "node": f"n{x + 1}"}]}],
+        }
         for x in range(length)
     ]
     content["nodes"][3]["actions"].append({"name": "walk", "kind": "think", "next": [{"probability": 1, "node": "n0"}]})
@@ -188,14 +204,24 @@ def test_a_long_chain() -> None:
 
 def test_arrays_are_read_only() -> None:
     env = families.drift_bandit()
-    for name in ("prompt_start", "node_depth", "pair_kind", "edge_target", "edge_probability", "class_rewards", "weights", "pair_start", "node_rank"):
+    for name in (
+        "prompt_start",
+        "node_depth",
+        "pair_kind",
+        "edge_target",
+        "edge_probability",
+        "class_rewards",
+        "weights",
+        "pair_start",
+        "node_rank",
+    ):
         with pytest.raises(ValueError, match="read-only"):
             getattr(env, name)[0] = 0
     with pytest.raises(AttributeError, match="cannot assign"):
         env.name = "other"  # type: ignore[misc]
 
 
-# -- other weights, other processes -----------------------------------------------------------------------------------------
+# -- other weights, other processes ------------------------------------------------------------------------------------
 
 
 def test_with_weights() -> None:
@@ -214,14 +240,17 @@ def test_with_weights() -> None:
 @pytest.mark.parametrize(
     ("weights", "says"),
     [
-        ((1, 1), "weights: 2 given for 3 components"), ((1, 1, 1, 1), "weights: 4 given for 3 components"), ((), "weights: 0 given for 3 components"),
-        ((1, -1, 1), "components[1].weight: must not be negative, got -1"), ((0, 0, 0), "components: the weights sum to 0; at least one must be positive"),
+        ((1, 1), "weights: 2 given for 3 components"),
+        ((1, 1, 1, 1), "weights: 4 given for 3 components"),
+        ((), "weights: 0 given for 3 components"),
+        ((1, -1, 1), "components[1].weight: must not be negative, got -1"),
+        ((0, 0, 0), "components: the weights sum to 0; at least one must be positive"),
         ((1, float("nan"), 1), "components[1].weight: expected a finite number, got nan"),
         ((1, True, 1), "components[1].weight: expected a number, got the boolean true"),
         ((1, "x", 1), "components[1].weight: 'x' is not a number; write 0.25 or \"1/4\""),
         ((1e200, 0, 0), "components: the weights sum to 1" + "0" * 36 + "..., beyond float64; rescale them"),
     ],
-)  # fmt: skip
+)
 def test_with_bad_weights(weights: tuple[Any, ...], says: str) -> None:
     with pytest.raises(InputError) as caught:
         TAMDP.from_dict(sound()).with_weights(weights)
@@ -230,10 +259,15 @@ def test_with_bad_weights(weights: tuple[Any, ...], says: str) -> None:
 
 def test_a_policy_of_another_process_is_refused() -> None:
     one, two = TAMDP.from_dict(sound()), families.drift_bandit()
-    with pytest.raises(InputError, match=r"^the policy belongs to 'bandit-drift', not to 'sound'; make it with that environment$"):
+    with pytest.raises(
+        InputError, match=r"^the policy belongs to 'bandit-drift', not to 'sound'; make it with that environment$"
+    ):
         check_same_process(one, TabularSoftmax(two).env)
     check_same_process(one, TAMDP.from_dict(sound()))
 
 
 def test_repr_names_the_sizes() -> None:
-    assert repr(TAMDP.from_dict(sound())) == "TAMDP('sound': 2 prompts, 4 nodes, 10 edges, 3 components, tool depth 1, horizon 3)"
+    assert (
+        repr(TAMDP.from_dict(sound()))
+        == "TAMDP('sound': 2 prompts, 4 nodes, 10 edges, 3 components, tool depth 1, horizon 3)"
+    )

@@ -19,7 +19,9 @@ SEARCH = families.search(prompts=2, max_tool_depth=1)
 Make = Callable[[TAMDP], Policy]
 MAKERS: dict[str, Make] = {
     "tabular": lambda env: TabularSoftmax.random(env, np.random.default_rng(1), 1.5),
-    "log-linear": lambda env: LogLinear(env, np.random.default_rng(2).standard_normal((env.n_pairs, 4)), np.random.default_rng(3).standard_normal(4)),
+    "log-linear": lambda env: LogLinear(
+        env, np.random.default_rng(2).standard_normal((env.n_pairs, 4)), np.random.default_rng(3).standard_normal(4)
+    ),
     "network": lambda env: Network(env, hidden=3, generator=np.random.default_rng(4)),
 }
 each = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
@@ -41,7 +43,7 @@ def differences(function: Callable[[np.ndarray], np.ndarray], at: np.ndarray, st
     return np.stack(columns, axis=1)
 
 
-# -- softmax ----------------------------------------------------------------------------------------------------------------
+# -- softmax -----------------------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=60, deadline=None)
@@ -72,8 +74,16 @@ def test_uniform_by_default() -> None:
 @on_each
 def test_a_constant_per_node_changes_nothing(env: TAMDP) -> None:
     generator = np.random.default_rng(0)
-    logits, shift = generator.standard_normal((env.n_nodes, env.n_actions)), 100 * generator.standard_normal((env.n_nodes, 1))
-    np.testing.assert_allclose(TabularSoftmax(env, logits + shift).log_probabilities(), TabularSoftmax(env, logits).log_probabilities(), rtol=1e-12, atol=1e-12)
+    logits, shift = (
+        generator.standard_normal((env.n_nodes, env.n_actions)),
+        100 * generator.standard_normal((env.n_nodes, 1)),
+    )
+    np.testing.assert_allclose(
+        TabularSoftmax(env, logits + shift).log_probabilities(),
+        TabularSoftmax(env, logits).log_probabilities(),
+        rtol=1e-12,
+        atol=1e-12,
+    )
 
 
 def test_illegal_logits_are_ignored() -> None:
@@ -87,7 +97,9 @@ def test_illegal_logits_are_ignored() -> None:
 
 @pytest.mark.parametrize("size", [1e3, 1e15, 1e300])
 def test_large_logits_neither_overflow_nor_lose_the_sum(size: float) -> None:
-    policy = TabularSoftmax(SEARCH, size * np.sign(np.random.default_rng(5).standard_normal((SEARCH.n_nodes, SEARCH.n_actions))))
+    policy = TabularSoftmax(
+        SEARCH, size * np.sign(np.random.default_rng(5).standard_normal((SEARCH.n_nodes, SEARCH.n_actions)))
+    )
     np.testing.assert_allclose(policy.probabilities().sum(axis=1), 1.0, rtol=1e-14)
     assert np.isfinite(policy.pair_log_probability).all()
 
@@ -108,7 +120,7 @@ def test_tables_put_each_pair_in_its_slot() -> None:
     assert (table == -5).sum() == SEARCH.n_nodes * SEARCH.n_actions - SEARCH.n_pairs
 
 
-# -- scores and Jacobians ---------------------------------------------------------------------------------------------------
+# -- scores and Jacobians ----------------------------------------------------------------------------------------------
 
 
 @each
@@ -152,15 +164,29 @@ def test_several_columns_are_one_by_one(make: Make, env: TAMDP) -> None:
     policy, generator = make(env), np.random.default_rng(8)
     points = generator.standard_normal((policy.n_parameters, 5))
     sensitivities = generator.standard_normal((env.n_pairs, 5))
-    logits, pulled, own = policy.pair_logits(points), policy.pull_back(sensitivities, points), policy.pull_back_each(sensitivities)
+    logits, pulled, own = (
+        policy.pair_logits(points),
+        policy.pull_back(sensitivities, points),
+        policy.pull_back_each(sensitivities),
+    )
     assert logits.shape == (env.n_pairs, 5)
     for s in range(5):
         column = slice(s, s + 1)
         np.testing.assert_allclose(logits[:, column], policy.pair_logits(points[:, column]), rtol=1e-13, atol=1e-14)
-        np.testing.assert_allclose(pulled[:, column], policy.pull_back(sensitivities[:, column], points[:, column]), rtol=1e-13, atol=1e-14)
-        np.testing.assert_allclose(own[:, column], policy.pull_back(sensitivities[:, column], policy.parameters[:, None]), rtol=1e-13, atol=1e-14)
         np.testing.assert_allclose(
-            policy.with_parameters(points[:, s]).pair_log_probability, log_softmax(env, logits)[:, s], rtol=1e-12, atol=1e-13
+            pulled[:, column], policy.pull_back(sensitivities[:, column], points[:, column]), rtol=1e-13, atol=1e-14
+        )
+        np.testing.assert_allclose(
+            own[:, column],
+            policy.pull_back(sensitivities[:, column], policy.parameters[:, None]),
+            rtol=1e-13,
+            atol=1e-14,
+        )
+        np.testing.assert_allclose(
+            policy.with_parameters(points[:, s]).pair_log_probability,
+            log_softmax(env, logits)[:, s],
+            rtol=1e-12,
+            atol=1e-13,
         )
 
 
@@ -179,7 +205,7 @@ def test_other_parameters_and_read_only(make: Make) -> None:
         policy.parameters[0] = 1.0
 
 
-# -- log-linear with one feature per pair is tabular ------------------------------------------------------------------------
+# -- log-linear with one feature per pair is tabular -------------------------------------------------------------------
 
 
 @on_each
@@ -190,7 +216,9 @@ def test_one_hot_features_are_tabular(env: TAMDP, normalization: exact.Normaliza
     np.testing.assert_allclose(linear.probabilities(), tabular.probabilities(), rtol=1e-13)
     assert exact.values(env, linear).total == pytest.approx(exact.values(env, tabular).total, rel=1e-13)
     np.testing.assert_allclose(exact.values(env, linear).per_prompt, exact.values(env, tabular).per_prompt, rtol=1e-12)
-    np.testing.assert_allclose(exact.policy_gradient(env, linear), exact.policy_gradient(env, tabular)[env.pair_parameter], atol=1e-15)
+    np.testing.assert_allclose(
+        exact.policy_gradient(env, linear), exact.policy_gradient(env, tabular)[env.pair_parameter], atol=1e-15
+    )
     for one, two in zip(exact.reward_law(env, linear), exact.reward_law(env, tabular), strict=True):
         np.testing.assert_allclose(one.score_energy, two.score_energy, rtol=1e-11)
         np.testing.assert_allclose(one.gradient, two.gradient[:, env.pair_parameter], atol=1e-14)
@@ -222,7 +250,7 @@ def test_features_by_node_and_slot_or_by_pair() -> None:
     assert LogLinear(SEARCH, np.zeros((SEARCH.n_nodes, SEARCH.n_actions, 0))).n_parameters == 0
 
 
-# -- network ----------------------------------------------------------------------------------------------------------------
+# -- network -----------------------------------------------------------------------------------------------------------
 
 
 def test_network_is_drawn_from_its_generator() -> None:
@@ -232,7 +260,9 @@ def test_network_is_drawn_from_its_generator() -> None:
     assert not np.array_equal(one.parameters, three.parameters)
     state = np.random.default_rng(1)
     Network(TREE, hidden=5, generator=state)
-    assert not np.array_equal(Network(TREE, hidden=5, generator=state).parameters, one.parameters), "the generator moves on"
+    assert not np.array_equal(Network(TREE, hidden=5, generator=state).parameters, one.parameters), (
+        "the generator moves on"
+    )
 
 
 def test_network_against_the_formula() -> None:
@@ -253,7 +283,7 @@ def test_network_sees_only_its_encoding() -> None:
         assert by_name.setdefault(name, logit) == pytest.approx(logit, rel=1e-14)
 
 
-# -- what does not fit ------------------------------------------------------------------------------------------------------
+# -- what does not fit -------------------------------------------------------------------------------------------------
 
 _SHAPE = (TREE.n_nodes, TREE.n_actions)
 _NAN = np.full(_SHAPE, 0.0)
@@ -266,25 +296,61 @@ _INFINITE[0, 1] = -np.inf
     ("make", "says"),
     [
         (lambda: TabularSoftmax(TREE, np.zeros(3)), f"logits: expected shape {_SHAPE} (n_nodes, n_actions), got (3,)"),
-        (lambda: TabularSoftmax(TREE, np.zeros(_SHAPE).T), f"logits: expected shape {_SHAPE} (n_nodes, n_actions), got {_SHAPE[::-1]}"),
-        (lambda: TabularSoftmax(TREE, _NAN), f"logits[1, 0] ({TREE.node_ids[1]!r}): must be finite; every legal action has positive probability"),
-        (lambda: TabularSoftmax(TREE, _INFINITE), f"logits[0, 1] ({TREE.node_ids[0]!r}): must be finite; every legal action"),
-        (lambda: TabularSoftmax(TREE).with_parameters(np.zeros(2)), f"parameters: expected shape ({_SHAPE[0] * _SHAPE[1]},), got (2,)"),
-        (lambda: TabularSoftmax(TREE).with_parameters(_NAN.ravel()), f"logits[1, 0] ({TREE.node_ids[1]!r}): must be finite"),
-        (lambda: LogLinear(TREE, np.zeros((2, 2))), f"features: expected ({_SHAPE[0]}, {_SHAPE[1]}, d) or ({TREE.n_pairs}, d), got (2, 2)"),
+        (
+            lambda: TabularSoftmax(TREE, np.zeros(_SHAPE).T),
+            f"logits: expected shape {_SHAPE} (n_nodes, n_actions), got {_SHAPE[::-1]}",
+        ),
+        (
+            lambda: TabularSoftmax(TREE, _NAN),
+            f"logits[1, 0] ({TREE.node_ids[1]!r}): must be finite; every legal action has positive probability",
+        ),
+        (
+            lambda: TabularSoftmax(TREE, _INFINITE),
+            f"logits[0, 1] ({TREE.node_ids[0]!r}): must be finite; every legal action",
+        ),
+        (
+            lambda: TabularSoftmax(TREE).with_parameters(np.zeros(2)),
+            f"parameters: expected shape ({_SHAPE[0] * _SHAPE[1]},), got (2,)",
+        ),
+        (
+            lambda: TabularSoftmax(TREE).with_parameters(_NAN.ravel()),
+            f"logits[1, 0] ({TREE.node_ids[1]!r}): must be finite",
+        ),
+        (
+            lambda: LogLinear(TREE, np.zeros((2, 2))),
+            f"features: expected ({_SHAPE[0]}, {_SHAPE[1]}, d) or ({TREE.n_pairs}, d), got (2, 2)",
+        ),
         (lambda: LogLinear(TREE, np.zeros(TREE.n_pairs)), f"features: expected ({_SHAPE[0]}, {_SHAPE[1]}, d) or"),
         (lambda: LogLinear(TREE, np.full((TREE.n_pairs, 1), np.nan)), "features: must be finite at legal actions"),
         (lambda: LogLinear(TREE, np.zeros((TREE.n_pairs, 2)), [0.0]), "parameters: expected shape (2,), got (1,)"),
-        (lambda: LogLinear(TREE, np.zeros((TREE.n_pairs, 1)), [np.inf]), "parameters: must be finite; a policy has full support on legal actions"),
-        (lambda: LogLinear(TREE, np.zeros((TREE.n_pairs, 2))).with_parameters(np.zeros((2, 1))), "parameters: expected shape (2,), got (2, 1)"),
-        (lambda: Network(TREE), "generator: give a numpy Generator to draw the first parameters from, or give parameters"),
+        (
+            lambda: LogLinear(TREE, np.zeros((TREE.n_pairs, 1)), [np.inf]),
+            "parameters: must be finite; a policy has full support on legal actions",
+        ),
+        (
+            lambda: LogLinear(TREE, np.zeros((TREE.n_pairs, 2))).with_parameters(np.zeros((2, 1))),
+            "parameters: expected shape (2,), got (2, 1)",
+        ),
+        (
+            lambda: Network(TREE),
+            "generator: give a numpy Generator to draw the first parameters from, or give parameters",
+        ),
         (lambda: Network(TREE, 0, generator=np.random.default_rng(0)), "hidden: must be 1 or more, got 0"),
-        (lambda: Network(TREE, encoding=np.zeros(4), generator=np.random.default_rng(0)), f"encoding: expected finite ({_SHAPE[0]}, f), got shape (4,)"),
-        (lambda: Network(TREE, encoding=np.full((_SHAPE[0], 1), np.nan), generator=np.random.default_rng(0)), "encoding: expected finite"),
+        (
+            lambda: Network(TREE, encoding=np.zeros(4), generator=np.random.default_rng(0)),
+            f"encoding: expected finite ({_SHAPE[0]}, f), got shape (4,)",
+        ),
+        (
+            lambda: Network(TREE, encoding=np.full((_SHAPE[0], 1), np.nan), generator=np.random.default_rng(0)),
+            "encoding: expected finite",
+        ),
         (lambda: Network(TREE, 2, parameters=np.zeros(3)), "parameters: expected shape ("),
-        (lambda: MAKERS["network"](TREE).with_parameters(np.full(MAKERS["network"](TREE).n_parameters, np.nan)), "parameters: must be finite"),
+        (
+            lambda: MAKERS["network"](TREE).with_parameters(np.full(MAKERS["network"](TREE).n_parameters, np.nan)),
+            "parameters: must be finite",
+        ),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_fit(make: Callable[[], Any], says: str) -> None:
     with pytest.raises(InputError) as caught:
         make()

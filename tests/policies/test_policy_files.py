@@ -17,7 +17,11 @@ ENV = TAMDP.from_dict(sound())
 
 
 def fitting() -> dict[str, Any]:
-    return {"schema": "tamdp-policy/1", "kind": "tabular", "logits": {"q0": [0, 0.5, "-1/3"], "q0/hit": [1, 2], "q0/plan": [0.1, 1e-7], "q1": [3]}}
+    return {
+        "schema": "tamdp-policy/1",
+        "kind": "tabular",
+        "logits": {"q0": [0, 0.5, "-1/3"], "q0/hit": [1, 2], "q0/plan": [0.1, 1e-7], "q1": [3]},
+    }
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +46,12 @@ def test_round_trip_to_the_bit(values: list[float], path: Path) -> None:
     assert os.listdir(path.parent) == ["p.json"]
     content = json.loads(path.read_text())
     assert (content["schema"], content["kind"]) == ("tamdp-policy/1", "tabular")
-    assert {node: len(logits) for node, logits in content["logits"].items()} == {"q0": 3, "q0/hit": 2, "q0/plan": 2, "q1": 1}
+    assert {node: len(logits) for node, logits in content["logits"].items()} == {
+        "q0": 3,
+        "q0/hit": 2,
+        "q0/plan": 2,
+        "q1": 1,
+    }
 
 
 def changed(**parts: Any) -> bytes:
@@ -69,12 +78,21 @@ FAULTS = {
     "number-for-a-list": (logits(q1=1), "logits['q1']: expected a list of 1 numbers, got int"),
     "object-for-a-list": (logits(q1={"0": 1}), "logits['q1']: expected a list of 1 numbers, got an object"),
     "null-for-a-list": (logits(q1=None), "logits['q1']: expected a list of 1 numbers, got null"),
-    "nan": (b'{"schema": "tamdp-policy/1", "kind": "tabular", "logits": {"q1": [NaN]}}', "not JSON: JSON is malformed: invalid character (byte 66)"),
+    "nan": (
+        b'{"schema": "tamdp-policy/1", "kind": "tabular", "logits": {"q1": [NaN]}}',
+        "not JSON: JSON is malformed: invalid character (byte 66)",
+    ),
     "nan-text": (logits(q1=["nan"]), "logits['q1'][0]: 'nan' is not a number; write 0.25 or \"1/4\""),
     "boolean": (logits(q0=[0, True, 0]), "logits['q0'][1]: expected a number, got the boolean true"),
     "null": (logits(q0=[0, 1, None]), "logits['q0'][2]: expected a number or a string \"a/b\", got null"),
-    "too-large": (logits(q1=[10**350]), "logits['q1'][0]: 1" + "0" * 36 + "... is beyond 1e+300; a policy has full support"),
-    "too-large-decimal": (logits(q1=[-1.5e308]), "logits['q1'][0]: -15" + "0" * 34 + "... is beyond 1e+300; a policy has"),
+    "too-large": (
+        logits(q1=[10**350]),
+        "logits['q1'][0]: 1" + "0" * 36 + "... is beyond 1e+300; a policy has full support",
+    ),
+    "too-large-decimal": (
+        logits(q1=[-1.5e308]),
+        "logits['q1'][0]: -15" + "0" * 34 + "... is beyond 1e+300; a policy has",
+    ),
     "wrong-schema": (changed(schema="tamdp/1"), "schema: expected 'tamdp-policy/1', found 'tamdp/1'"),
     "no-schema": (without("schema"), "schema: expected 'tamdp-policy/1', found none"),
     "wrong-kind": (changed(kind="network"), "kind: invalid enum value 'network'"),

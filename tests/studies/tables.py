@@ -28,7 +28,9 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 def check_figure(figure: ModuleType, source: Path, out: Path, column: str) -> None:
-    """It is drawn, alike twice, with embedded fonts; a table without ``column``, with a text in it, cut, or missing is an error."""
+    """It is drawn, alike twice, with embedded fonts; a table without ``column``, with a text in it, cut, or missing is
+    an error.
+    """
     stem = figure.__name__.rpartition(".")[2]
     assert (f"{stem}/table.csv", f"tamdp run {stem}") == (figure.SOURCE, figure.COMMAND)
     paths = figure.draw(source, out)
@@ -46,7 +48,11 @@ def check_figure(figure: ModuleType, source: Path, out: Path, column: str) -> No
     damaged.parent.mkdir()
     without = [[cell for i, cell in enumerate(row) if i != place] for row in cells]
     text = [cells[0], [*cells[1][:place], "much", *cells[1][place + 1 :]], *cells[2:]]
-    for rows, message in ((without, f"no column {column}"), (text, f"damaged, {column} of row 1 is 'much'"), ([*cells[:-1], cells[-1][:2]], "damaged")):
+    for rows, message in (
+        (without, f"no column {column}"),
+        (text, f"damaged, {column} of row 1 is 'much'"),
+        ([*cells[:-1], cells[-1][:2]], "damaged"),
+    ):
         damaged.write_text("\n".join(",".join(row) for row in rows) + "\n")
         with pytest.raises(InputError, match=message):
             figure.draw(damaged, out)

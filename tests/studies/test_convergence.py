@@ -1,4 +1,6 @@
-"""The convergence study by other routes: steps and bounds by hand, the claims' own checks, one run alone, and its figure."""
+"""The convergence study by other routes: steps and bounds by hand, the claims' own checks, one run alone, and its
+figure.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +25,9 @@ def values(rows: list[dict[str, Any]], series: str) -> dict[int, float]:
     return {row["T"]: row["value"] for row in rows if row["series"] == series}
 
 
-def start(normalization: exact.Normalization = "normalize_then_sum", size: int = 4) -> tuple[Any, TabularSoftmax, Scheme]:
+def start(
+    normalization: exact.Normalization = "normalize_then_sum", size: int = 4
+) -> tuple[Any, TabularSoftmax, Scheme]:
     env = families.number_line(3, 2)
     return env, TabularSoftmax(env), Scheme(size, normalization)
 
@@ -38,10 +42,19 @@ def test_tuned_steps_and_bounds_by_hand() -> None:
     for steps in (1, 4, 16):
         eta = next(row["eta"] for row in rows if row["T"] == steps)
         assert eta == pytest.approx(min(1 / smooth, np.sqrt(2 * gap / (smooth * noise * steps))), rel=1e-12)
-        assert values(rows, "T1.stationary")[steps] == pytest.approx(2 * gap / (eta * steps) + smooth * eta * noise, rel=1e-12)
+        assert values(rows, "T1.stationary")[steps] == pytest.approx(
+            2 * gap / (eta * steps) + smooth * eta * noise, rel=1e-12
+        )
         mean_variance = values(rows, "variance")[steps]
-        assert values(rows, "T1.stationary.path")[steps] == pytest.approx(2 * gap / (eta * steps) + smooth * eta * mean_variance, rel=1e-12)
-        assert 0 < values(rows, "mean")[steps] < values(rows, "T1.stationary.path")[steps] < values(rows, "T1.stationary")[steps]
+        assert values(rows, "T1.stationary.path")[steps] == pytest.approx(
+            2 * gap / (eta * steps) + smooth * eta * mean_variance, rel=1e-12
+        )
+        assert (
+            0
+            < values(rows, "mean")[steps]
+            < values(rows, "T1.stationary.path")[steps]
+            < values(rows, "T1.stationary")[steps]
+        )
 
 
 def test_means_by_running_each_seed_alone() -> None:
@@ -55,14 +68,20 @@ def test_means_by_running_each_seed_alone() -> None:
     for run in range(CONFIG.runs):
         total = 0.0
         for steps in range(4):
-            settings = grpo.Config(mode="sampled", steps=steps, learning_rate=eta, group_size=4, normalization="normalize_then_sum")
-            at = policy.with_parameters(grpo.train(env, policy, settings, [np.random.default_rng([5, 4, run])]).parameters[0])
+            settings = grpo.Config(
+                mode="sampled", steps=steps, learning_rate=eta, group_size=4, normalization="normalize_then_sum"
+            )
+            at = policy.with_parameters(
+                grpo.train(env, policy, settings, [np.random.default_rng([5, 4, run])]).parameters[0]
+            )
             gradient = np.zeros(policy.n_parameters)
             for q, (law, classes) in enumerate(zip(exact.reward_law(env, at), env.prompt_classes, strict=True)):
                 for j in np.flatnonzero(potential.coefficient[q]):
                     high = potential.high[classes, j]
                     slope = exact.potential_slope(float(high @ law.probability), 4)
-                    gradient += env.prompt_probability[q] * potential.coefficient[q, j] * float(slope) * (high @ law.gradient)
+                    gradient += (
+                        env.prompt_probability[q] * potential.coefficient[q, j] * float(slope) * (high @ law.gradient)
+                    )
             total += float(gradient @ gradient) / 4
         found.append(total)
     assert values(rows, "mean")[4] == pytest.approx(np.mean(found), rel=1e-9)
@@ -75,7 +94,9 @@ def test_exact_training_agrees_with_the_claim() -> None:
     env, policy, scheme = start("center")
     check = bounds.CLAIMS["T1.exact.start"].check(bounds.Instance(env, policy, scheme, steps=32))
     assert check.verdict == "holds"
-    assert (values(rows, "least")[32], values(rows, "T1.exact.start")[32]) == pytest.approx((check.lhs, check.rhs), rel=1e-12)
+    assert (values(rows, "least")[32], values(rows, "T1.exact.start")[32]) == pytest.approx(
+        (check.lhs, check.rhs), rel=1e-12
+    )
     j, kappa = exact.values(env, policy), 3 / 4
     eta = 1 / (kappa * exact.smoothness(env))
     assert values(rows, "T1.stationary.path")[32] == pytest.approx(2 * kappa * (1 - j.total) / (eta * 32), rel=1e-12)
@@ -88,7 +109,9 @@ def test_without_a_potential_the_drift_constant_is_measured() -> None:
     rows = study.run(config)
     env, policy, _ = start()
     eta = 1 / exact.smoothness(env)
-    settings = grpo.Config(mode="sampled", steps=8, learning_rate=eta, group_size=4, record_update=True, record_variance=True)
+    settings = grpo.Config(
+        mode="sampled", steps=8, learning_rate=eta, group_size=4, record_update=True, record_variance=True
+    )
     path = grpo.train(env, policy, settings, [np.random.default_rng([0, 8, run]) for run in range(3)])
     alpha = path.drift[:, :4].sum() / path.gradient_norm2[:, :4].sum()
     second = (path.update_norm2 + path.variance)[:, :5].max()
@@ -101,9 +124,13 @@ def test_without_a_potential_the_drift_constant_is_measured() -> None:
 
 
 def test_no_promise_where_the_update_points_downhill() -> None:
-    problem = study.Problem(bounds.CLAIMS["T1.biased"], None, {s.J_star: 1.0, s.J_0: 0.5, s.L_J: 1.0, s.M_2: 1.0, s.alpha: 1.0}, s.M_2, 1.0)
+    problem = study.Problem(
+        bounds.CLAIMS["T1.biased"], None, {s.J_star: 1.0, s.J_0: 0.5, s.L_J: 1.0, s.M_2: 1.0, s.alpha: 1.0}, s.M_2, 1.0
+    )
     one = np.ones((2, 3))
-    path = grpo.History(grpo.Config(), np.arange(3), one, one[..., None], one, one, update_norm2=one, drift=-one, variance=one)
+    path = grpo.History(
+        grpo.Config(), np.arange(3), one, one[..., None], one, one, update_norm2=one, drift=-one, variance=one
+    )
     assert problem.bounds("largest", 2, 0.1, path) == {"variance": 1.0, "alpha": -1.0}
 
 
@@ -150,7 +177,9 @@ def test_every_bound_holds_on_the_quick_table(table: Path, capsys: pytest.Captur
     assert said.count("rate -") == 24
 
 
-@pytest.mark.parametrize(("old", "new"), [("series", "other"), (",half\n", ",other\n"), ("center", "7"), ("mean", '"mean')])
+@pytest.mark.parametrize(
+    ("old", "new"), [("series", "other"), (",half\n", ",other\n"), ("center", "7"), ("mean", '"mean')]
+)
 def test_a_damaged_table_is_named(table: Path, tmp_path: Path, old: str, new: str) -> None:
     bad = tmp_path / "convergence" / "table.csv"
     bad.parent.mkdir()

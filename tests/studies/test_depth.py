@@ -42,7 +42,9 @@ def test_divergence_by_listing_trajectories(task: Any, d: int) -> None:
     noise = np.random.default_rng(3).standard_normal(policy.n_parameters)
     reference = policy.with_parameters(policy.parameters + noise)
     paths = exact.enumerate_trajectories(env)
-    ours, theirs = paths.log_policy(np.stack([np.log(policy.pair_probability), np.log(reference.pair_probability)], axis=1)).T
+    ours, theirs = paths.log_policy(
+        np.stack([np.log(policy.pair_probability), np.log(reference.pair_probability)], axis=1)
+    ).T
     chance = env.prompt_probability[paths.prompt] * paths.kernel * np.exp(ours)
     assert chance.sum() == pytest.approx(1)
     row = depth.run(config)[0]
@@ -61,23 +63,34 @@ def test_hessian_by_differences_of_the_gradient(task: Any, d: int) -> None:
     env, policy = depth.make_instance(config).env, depth.make_instance(config).policy
     steps = h * np.eye(policy.n_parameters)
     difference = [
-        (exact.policy_gradient(env, policy.with_parameters(policy.parameters + e)) - exact.policy_gradient(env, policy.with_parameters(policy.parameters - e)))
+        (
+            exact.policy_gradient(env, policy.with_parameters(policy.parameters + e))
+            - exact.policy_gradient(env, policy.with_parameters(policy.parameters - e))
+        )
         for e in steps
     ]
-    assert depth.run(config)[0]["hessian"] == pytest.approx(np.abs(np.linalg.eigvalsh(np.array(difference) / (2 * h))).max(), rel=1e-6)
+    assert depth.run(config)[0]["hessian"] == pytest.approx(
+        np.abs(np.linalg.eigvalsh(np.array(difference) / (2 * h))).max(), rel=1e-6
+    )
 
 
 def test_what_bounds_know_of_depth(rows: list[dict[str, Any]]) -> None:
-    assert {(row["task"], row["depth"]) for row in rows} == {(task, d) for task in ("search", "coding", "chain") for d in (0, 1, 2)}
+    assert {(row["task"], row["depth"]) for row in rows} == {
+        (task, d) for task in ("search", "coding", "chain") for d in (0, 1, 2)
+    }
     for row in rows:
         d, chain = row["depth"], row["task"] == "chain"
         assert (row["D"], row["B"], row["horizon"]) == (0 if chain else d, d + 1 if chain else 1, d + 1)
         assert row["horizon_bound"] == (d + 1 if chain else 2 * d + 1)
-        assert row["smoothness"] == pytest.approx((1 if chain or d else 0.8) / 6, rel=1e-9)  # rho = 1/3; no call, no failed call
+        assert row["smoothness"] == pytest.approx(
+            (1 if chain or d else 0.8) / 6, rel=1e-9
+        )  # rho = 1/3; no call, no failed call
         assert 0 < row["hessian"] <= row["smoothness"] and 0 < row["kl"] <= row["kl_by_horizon"] <= row["kl_bound"]
         assert row["risk"] < row["risk_bound"] < 1 and row["failure"] <= row["delta"]
         # concave in what is averaged over, nearly constant: the bound of the means is close to the mean bound
-        assert row["risk_bound"] == pytest.approx(risk_bound(row["empirical"], row["n"], row["kl_posterior"], row["delta"]), abs=2e-3)
+        assert row["risk_bound"] == pytest.approx(
+            risk_bound(row["empirical"], row["n"], row["kl_posterior"], row["delta"]), abs=2e-3
+        )
 
 
 def test_the_same_twice() -> None:
@@ -89,8 +102,10 @@ def test_the_same_twice() -> None:
 def test_what_it_says(source: Path) -> None:
     lines = depth.findings(read_table(source))
     assert [line.partition(":")[0] for line in lines] == [
-        "search, D 0 to 2 (D = 2 at the end)", "coding, D 0 to 2 (D = 2 at the end)", "chain, thoughts 0 to 2 (D = 0 at the end)",
-    ]  # fmt: skip
+        "search, D 0 to 2 (D = 2 at the end)",
+        "coding, D 0 to 2 (D = 2 at the end)",
+        "chain, thoughts 0 to 2 (D = 0 at the end)",
+    ]
 
 
 def test_figure(source: Path, tmp_path: Path) -> None:
@@ -100,7 +115,9 @@ def test_figure(source: Path, tmp_path: Path) -> None:
 def test_figure_without_a_hessian(rows: list[dict[str, Any]], tmp_path: Path) -> None:
     from experiments.runner import to_csv
 
-    (tmp_path / "table.csv").write_text(to_csv([row | ({"hessian": ""} if row["task"] == "search" else {}) for row in rows]))
+    (tmp_path / "table.csv").write_text(
+        to_csv([row | ({"hessian": ""} if row["task"] == "search" else {}) for row in rows])
+    )
     assert figures.depth.draw(tmp_path / "table.csv", tmp_path)
 
 

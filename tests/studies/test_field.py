@@ -32,7 +32,9 @@ def listed(config: Config, p: Any) -> Any:
     h = np.zeros(3)
     for group in product(range(3), repeat=config.group_size):
         rewards = rows[list(group)]
-        columns, weights = (rewards, w) if config.normalization == SPLIT else ((rewards * w).sum(1, keepdims=True), np.ones(1))
+        columns, weights = (
+            (rewards, w) if config.normalization == SPLIT else ((rewards * w).sum(1, keepdims=True), np.ones(1))
+        )
         spread = columns.std(0)
         live = spread > 1e-12
         advantage = float(((columns[0] - columns.mean(0))[live] / spread[live] * weights[live]).sum())
@@ -53,8 +55,13 @@ def test_curl_by_differences_of_the_one_form(rewards: Any, normalization: Any) -
     inside = next(row for row in rows if min(row[f"p_{a}"] for a in range(3)) > 0.2)
     p = np.array([inside[f"p_{a}"] for a in range(3)])
     to_middle, to_best = np.array([-1, 1, 0]), np.array([-1, 0, 1])
-    slope = [(one_form(config, p + step * move) - one_form(config, p - step * move)) / (2 * step) for move in (to_middle, to_best)]
-    assert inside["curl"] == pytest.approx(float((slope[0] * to_best).sum() - (slope[1] * to_middle).sum()), rel=1e-6, abs=1e-7)
+    slope = [
+        (one_form(config, p + step * move) - one_form(config, p - step * move)) / (2 * step)
+        for move in (to_middle, to_best)
+    ]
+    assert inside["curl"] == pytest.approx(
+        float((slope[0] * to_best).sum() - (slope[1] * to_middle).sum()), rel=1e-6, abs=1e-7
+    )
 
 
 @pytest.mark.parametrize("size", [2, 5, 8])
@@ -64,7 +71,9 @@ def test_circulation_is_the_height_of_the_potential_and_the_integral_of_the_curl
         joint = Config(rewards, JOINT, size)
         assert circulation(joint) == pytest.approx(float(exact.potential(1.0, size)), rel=1e-12)
         assert circulation(joint) < pi
-    assert circulation(Config("graded", SPLIT, size)) == pytest.approx(-float(exact.potential(1.0, size)) / 2, rel=1e-12)
+    assert circulation(Config("graded", SPLIT, size)) == pytest.approx(
+        -float(exact.potential(1.0, size)) / 2, rel=1e-12
+    )
     assert circulation(Config("stairs", SPLIT, size)) == pytest.approx(0, abs=1e-12)
     # Gauss in both coordinates of the triangle: exact for polynomials of this degree
     nodes, weights = np.polynomial.legendre.leggauss(size + 2)
@@ -92,7 +101,9 @@ def test_angle_is_that_of_the_tabular_update() -> None:
     policy = TabularSoftmax(env, np.log([[row[f"p_{a}"] for a in range(3)]]))
     update, gradient = exact.update_moments(env, policy, 4, SPLIT).mean, exact.policy_gradient(env, policy)
     assert row["drift"] == pytest.approx(float((update * gradient).sum()), rel=1e-10)
-    assert row["update_norm"] * row["gradient_norm"] == pytest.approx(float(np.linalg.norm(update) * np.linalg.norm(gradient)), rel=1e-10)
+    assert row["update_norm"] * row["gradient_norm"] == pytest.approx(
+        float(np.linalg.norm(update) * np.linalg.norm(gradient)), rel=1e-10
+    )
     assert 0 < row["drift"] < 0.9999 * row["update_norm"] * row["gradient_norm"]
 
 
@@ -109,7 +120,10 @@ def test_the_same_twice() -> None:
 def test_what_it_says(source: Path) -> None:
     out = StringIO()
     field.summary(read_table(source), Console(width=200, file=out))
-    assert "center: no curl anywhere" in out.getvalue() and "normalize_then_sum: curl with rewards graded\n" in out.getvalue()
+    assert (
+        "center: no curl anywhere" in out.getvalue()
+        and "normalize_then_sum: curl with rewards graded\n" in out.getvalue()
+    )
 
 
 def test_figure(source: Path, tmp_path: Path) -> None:
@@ -119,7 +133,9 @@ def test_figure(source: Path, tmp_path: Path) -> None:
 def test_a_table_of_other_cells_is_named(source: Path, tmp_path: Path) -> None:
     other = tmp_path / "field" / "table.csv"
     other.parent.mkdir()
-    other.write_text(source.read_text().replace("stairs", "ladder").replace("trade-off", "deal").replace("graded", "marks"))
+    other.write_text(
+        source.read_text().replace("stairs", "ladder").replace("trade-off", "deal").replace("graded", "marks")
+    )
     with pytest.raises(InputError, match="are missing; make it again"):
         figures.field.draw(other, tmp_path)
 

@@ -1,4 +1,6 @@
-"""The study of generalization: coverage by listing every training set, shift bounds by the claims' own checks, its figure."""
+"""The study of generalization: coverage by listing every training set, shift bounds by the claims' own checks, its
+figure.
+"""
 
 import itertools
 import math
@@ -43,14 +45,24 @@ def test_coverage_of_the_quiz_by_listing_ordered_training_sets(beta: float) -> N
         posterior = np.exp(-beta * empirical)
         posterior /= posterior.sum()
         divergence = sum(w * math.log(3 * w) for w in posterior if w > 0)
-        sets.append((math.prod(rho[q] for q in drawn), float(posterior @ empirical), float(posterior @ (loss @ rho)), max(divergence, 0.0)))
+        sets.append(
+            (
+                math.prod(rho[q] for q in drawn),
+                float(posterior @ empirical),
+                float(posterior @ (loss @ rho)),
+                max(divergence, 0.0),
+            )
+        )
     chance, learned, risk, divergence = np.array(sets).T
     failure, mean = {}, {}
     for claim in generalization.SAMPLES:
         bound = risk_bound(learned, n, divergence, delta, claim.removeprefix("T3."))
         failed = risk > bound
         if claim == "T3.kl":  # two-sided
-            failed = np.array([small_kl(*pair) for pair in zip(learned, risk, strict=True)]) > (divergence + math.log(2 * math.sqrt(n) / delta)) / n
+            failed = (
+                np.array([small_kl(*pair) for pair in zip(learned, risk, strict=True)])
+                > (divergence + math.log(2 * math.sqrt(n) / delta)) / n
+            )
         failure[claim], mean[claim] = float(chance @ failed), float(chance @ bound)
     found = {row["claim"]: row for row in generalization.run(Config("quiz", n, beta, delta=delta))}
     assert failure["T3.kl"] > 0
@@ -62,7 +74,9 @@ def test_coverage_of_the_quiz_by_listing_ordered_training_sets(beta: float) -> N
 
 @pytest.mark.parametrize("overlap", [0.25, 1.0])
 def test_shift_bounds_are_those_of_the_claims(overlap: float) -> None:
-    config = Config("shift", 50, inverse_temperature=1e7, overlap=overlap)  # so cold that the posterior is the best policy
+    config = Config(
+        "shift", 50, inverse_temperature=1e7, overlap=overlap
+    )  # so cold that the posterior is the best policy
     found = {row["claim"]: row for row in generalization.run(config)}
     domains, policies = generalization.search_class(overlap, 0)
     best = min(policies, key=lambda policy: risks(domains, policy).source)
@@ -78,13 +92,17 @@ def test_shift_bounds_are_those_of_the_claims(overlap: float) -> None:
 
 def test_target_risk_moves_in_a_straight_line_with_the_overlap() -> None:
     # the posterior at zero inverse temperature is the prior, whatever the domains
-    risk = {o: generalization.run(Config("shift", inverse_temperature=0, overlap=o))[0]["risk"] for o in (0.0, 0.5, 1.0)}
+    risk = {
+        o: generalization.run(Config("shift", inverse_temperature=0, overlap=o))[0]["risk"] for o in (0.0, 0.5, 1.0)
+    }
     assert risk[0.5] == pytest.approx((risk[0.0] + risk[1.0]) / 2, rel=1e-12)
     assert risk[0.0] > risk[1.0]
 
 
 def test_failure_keeps_to_delta_and_small_kl_to_the_root(rows: list[dict[str, Any]]) -> None:
-    bounds = {(row["part"], row["inverse_temperature"], row["n"], row["claim"]): row for row in rows if row["part"] != "shift"}
+    bounds = {
+        (row["part"], row["inverse_temperature"], row["n"], row["claim"]): row for row in rows if row["part"] != "shift"
+    }
     assert len(bounds) == 2 * 3 * 4 * 3
     for (part, beta, n, claim), row in bounds.items():
         assert row["failure"] + row["uncertain"] <= row["delta"]
@@ -97,10 +115,21 @@ def test_the_printed_bound_falls_below_the_target_risk_and_no_other(rows: list[d
     shift = [row for row in rows if row["part"] == "shift"]
     below = {(row["claim"], row["n"], row["overlap"]) for row in shift if row["bound"] < row["risk"] - 1e-12}
     assert below == {("T3.printed", n, overlap) for n in (100.0, 1000.0) for overlap in (0.5, 0.1)}
-    terms = {row["n"]: row["bound"] - row["empirical"] for row in shift if row["claim"] == "T3.printed" and row["overlap"] == 0.5}
+    terms = {
+        row["n"]: row["bound"] - row["empirical"]
+        for row in shift
+        if row["claim"] == "T3.printed" and row["overlap"] == 0.5
+    }
     assert terms[10] * math.sqrt(10) == pytest.approx(terms[1000] * math.sqrt(1000), rel=1e-9)
     apart = {row["claim"]: row["bound"] for row in shift if row["overlap"] == 0}
-    assert apart["T3.shift.pinsker"] == apart["T3.shift.chi"] == apart["T3.printed"] == 1 > apart["T3.shift"] >= apart["T3.shift.loss"]
+    assert (
+        apart["T3.shift.pinsker"]
+        == apart["T3.shift.chi"]
+        == apart["T3.printed"]
+        == 1
+        > apart["T3.shift"]
+        >= apart["T3.shift.loss"]
+    )
 
 
 @pytest.mark.parametrize("config", [Config("search", 30), Config("quiz", 30), Config("shift", overlap=0.5)])

@@ -50,8 +50,12 @@ def test_update_of_a_process_is_slope_times_gradient() -> None:
     row = run(Config(6, 8))[2]
     policy = TabularSoftmax(families.bandit([0, 1]), np.log([[1 - row["p"], row["p"]]]))
     gradient = row["p"] * (1 - row["p"])
-    assert exact.update_moments(policy.env, policy, 6, "sum_then_normalize").mean[1] == pytest.approx(row["slope"] * gradient, rel=1e-10)
-    assert exact.update_moments(policy.env, policy, 6, "center").mean[1] == pytest.approx(row["center_slope"] * gradient, rel=1e-10)
+    assert exact.update_moments(policy.env, policy, 6, "sum_then_normalize").mean[1] == pytest.approx(
+        row["slope"] * gradient, rel=1e-10
+    )
+    assert exact.update_moments(policy.env, policy, 6, "center").mean[1] == pytest.approx(
+        row["center_slope"] * gradient, rel=1e-10
+    )
     assert row["center_potential"] == pytest.approx(5 / 6 * row["p"])
 
 

@@ -23,8 +23,25 @@ from tests.cli.command import here, refused, script
 SMALL = {"steps": 3, "draws": 20, "n": 12}
 CONFIGS = [transfer.Config(depth=depth, seed=seed, **SMALL) for depth in (0, 1) for seed in (0, 1)]  # type: ignore[arg-type]
 ARGUMENTS = (
-    "run", "transfer", "--task", "search", "--differ", "reliability", "--depth", "0", "1", "--seed", "0", "1", "--steps", "3", "--draws", "20", "--n", "12",
-)  # fmt: skip
+    "run",
+    "transfer",
+    "--task",
+    "search",
+    "--differ",
+    "reliability",
+    "--depth",
+    "0",
+    "1",
+    "--seed",
+    "0",
+    "1",
+    "--steps",
+    "3",
+    "--draws",
+    "20",
+    "--n",
+    "12",
+)
 
 
 class Inline(Executor):
@@ -45,7 +62,11 @@ class Inline(Executor):
 
 def content(folder: Path) -> dict[str, bytes]:
     """Bytes of everything but the manifest, which holds the time."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file() and path.name != "manifest.json"}
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name != "manifest.json"
+    }
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +115,17 @@ def damage(text: str) -> list[str]:
     other["rows"][0]["source"] = 0.5
     moved = json.loads(text)
     moved["config"]["seed"] = 7
-    return [text[: len(text) // 2], "", "[]", "{}", "not json", json.dumps({**data, "digest": "0"}), json.dumps(other), json.dumps(moved), "[" * 100_000]
+    return [
+        text[: len(text) // 2],
+        "",
+        "[]",
+        "{}",
+        "not json",
+        json.dumps({**data, "digest": "0"}),
+        json.dumps(other),
+        json.dumps(moved),
+        "[" * 100_000,
+    ]
 
 
 def test_a_damaged_cell_is_named_and_computed_anew(whole: dict[str, bytes], tmp_path: Path) -> None:
@@ -110,7 +141,9 @@ def test_a_damaged_cell_is_named_and_computed_anew(whole: dict[str, bytes], tmp_
         assert counting.done == 1
         assert len(warnings) == 1 and warnings[0].startswith(f"{todo[0].path}: damaged")
         assert todo[0].path.read_text() == good
-    os.replace(todo[0].path, other := runner.cells("transfer", CONFIGS[1:2], folder)[0].path)  # a true cell under another's name
+    os.replace(
+        todo[0].path, other := runner.cells("transfer", CONFIGS[1:2], folder)[0].path
+    )  # a true cell under another's name
     with pytest.raises(InputError, match="damaged"):
         runner.read_cell(runner.Cell("transfer", CONFIGS[1], other))
 
@@ -163,13 +196,18 @@ def test_a_dask_cluster_gives_the_same_bytes(whole: dict[str, bytes], tmp_path: 
 
 
 def kill_and_resume(folder: Path, kills: int, seed: int) -> int:
-    """Kill a run and all its workers at random moments, then let one finish; returns how many were killed before their end."""
+    """Kill a run and all its workers at random moments, then let one finish; returns how many were killed before their
+    end.
+    """
     generator, killed = random.Random(seed), 0
     for _ in range(kills):
         process = subprocess.Popen(
-            [sys.executable, "-c", "from experiments.cli import main; main()", *ARGUMENTS], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            [sys.executable, "-c", "from experiments.cli import main; main()", *ARGUMENTS],
+            cwd=folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
-        )  # fmt: skip
+        )
         try:
             process.wait(timeout=generator.uniform(0.8, 2.4))
         except subprocess.TimeoutExpired:
@@ -242,7 +280,7 @@ def test_tables(tmp_path: Path) -> None:
     assert runner.read_table(path) == {"a": [0.1, 1e-300], "b": ["x, y", "z"], "c": ["", 3.0]}
 
 
-# -- the command ----------------------------------------------------------------------------------------------------------
+# -- the command -------------------------------------------------------------------------------------------------------
 
 
 def test_options_replace_axes() -> None:
@@ -276,9 +314,15 @@ def test_help_comes_from_the_dataclass(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_bad_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = ("--out", str(tmp_path))
-    assert refused(here(capsys, "run", "transfer", "--depth", "-1", *out)).startswith("depth: must be at least 0, got -1")
-    assert refused(here(capsys, "run", "transfer", "--workers", "0", *out)).startswith("workers: must be at least 1, got 0")
-    assert refused(here(capsys, *ARGUMENTS, "--scheduler", "tcp://127.0.0.1:1", *out)).startswith("scheduler: no Dask scheduler answers at tcp://127.0.0.1:1")
+    assert refused(here(capsys, "run", "transfer", "--depth", "-1", *out)).startswith(
+        "depth: must be at least 0, got -1"
+    )
+    assert refused(here(capsys, "run", "transfer", "--workers", "0", *out)).startswith(
+        "workers: must be at least 1, got 0"
+    )
+    assert refused(here(capsys, *ARGUMENTS, "--scheduler", "tcp://127.0.0.1:1", *out)).startswith(
+        "scheduler: no Dask scheduler answers at tcp://127.0.0.1:1"
+    )
 
 
 def test_a_run_reports_time_honestly(tmp_path: Path) -> None:

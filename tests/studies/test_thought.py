@@ -1,4 +1,6 @@
-"""The thought study by other routes: the drift in two parts, one step by hand, ceilings, listing trajectories, and its figure."""
+"""The thought study by other routes: the drift in two parts, one step by hand, ceilings, listing trajectories, and its
+figure.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,9 @@ def rows_of(**settings: Any) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("task", study.TASKS)
 def test_drift_is_linear_in_the_weight_at_one_policy(task: study.Task) -> None:
-    drift = {weight: rows_of(task=task, think_weight=weight, seed=1, steps=1)[0]["drift"] for weight in (0.0, 0.25, 1.0)}
+    drift = {
+        weight: rows_of(task=task, think_weight=weight, seed=1, steps=1)[0]["drift"] for weight in (0.0, 0.25, 1.0)
+    }
     assert drift[0.25] == pytest.approx(0.75 * drift[0.0] + 0.25 * drift[1.0], rel=1e-10)
     assert drift[1.0] != pytest.approx(drift[0.0], rel=1e-3)
 
@@ -31,7 +35,9 @@ def test_centred_drift_is_made_of_squared_norms() -> None:
     policy = TabularSoftmax.random(env, np.random.default_rng(2))
     gradient = exact.policy_gradient(env, policy)
     direction = np.random.default_rng(0).standard_normal(policy.n_parameters)
-    ahead, behind = (exact.values(env, policy.with_parameters(policy.parameters + h * direction)).total for h in (1e-5, -1e-5))
+    ahead, behind = (
+        exact.values(env, policy.with_parameters(policy.parameters + h * direction)).total for h in (1e-5, -1e-5)
+    )
     assert gradient @ direction == pytest.approx((ahead - behind) / 2e-5, rel=1e-6)
     by_pair = gradient[env.pair_parameter] ** 2
     thoughts, actions = by_pair[env.pair_kind == THINK].sum(), by_pair[env.pair_kind != THINK].sum()
@@ -113,12 +119,18 @@ def test_summary_of_a_quick_table(table: Path, capsys: pytest.CaptureFixture[str
     said = capsys.readouterr().out
     assert said.count("weight 0.25") == 2 and said.count("removed") == 2
     columns = runner.read_table(table)
-    rows = [i for i, t in enumerate(columns["t"]) if t == 0 and columns["task"][i] == "blackjack" and columns["thoughts"][i] == "kept"]
+    rows = [
+        i
+        for i, t in enumerate(columns["t"])
+        if t == 0 and columns["task"][i] == "blackjack" and columns["thoughts"][i] == "kept"
+    ]
     least, most = (columns["drift"][i] for i in rows if columns["think_weight"][i] in (0.0, 1.0))
     assert f"blackjack, sum_then_normalize: thoughts make up {1 - least / most:.1%} of the drift" in said
 
 
-@pytest.mark.parametrize(("old", "new"), [("task", "other"), ("cosine", "other"), ("kept", "7"), ("number_line", '"number_line')])
+@pytest.mark.parametrize(
+    ("old", "new"), [("task", "other"), ("cosine", "other"), ("kept", "7"), ("number_line", '"number_line')]
+)
 def test_a_damaged_table_is_named(table: Path, tmp_path: Path, old: str, new: str) -> None:
     bad = tmp_path / "thought" / "table.csv"
     bad.parent.mkdir()

@@ -28,7 +28,11 @@ def rows(source: Path) -> list[dict[str, Any]]:
 
 
 def test_every_inequality_with_an_exact_check_is_there(rows: list[dict[str, Any]]) -> None:
-    expected = {claim.id for claim in CLAIMS.values() if claim.kind == "inequality"} - {"T1.stationary", "T1.stationary.path", "T1.biased"}
+    expected = {claim.id for claim in CLAIMS.values() if claim.kind == "inequality"} - {
+        "T1.stationary",
+        "T1.stationary.path",
+        "T1.biased",
+    }
     assert {row["claim"] for row in rows} == expected
     assert len(expected) >= 30
 
@@ -48,13 +52,22 @@ def bandit_hessian(env: TAMDP, policy: TabularSoftmax) -> tuple[float, float]:
     weights = [float(Fraction(component["weight"])) for component in content["components"]]
     for q, (prompt, node) in enumerate(zip(content["prompts"], content["nodes"], strict=True)):
         outcomes = [
-            [(float(Fraction(edge["probability"])), float(np.dot([float(Fraction(r)) for r in edge["rewards"]], weights))) for edge in action["next"]]
+            [
+                (
+                    float(Fraction(edge["probability"])),
+                    float(np.dot([float(Fraction(r)) for r in edge["rewards"]], weights)),
+                )
+                for edge in action["next"]
+            ]
             for action in node["actions"]
         ]
         value = np.array([sum(p * c for p, c in arm) for arm in outcomes])
         own = pi[q, : len(value)]
         gain = own * (value - own @ value)
-        norms.append(float(Fraction(prompt["probability"])) * np.abs(np.linalg.eigvalsh(np.diag(gain) - np.outer(gain, own) - np.outer(own, gain))).max())
+        norms.append(
+            float(Fraction(prompt["probability"]))
+            * np.abs(np.linalg.eigvalsh(np.diag(gain) - np.outer(gain, own) - np.outer(own, gain))).max()
+        )
         ranges.append(float(Fraction(prompt["probability"])) * np.ptp([c for arm in outcomes for _, c in arm]))
     return max(norms), max(ranges)
 
@@ -77,7 +90,9 @@ def test_the_literature_is_looser_by_known_factors(rows: list[dict[str, Any]]) -
     for row in (row for row in rows if row["constant"] != "own"):
         h = row["horizon"]
         factor = {"bandit": 5, "discounted": 16 * h**3, "one reward": 16 * h**2 - 4 * h}[row["constant"]]
-        assert row["ratio"] / own[tuple(row[name] for name in key)]["ratio"] == pytest.approx(factor, rel=1e-8 if row["claim"] == "L3" else 0.2)
+        assert row["ratio"] / own[tuple(row[name] for name in key)]["ratio"] == pytest.approx(
+            factor, rel=1e-8 if row["claim"] == "L3" else 0.2
+        )
         assert row["constant"] != "bandit" or h == 1
         seen.add((row["claim"], row["constant"], h))
     assert {claim for claim, _, _ in seen} == {"L3", "T2.benefit"} and {h for _, _, h in seen} == {1, 2}
@@ -104,7 +119,10 @@ def test_the_same_twice_and_other_with_another_seed() -> None:
 def test_what_it_says(source: Path) -> None:
     lines = tightness.findings(read_table(source))
     assert lines[1] == "violated somewhere: T2.printed (printed)"
-    assert lines[-1].startswith("H = 2, smoothness over exact Hessian norm, median: osc/2 of L3 ") and "bandit" not in lines[-1]
+    assert (
+        lines[-1].startswith("H = 2, smoothness over exact Hessian norm, median: osc/2 of L3 ")
+        and "bandit" not in lines[-1]
+    )
 
 
 def test_figure(source: Path, tmp_path: Path) -> None:
@@ -117,7 +135,9 @@ def test_an_unknown_claim_is_no_row_of_the_figure(source: Path, tmp_path: Path) 
         figures.tightness.draw(tmp_path / "table.csv", tmp_path)
 
 
-@pytest.mark.parametrize(("axis", "value"), [("components", 0), ("depth", -1), ("scale", -1.0), ("scale", float("nan")), ("seed", -1)])
+@pytest.mark.parametrize(
+    ("axis", "value"), [("components", 0), ("depth", -1), ("scale", -1.0), ("scale", float("nan")), ("seed", -1)]
+)
 def test_values_out_of_range_are_named(axis: str, value: float) -> None:
     with pytest.raises(InputError, match=f"{axis}: must be at least"):
         Config(**{axis: value})

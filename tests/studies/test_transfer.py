@@ -23,19 +23,30 @@ def row() -> dict[str, Any]:
 
 
 def trained() -> tuple[Any, LogLinear, np.ndarray]:
-    """The same training with the prompts' probabilities written into the file by hand, prompts that were not drawn deleted."""
+    """The same training with the prompts' probabilities written into the file by hand, prompts that were not drawn
+    deleted.
+    """
     domains = make_domains(CONFIG)
     counts = np.random.default_rng(CONFIG.seed).multinomial(CONFIG.n, np.array([float(p) for p in domains.source]))
     content = domains.env.to_dict()
     kept = {q for q, count in enumerate(counts) if count}
     content["prompts"] = [
-        prompt | {"probability": f"{count}/{CONFIG.n}"} for prompt, count in zip(content["prompts"], counts, strict=True) if count
-    ]  # fmt: skip
-    content["nodes"] = [node for node, q in zip(content["nodes"], domains.env.node_prompt.tolist(), strict=True) if q in kept]
+        prompt | {"probability": f"{count}/{CONFIG.n}"}
+        for prompt, count in zip(content["prompts"], counts, strict=True)
+        if count
+    ]
+    content["nodes"] = [
+        node for node, q in zip(content["nodes"], domains.env.node_prompt.tolist(), strict=True) if q in kept
+    ]
     env = type(domains.env).from_dict(content)
     rows = [i for i, x in enumerate(domains.env.pair_node.tolist()) if domains.env.node_ids[x] in set(env.node_ids)]
     policy = LogLinear(env, token_features(domains.env)[rows])
-    settings = grpo.Config(steps=CONFIG.steps, learning_rate=CONFIG.learning_rate, group_size=CONFIG.group_size, normalization=CONFIG.normalization)
+    settings = grpo.Config(
+        steps=CONFIG.steps,
+        learning_rate=CONFIG.learning_rate,
+        group_size=CONFIG.group_size,
+        normalization=CONFIG.normalization,
+    )
     theta = grpo.train(env, policy, settings).parameters[0]
     return domains, LogLinear(domains.env, token_features(domains.env), theta), counts
 
@@ -59,10 +70,14 @@ def test_risks_by_listing_trajectories(row: dict[str, Any]) -> None:
                 assert row[f"{name}_{component}"] == pytest.approx(p @ loss[:, k], rel=1e-9, abs=1e-12)
     spread = np.ptp(loss, axis=0)
     assert row["shift"] == pytest.approx(w @ spread * 0.5, rel=1e-9)
-    assert [row[f"share_{c}"] for c in env.component_names] == pytest.approx((w * spread / (w @ spread)).tolist(), rel=1e-9)
+    assert [row[f"share_{c}"] for c in env.component_names] == pytest.approx(
+        (w * spread / (w @ spread)).tolist(), rel=1e-9
+    )
     assert row["target"] - row["source"] <= row["shift"] + 1e-12
     start = LogLinear(env, token_features(env))
-    assert row["source_start"] == pytest.approx(1 - exact.values(env, start).per_prompt @ w @ [float(p) for p in domains.source], rel=1e-10)
+    assert row["source_start"] == pytest.approx(
+        1 - exact.values(env, start).per_prompt @ w @ [float(p) for p in domains.source], rel=1e-10
+    )
     assert row["source"] < row["source_start"]
 
 
@@ -82,14 +97,30 @@ def test_bounds_by_hand(row: dict[str, Any]) -> None:
         return low
 
     first = inverse(row["posterior_train"], math.log(2 / delta) / CONFIG.draws)
-    assert row["bound"] == pytest.approx(inverse(first, (row["kl"] + math.log(2 * math.sqrt(CONFIG.n) / delta)) / CONFIG.n), abs=1e-9)
+    assert row["bound"] == pytest.approx(
+        inverse(first, (row["kl"] + math.log(2 * math.sqrt(CONFIG.n) / delta)) / CONFIG.n), abs=1e-9
+    )
     assert row["posterior_source"] <= row["bound"] <= row["bound_target"]
     domains, generator = make_domains(CONFIG), np.random.default_rng(CONFIG.seed)
     generator.multinomial(CONFIG.n, [float(p) for p in domains.source])
-    draws = [generator.standard_normal((CONFIG.draws, policy.n_parameters)) for _ in range(DEVIATIONS.index(row["deviation"]) + 1)][-1]
-    values = np.array([exact.values(domains.env, policy.with_parameters(policy.parameters + row["deviation"] * z)).per_prompt for z in draws]).mean(axis=0)
+    draws = [
+        generator.standard_normal((CONFIG.draws, policy.n_parameters))
+        for _ in range(DEVIATIONS.index(row["deviation"]) + 1)
+    ][-1]
+    values = np.array(
+        [
+            exact.values(domains.env, policy.with_parameters(policy.parameters + row["deviation"] * z)).per_prompt
+            for z in draws
+        ]
+    ).mean(axis=0)
     error = math.sqrt(math.log(2 * values.size / delta) / (2 * CONFIG.draws))
-    term = sum(w * min(1, spread + 2 * error) for w, spread in zip(domains.env.weights, np.ptp(values, axis=0), strict=True)) / 2
+    term = (
+        sum(
+            w * min(1, spread + 2 * error)
+            for w, spread in zip(domains.env.weights, np.ptp(values, axis=0), strict=True)
+        )
+        / 2
+    )
     assert row["bound_target"] == pytest.approx(row["bound"] + term, rel=1e-8)
     assert row["posterior_target"] <= row["bound_target"]
 
@@ -114,16 +145,27 @@ def test_the_sweep_asks_for_every_depth() -> None:
 
 def table(target: tuple[float, float], share: float) -> dict[str, list[Any]]:
     return {
-        "task": ["search"] * 2, "differ": ["reliability"] * 2, "depth": [0.0, 2.0], "target": list(target), "source": [0.4, 0.2],
-        "source_start": [0.6, 0.6], "target_start": [0.6, 0.6], "share_executability": [0.0, share],
-    }  # fmt: skip
+        "task": ["search"] * 2,
+        "differ": ["reliability"] * 2,
+        "depth": [0.0, 2.0],
+        "target": list(target),
+        "source": [0.4, 0.2],
+        "source_start": [0.6, 0.6],
+        "target_start": [0.6, 0.6],
+        "share_executability": [0.0, share],
+    }
 
 
 def test_findings_follow_the_numbers() -> None:
     (better,), (worse,) = findings(table((0.5, 0.3), 0.25)), findings(table((0.3, 0.35), 0.0))
-    assert "2 tool calls lower the target risk after training, 0.500 to 0.300" in better and "executability makes up 25%" in better
+    assert (
+        "2 tool calls lower the target risk after training, 0.500 to 0.300" in better
+        and "executability makes up 25%" in better
+    )
     assert "training gains 67% on the target" in better
-    assert "2 tool calls do not lower the target risk after training, 0.300 to 0.350" in worse and "makes up 0%" in worse
+    assert (
+        "2 tool calls do not lower the target risk after training, 0.300 to 0.350" in worse and "makes up 0%" in worse
+    )
 
 
 def test_the_figure(row: dict[str, Any], tmp_path: Path) -> None:
@@ -143,7 +185,9 @@ def test_the_figure(row: dict[str, Any], tmp_path: Path) -> None:
     source.write_text("task,differ\na,b\n")
     text = runner.to_csv([row | {"overlap": "abc"}])
     source.write_text(text)
-    with pytest.raises(InputError, match=r"damaged, overlap of row 1 is 'abc'; make it again with `tamdp run transfer`"):
+    with pytest.raises(
+        InputError, match=r"damaged, overlap of row 1 is 'abc'; make it again with `tamdp run transfer`"
+    ):
         figure.draw(source, tmp_path)
     source.write_text("task,differ\na,b\n")
     with pytest.raises(InputError, match=r"table.csv: no column depth, .*; make it again with `tamdp run transfer`"):

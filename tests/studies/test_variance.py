@@ -49,13 +49,17 @@ def test_closed_forms_without_news(count: int, size: int) -> None:
     active = 1 - 2.0 ** (1 - size)
     both = {shape: study.Config(shape, count, size) for shape in study.SHAPES}
     assert values(both["independent"], DECOMPOSED)["variance"] == pytest.approx(count * active / (2 * size), rel=1e-12)
-    assert values(both["comonotone"], DECOMPOSED)["variance"] == pytest.approx(count**2 * active / (2 * size), rel=1e-12)
+    assert values(both["comonotone"], DECOMPOSED)["variance"] == pytest.approx(
+        count**2 * active / (2 * size), rel=1e-12
+    )
     assert values(both["comonotone"], JOINT)["variance"] == pytest.approx(active / (2 * size), rel=1e-12)
     kappa = (size - 1) / size
     assert values(both["independent"], CENTER)["variance"] == pytest.approx(kappa * count / 4 / (2 * size), rel=1e-12)
     assert values(both["comonotone"], CENTER)["variance"] == pytest.approx(kappa * count**2 / 4 / (2 * size), rel=1e-12)
     left = count % 2  # one coin stays when pairs cancel
-    assert values(both["complementary"], DECOMPOSED)["variance"] == pytest.approx(left * active / (2 * size), rel=1e-12, abs=1e-15)
+    assert values(both["complementary"], DECOMPOSED)["variance"] == pytest.approx(
+        left * active / (2 * size), rel=1e-12, abs=1e-15
+    )
     for config in both.values():
         assert values(config, DECOMPOSED)["law"] == pytest.approx(count * active / (2 * size), rel=1e-12)
         assert values(config, CENTER)["L9.components"] == pytest.approx(kappa**2 * count**2 / (2 * size), rel=1e-12)
@@ -66,7 +70,13 @@ def test_claims_appear_where_they_speak() -> None:
     assert {"T1.scaling.joint", "L9.decomposed"} <= values(study.Config("comonotone", 3, 4), JOINT).keys()
     assert "L9.decomposed" not in values(study.Config("independent", 3, 4), JOINT)  # four values of the composite
     assert "T1.scaling.independent" in values(study.Config("independent", 3, 4), DECOMPOSED)
-    assert values(study.Config("independent", 3, 4), CENTER).keys() == {"variance", "alone", "law", "L9", "L9.components"}
+    assert values(study.Config("independent", 3, 4), CENTER).keys() == {
+        "variance",
+        "alone",
+        "law",
+        "L9",
+        "L9.components",
+    }
     informative = values(study.Config("independent", 3, 4, 0.5), DECOMPOSED)
     assert informative.keys() == {"variance", "alone", "law", "L9.decomposed"}
     complementary = values(study.Config("complementary", 2, 4), DECOMPOSED)
@@ -77,7 +87,11 @@ def test_components_are_as_their_shape_says() -> None:
     for shape in study.SHAPES:
         env = study.make_process(shape, 2, 0.5)
         rewards = {tuple(map(int, row)) for row in env.exact_class_rewards}
-        expected = {"independent": {(0, 0), (0, 1), (1, 0), (1, 1)}, "comonotone": {(0, 0), (1, 1)}, "complementary": {(0, 1), (1, 0)}}
+        expected = {
+            "independent": {(0, 0), (0, 1), (1, 0), (1, 1)},
+            "comonotone": {(0, 0), (1, 1)},
+            "complementary": {(0, 1), (1, 0)},
+        }
         assert rewards == expected[shape]
         # pi (c(a) - J) at the better arm, with heads at 3/4 there and 1/4 at the other
         slope = 0.0 if shape == "complementary" else 0.5 * (1.5 - 1.0)
@@ -132,7 +146,9 @@ def test_summary_of_a_quick_table(table: Path, capsys: pytest.CaptureFixture[str
     assert "of the bound" in said
 
 
-@pytest.mark.parametrize(("old", "new"), [("shape", "other"), (",value\n", ",other\n"), ("center", "7"), ("comonotone", '"comonotone')])
+@pytest.mark.parametrize(
+    ("old", "new"), [("shape", "other"), (",value\n", ",other\n"), ("center", "7"), ("comonotone", '"comonotone')]
+)
 def test_a_damaged_table_is_named(table: Path, tmp_path: Path, old: str, new: str) -> None:
     bad = tmp_path / "variance" / "table.csv"
     bad.parent.mkdir()

@@ -13,4 +13,14 @@ from tamdp_theory.lvlm.environments.image_repair import ImageRepair
 from tamdp_theory.lvlm.environments.number_line import NumberLine
 from tamdp_theory.lvlm.environments.scripted import Played, ScriptedSource
 
-__all__ = ["Blackjack", "Decision", "Environment", "Episode", "ImageRepair", "Message", "NumberLine", "Played", "ScriptedSource"]
+__all__ = [
+    "Blackjack",
+    "Decision",
+    "Environment",
+    "Episode",
+    "ImageRepair",
+    "Message",
+    "NumberLine",
+    "Played",
+    "ScriptedSource",
+]

@@ -1,8 +1,10 @@
-"""What a text environment is: chat messages with images in, text out, component rewards at the end; and the finite process that it is.
+"""What a text environment is: chat messages with images in, text out, component rewards at the end; and the finite
+process that it is.
 
-An episode shows messages, takes the text that a policy answers with, parses it, acts, and ends with a reward for every component. What the
-text amounts to is one action of the *twin*: a TAMDP whose nodes and actions the episode names as it goes, so that a policy whose action
-probabilities are known has exact values. Nothing that a model writes is evaluated or executed; what cannot be parsed is an action too.
+An episode shows messages, takes the text that a policy answers with, parses it, acts, and ends with a reward for every
+component. What the text amounts to is one action of the *twin*: a TAMDP whose nodes and actions the episode names as it
+goes, so that a policy whose action probabilities are known has exact values. Nothing that a model writes is evaluated
+or executed; what cannot be parsed is an action too.
 """
 
 from abc import ABC, abstractmethod
@@ -15,7 +17,9 @@ import numpy as np
 from tamdp_theory.model import TAMDP
 
 Message: TypeAlias = dict[str, Any]
-"""One chat message as processors' templates take them: {"role": .., "content": [{"type": "image", "image": ..} or {"type": "text", "text": ..}]}."""
+"""One chat message as processors' templates take them: {"role": .., "content": [{"type": "image", "image": ..} or
+{"type": "text", "text": ..}]}.
+"""
 
 
 @dataclass(frozen=True)
@@ -72,4 +76,6 @@ class Environment(ABC):
 
     @abstractmethod
     def phrase(self, action: str, generator: np.random.Generator) -> str:
-        """A text that amounts to an action of the twin, wording drawn from the generator: what a scripted policy writes."""
+        """A text that amounts to an action of the twin, wording drawn from the generator: what a scripted policy
+        writes.
+        """

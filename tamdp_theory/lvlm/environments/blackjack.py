@@ -1,8 +1,9 @@
 """Blackjack of RL4VLM (arXiv 2405.10292) in pictures and text; its rules and facts are those of ``families.blackjack``.
 
-At every turn the policy sees one message, without history: the cards on a green table, the task, and the format of the answer, a JSON object
-with "thoughts" and an "action", "stand" or "hit" (``parsing`` says what counts as which). Actions of the twin: "hit", "stand", "unparsed".
-An episode plays with real cards, 13 ranks in four suits from an infinite deck, while the twin knows totals alone.
+At every turn the policy sees one message, without history: the cards on a green table, the task, and the format of the
+answer, a JSON object with "thoughts" and an "action", "stand" or "hit" (``parsing`` says what counts as which). Actions
+of the twin: "hit", "stand", "unparsed". An episode plays with real cards, 13 ranks in four suits from an infinite deck,
+while the twin knows totals alone.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,9 +26,19 @@ SUITS = ("spades", "hearts", "diamonds", "clubs")
 
 THOUGHTS = {"hit": ("The total is low.", "One more card."), "stand": ("The total is high.", "Enough.")}
 UNPARSABLE = (
-    "", "hit", '"action"', '{"action": ""}', '{"action": "double"}', '{"action": "hit or stand"}', '{"action": "hit", "thoughts": "standing loses"}',
-    "{'action': 'stand'}", '{"Action" : "hit"}', '{"action": "stand", "action": ', '{"action": "h\x00it"}', "I would stand.",
-)  # fmt: skip
+    "",
+    "hit",
+    '"action"',
+    '{"action": ""}',
+    '{"action": "double"}',
+    '{"action": "hit or stand"}',
+    '{"action": "hit", "thoughts": "standing loses"}',
+    "{'action': 'stand'}",
+    '{"Action" : "hit"}',
+    '{"action": "stand", "action": ',
+    '{"action": "h\x00it"}',
+    "I would stand.",
+)
 
 
 @dataclass(frozen=True)
@@ -57,14 +68,19 @@ def count(hand: Sequence[Card]) -> tuple[int, bool]:
 
 
 class Blackjack(Game):
-    """dealer_cards, hands, weights: as in ``families.blackjack``; thoughts: whether the format asks for them before the action; pixels: side of
-    the picture, 32 to 1024. Raises InputError.
+    """dealer_cards, hands, weights: as in ``families.blackjack``; thoughts: whether the format asks for them before the
+    action; pixels: side of the picture, 32 to 1024. Raises InputError.
     """
 
     def __init__(
-        self, dealer_cards: Iterable[int] = range(1, 11), hands: Iterable[tuple[int, bool]] | None = None, *, thoughts: bool = True,
-        pixels: int = 224, weights: Sequence[Number] | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        dealer_cards: Iterable[int] = range(1, 11),
+        hands: Iterable[tuple[int, bool]] | None = None,
+        *,
+        thoughts: bool = True,
+        pixels: int = 224,
+        weights: Sequence[Number] | None = None,
+    ) -> None:
         super().__init__(families.blackjack(dealer_cards, hands, weights=weights), thoughts, pixels)
 
     @property
@@ -72,7 +88,8 @@ class Blackjack(Game):
         """The text of every message."""
         thoughts = '"thoughts": "your total, the dealer\'s card, what to do", ' if self.thoughts else ""
         return (
-            "You are a blackjack player. The image shows the dealer's cards above, one of them face down, and yours below. "
+            "You are a blackjack player. The image shows the dealer's cards above, one of them face down, and yours "
+            "below. "
             f'You can hit or stand. Answer in JSON:\n{{{thoughts}"action": "stand" or "hit"}}'
         )
 
@@ -88,7 +105,9 @@ class Blackjack(Game):
 
 
 class BlackjackEpisode(Turns):
-    """One game. The first two cards are drawn from all pairs that make the prompt's hand; unparsed texts hit or stand at random."""
+    """One game. The first two cards are drawn from all pairs that make the prompt's hand; unparsed texts hit or stand
+    at random.
+    """
 
     def __init__(self, environment: Blackjack, prompt: str, generator: np.random.Generator) -> None:
         super().__init__()
@@ -103,7 +122,9 @@ class BlackjackEpisode(Turns):
     @property
     def image(self) -> object:
         """The picture of the next decision; the dealer's second card is drawn from the deck when it is turned up."""
-        return drawing.table([(c.rank, c.suit) for c in self.dealer], [(c.rank, c.suit) for c in self.hand], self.environment.pixels)
+        return drawing.table(
+            [(c.rank, c.suit) for c in self.dealer], [(c.rank, c.suit) for c in self.hand], self.environment.pixels
+        )
 
     @property
     def messages(self) -> list[Message]:

@@ -1,4 +1,6 @@
-"""Pictures of the environments' states, drawn by pillow: a function of the state alone, so equal states give equal pixels."""
+"""Pictures of the environments' states, drawn by pillow: a function of the state alone, so equal states give equal
+pixels.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,10 +13,11 @@ TABLE, CARD_BACK = (16, 110, 50), (60, 60, 130)
 
 
 def number_line(size: int, current: int, target: int, pixels: int) -> Any:
-    """A white square of ``pixels``: "Target: g" and "Current: c" as in RL4VLM, and below them the line that they are on.
+    """A white square of ``pixels``: "Target: g" and "Current: c" as in RL4VLM, and below them the line that they are
+    on.
 
-    The line is a departure: small vision towers cannot read. It has a tick for each number, a red dot above it at the target and a blue one
-    below it at the current number.
+    The line is a departure: small vision towers cannot read. It has a tick for each number, a red dot above it at the
+    target and a blue one below it at the current number.
     """
     image = Image.new("RGB", (pixels, pixels), WHITE)
     draw = ImageDraw.Draw(image)
@@ -34,7 +37,9 @@ def number_line(size: int, current: int, target: int, pixels: int) -> Any:
 
 
 def table(dealer: Sequence[tuple[str, str]], player: Sequence[tuple[str, str]], pixels: int) -> Any:
-    """Cards (rank, suit) on a green square of ``pixels``: the dealer's in the upper row, with one face down if there is only one, the player's below."""
+    """Cards (rank, suit) on a green square of ``pixels``: the dealer's in the upper row, with one face down if there is
+    only one, the player's below.
+    """
     image = Image.new("RGB", (pixels, pixels), TABLE)
     rows: list[list[tuple[str, str] | None]] = [[*dealer, *([None] if len(dealer) == 1 else [])], [*player]]
     width, height = pixels * 0.26, pixels * 0.4
@@ -52,7 +57,9 @@ def _card(image: Any, card: tuple[str, str] | None, x: float, y: float, width: f
         return
     rank, suit = card
     colour = RED if suit in ("hearts", "diamonds") else BLACK
-    draw.text((x + width * 0.1, y + height * 0.02), rank, fill=colour, font=ImageFont.load_default(max(height * 0.42, 6)))
+    draw.text(
+        (x + width * 0.1, y + height * 0.02), rank, fill=colour, font=ImageFont.load_default(max(height * 0.42, 6))
+    )
     side = width * 0.5
     left, top = x + width * 0.1, y + height * 0.58
 
@@ -76,7 +83,9 @@ def _card(image: Any, card: tuple[str, str] | None, x: float, y: float, width: f
 
 
 def shape(form: str, colour: tuple[int, int, int], background: tuple[int, int, int], pixels: int) -> Any:
-    """A "circle", "square" or "triangle" in the middle of a square of ``pixels``, and a black bar along the top, so that one sees which way is up."""
+    """A "circle", "square" or "triangle" in the middle of a square of ``pixels``, and a black bar along the top, so
+    that one sees which way is up.
+    """
     image = Image.new("RGB", (pixels, pixels), background)
     draw = ImageDraw.Draw(image)
     low, high = pixels * 0.22, pixels * 0.86

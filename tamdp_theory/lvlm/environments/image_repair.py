@@ -1,22 +1,26 @@
-"""Naming a coloured shape in a picture that may be turned, dark or wide, with tools that mend it; after the code task of Visual-ARFT
-(arXiv 2505.14246), where the policy writes code that does so. Here nothing is executed but three whitelisted calls.
+"""Naming a coloured shape in a picture that may be turned, dark or wide, with tools that mend it; after the code task
+of Visual-ARFT (arXiv 2505.14246), where the policy writes code that does so. Here nothing is executed but three
+whitelisted calls.
 
-The policy sees the picture, the task and the tools, and at every turn calls one tool (the result comes with the new picture) or answers
-with a colour and a form. ``repair`` says what the tools do. Components: format, exact_match, f1 (over the answer's words), executability.
+The policy sees the picture, the task and the tools, and at every turn calls one tool (the result comes with the new
+picture) or answers with a colour and a form. ``repair`` says what the tools do. Components: format, exact_match, f1
+(over the answer's words), executability.
 
     a call        a picture comes back; it costs one of ``max_tool_depth`` calls
-    a bad call    unknown tool, arguments wrong, several calls, no JSON: nothing is run, an error comes back, it costs a call too, and
-                  executability is 0 for the trajectory
+    a bad call    unknown tool, arguments wrong, several calls, no JSON: nothing is run, an error comes back, it costs a
+                  call too, and executability is 0 for the trajectory
     a late call   a call, good or bad, when none is left: nothing is run, the trajectory ends with every component 0
     an answer     ``<answer>red circle</answer>``: ends the trajectory with format 1
     anything else ends it with format, exact_match and f1 0
 
-Format asks for a colour and a form of those that the question names, in this order (case, articles and punctuation do not matter): a free answer
-of other words counts as none, so f1 is 0, 1/2 or 1. A text with a call in it is a call, whatever else it says.
+Format asks for a colour and a form of those that the question names, in this order (case, articles and punctuation do
+not matter): a free answer of other words counts as none, so f1 is 0, 1/2 or 1. A text with a call in it is a call,
+whatever else it says.
 
-Actions of the twin: the nine answers; "rotate90", "rotate180", "rotate270", "brighten" (every factor that is allowed does the same),
-"crop" (the centre), "crop_corner" (any of the four), "bad_call"; "late_call" when none is left; "untagged". Every text is one of them, so nothing
-is outside of the twin. What a picture shows is known to the pixel: a node says which of the sixteen pictures it is, or that it is spoiled.
+Actions of the twin: the nine answers; "rotate90", "rotate180", "rotate270", "brighten" (every factor that is allowed
+does the same), "crop" (the centre), "crop_corner" (any of the four), "bad_call"; "late_call" when none is left;
+"untagged". Every text is one of them, so nothing is outside of the twin. What a picture shows is known to the pixel: a
+node says which of the sixteen pictures it is, or that it is spoiled.
 """
 
 import json
@@ -43,41 +47,70 @@ ANSWERS = tuple(f"{colour} {form}" for colour, form in product(repair.COLOURS, r
 MAX_PROMPTS = len(repair.PICTURES) * len(ANSWERS)
 
 BAD_CALLS = (
-    "<tool_call>", '<tool_call>{"name": "rotate"}</tool_call>', '<tool_call>{"name": "open", "arguments": {"path": "/etc/passwd"}}</tool_call>',
-    '<tool_call>{"name": "rotate", "arguments": {"degrees": 45}}</tool_call>', '<tool_call>{"name": "rotate", "arguments": {"degrees": true}}</tool_call>',
-    '<tool_call>{"name": "rotate", "arguments": {"degrees": "90"}}</tool_call>', '<tool_call>{"name": "rotate", "arguments": {"degrees": 90.0}}</tool_call>',
+    "<tool_call>",
+    '<tool_call>{"name": "rotate"}</tool_call>',
+    '<tool_call>{"name": "open", "arguments": {"path": "/etc/passwd"}}</tool_call>',
+    '<tool_call>{"name": "rotate", "arguments": {"degrees": 45}}</tool_call>',
+    '<tool_call>{"name": "rotate", "arguments": {"degrees": true}}</tool_call>',
+    '<tool_call>{"name": "rotate", "arguments": {"degrees": "90"}}</tool_call>',
+    '<tool_call>{"name": "rotate", "arguments": {"degrees": 90.0}}</tool_call>',
     '<tool_call>{"name": "rotate", "arguments": {"degrees": 90, "degrees": 90}}</tool_call>',
-    '<tool_call>{"name": "brighten", "arguments": {"factor": NaN}}</tool_call>', '<tool_call>{"name": "brighten", "arguments": {"factor": 1e999}}</tool_call>',
-    '<tool_call>{"name": "crop", "arguments": {"region": "centre", "width": 1000000}}</tool_call>', "<tool_call>image.rotate(90)</tool_call>",
-    '<tool_call>{"name": "crop", "arguments": {"region": "centre"}}</tool_call><tool_call>{"name": "crop", "arguments": {"region": "centre"}}</tool_call>',
-)  # fmt: skip
+    '<tool_call>{"name": "brighten", "arguments": {"factor": NaN}}</tool_call>',
+    '<tool_call>{"name": "brighten", "arguments": {"factor": 1e999}}</tool_call>',
+    '<tool_call>{"name": "crop", "arguments": {"region": "centre", "width": 1000000}}</tool_call>',
+    "<tool_call>image.rotate(90)</tool_call>",
+    '<tool_call>{"name": "crop", "arguments": {"region": "centre"}}</tool_call><tool_call>{"name": "crop", '
+    '"arguments": {"region": "centre"}}</tool_call>',
+)
 UNTAGGED_TEXTS = (
-    "", "red circle", "<answer>", "<answer></answer>", "<answer>circle red</answer>", "<answer>circle</answer>", "<answer>red red circle</answer>",
-    "<answer>red circle</answer> or <answer>blue square</answer>", "</answer>red circle<answer>", "rotate(90)", "I cannot tell.",
-)  # fmt: skip
+    "",
+    "red circle",
+    "<answer>",
+    "<answer></answer>",
+    "<answer>circle red</answer>",
+    "<answer>circle</answer>",
+    "<answer>red red circle</answer>",
+    "<answer>red circle</answer> or <answer>blue square</answer>",
+    "</answer>red circle<answer>",
+    "rotate(90)",
+    "I cannot tell.",
+)
 
 
 class ImageRepair(Environment):
-    """prompts: 1 to 144, equally likely, each a shape and what is wrong with its picture; max_tool_depth >= 0 calls; pixels: side of a clean picture,
-    32 to 512, a multiple of 4; result_role: role of the messages with results ("user" for chat templates without tools); weights: (4,) format,
-    exact_match, f1, executability, default (1/5, 2/5, 1/5, 1/5). Raises InputError.
+    """prompts: 1 to 144, equally likely, each a shape and what is wrong with its picture; max_tool_depth >= 0 calls;
+    pixels: side of a clean picture, 32 to 512, a multiple of 4; result_role: role of the messages with results ("user"
+    for chat templates without tools); weights: (4,) format, exact_match, f1, executability, default (1/5, 2/5, 1/5,
+    1/5). Raises InputError.
     """
 
     def __init__(
-        self, prompts: int = 8, max_tool_depth: int = 3, *, pixels: int = 96, result_role: Literal["tool", "user"] = "tool",
+        self,
+        prompts: int = 8,
+        max_tool_depth: int = 3,
+        *,
+        pixels: int = 96,
+        result_role: Literal["tool", "user"] = "tool",
         weights: Sequence[Number] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         count = integer(prompts, "prompts", 1, MAX_PROMPTS)
-        self.max_tool_depth, self.pixels = integer(max_tool_depth, "max_tool_depth", 0), integer(pixels, "pixels", 32, 512)
+        self.max_tool_depth, self.pixels = (
+            integer(max_tool_depth, "max_tool_depth", 0),
+            integer(pixels, "pixels", 32, 512),
+        )
         if self.pixels % 4:
-            raise InputError(f"pixels: must be a multiple of 4, so that every crop is a whole number of pixels; got {self.pixels}")
+            raise InputError(
+                f"pixels: must be a multiple of 4, so that every crop is a whole number of pixels; got {self.pixels}"
+            )
         if result_role not in ("tool", "user"):
             raise InputError(f"result_role: expected 'tool' or 'user', got {result_role!r}")
         self.result_role = result_role
         # 9 and 16 have no common divisor, so all 144 pairs come up; 7 makes the first few differ in every way
         shapes = list(product(repair.COLOURS, repair.FORMS))
         self.questions = [Question(*shapes[i % 9], repair.PICTURES[7 * i % 16]) for i in range(count)]
-        self.process = image_repair(f"image-repair-{count}x{self.max_tool_depth}", self.questions, self.max_tool_depth, ANSWERS, weights)
+        self.process = image_repair(
+            f"image-repair-{count}x{self.max_tool_depth}", self.questions, self.max_tool_depth, ANSWERS, weights
+        )
         self.name = self.process.name
 
     @cached_property
@@ -88,7 +121,8 @@ class ImageRepair(Environment):
     def task(self) -> str:
         """What is asked, without the tools."""
         return (
-            "The picture shows a coloured shape below a black bar. What is it? It may be turned (the bar belongs on top), too dark, or too small. "
+            "The picture shows a coloured shape below a black bar. What is it? It may be turned (the bar belongs on "
+            "top), too dark, or too small. "
             f"Colours: {', '.join(repair.COLOURS)}. Forms: {', '.join(repair.FORMS)}. "
             "Answer with a colour and a form, as in <answer>red circle</answer>."
         )
@@ -97,10 +131,16 @@ class ImageRepair(Environment):
     def tools(self) -> str:
         """What the tools are and how to call them, for chat templates that do not say so."""
         calls = [
-            json.dumps({"name": name, "arguments": {argument: str(domain) for argument, domain in arguments.items()}}, ensure_ascii=False)
+            json.dumps(
+                {"name": name, "arguments": {argument: str(domain) for argument, domain in arguments.items()}},
+                ensure_ascii=False,
+            )
             for name, arguments in repair.TOOLS.items()
         ]
-        return f"Before you answer you can call tools, one at a time, up to {self.max_tool_depth} times, as in {_write(EXAMPLE)}\n" + "\n".join(calls)
+        return (
+            f"Before you answer you can call tools, one at a time, up to {self.max_tool_depth} times, as in "
+            f"{_write(EXAMPLE)}\n" + "\n".join(calls)
+        )
 
     @property
     def question(self) -> str:
@@ -117,7 +157,9 @@ class ImageRepair(Environment):
 
 
 class ImageRepairEpisode(Turns):
-    """One question. ``rotate``, ``brighten`` and ``crop`` are the tools; ``act`` reads calls of them, or an answer, out of a text."""
+    """One question. ``rotate``, ``brighten`` and ``crop`` are the tools; ``act`` reads calls of them, or an answer, out
+    of a text.
+    """
 
     def __init__(self, environment: ImageRepair, question: Question) -> None:
         super().__init__()
@@ -213,7 +255,10 @@ class ImageRepairEpisode(Turns):
         else:
             self._decide(action_of_call(call))
             self.image = repair.apply(call, self.image, self.environment.pixels)
-            content = [{"type": "image", "image": self.image}, {"type": "text", "text": f"Done. Calls left: {left - 1}."}]
+            content = [
+                {"type": "image", "image": self.image},
+                {"type": "text", "text": f"Done. Calls left: {left - 1}."},
+            ]
         self.calls += 1
         written: Message = {"role": "assistant", "content": [{"type": "text", "text": text}]}
         self.history += [written, {"role": self.environment.result_role, "content": content}]
@@ -231,8 +276,20 @@ def _wordings() -> dict[str, tuple[str, ...]]:
     calls: dict[str, tuple[str, ...]] = {}
     for call in every:
         text = _write(call)
-        calls[action_of_call(call)] = (*calls.get(action_of_call(call), ()), text, f"Let me look closer.\n{text}", f"{text} <answer>red circle</answer>")
-    answers = {given: (f"<answer>{given}</answer>", f"It is a <answer>{given.title()}.</answer>", f"<answer>\nThe {given}\n</answer>") for given in ANSWERS}
+        calls[action_of_call(call)] = (
+            *calls.get(action_of_call(call), ()),
+            text,
+            f"Let me look closer.\n{text}",
+            f"{text} <answer>red circle</answer>",
+        )
+    answers = {
+        given: (
+            f"<answer>{given}</answer>",
+            f"It is a <answer>{given.title()}.</answer>",
+            f"<answer>\nThe {given}\n</answer>",
+        )
+        for given in ANSWERS
+    }
     late = tuple(text for texts in calls.values() for text in texts)
     return {**answers, **calls, BAD_CALL: BAD_CALLS, LATE_CALL: (*late, *BAD_CALLS), UNTAGGED: UNTAGGED_TEXTS}
 

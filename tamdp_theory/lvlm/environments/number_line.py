@@ -1,8 +1,10 @@
-"""The number line of RL4VLM (arXiv 2405.10292) in pictures and text; its rules and facts are those of ``families.number_line``.
+"""The number line of RL4VLM (arXiv 2405.10292) in pictures and text; its rules and facts are those of
+``families.number_line``.
 
-At every turn the policy sees one message, without history: a picture of target and current number, the task, and the format of the answer, a
-JSON object with "thoughts" and an "action", "-" or "+" (``parsing`` says what counts as which). Actions of the twin: "-1", "+1",
-"unparsed". Departures from RL4VLM: a shorter prompt, which does not ask to copy the numbers, and a line drawn below them.
+At every turn the policy sees one message, without history: a picture of target and current number, the task, and the
+format of the answer, a JSON object with "thoughts" and an "action", "-" or "+" (``parsing`` says what counts as which).
+Actions of the twin: "-1", "+1", "unparsed". Departures from RL4VLM: a shorter prompt, which does not ask to copy the
+numbers, and a line drawn below them.
 """
 
 from collections.abc import Sequence
@@ -24,23 +26,42 @@ THOUGHTS = {
     "+1": ("The target is larger.", "The target is to the right.", "Up."),
 }
 UNPARSABLE = (
-    "", "+", '"action"', '{"action": ""}', '{"action": "stay"}', '{"action": "+ or -"}', '{"action": "-", "or": "+"}', '{"Action" : "+"}',
-    '{"action": "+1", "action": ', "{'action': '-'}", '{"action": "plus"}', '{"thoughts": "\x00", "act": "-"}', "I would subtract one.",
-)  # fmt: skip
+    "",
+    "+",
+    '"action"',
+    '{"action": ""}',
+    '{"action": "stay"}',
+    '{"action": "+ or -"}',
+    '{"action": "-", "or": "+"}',
+    '{"Action" : "+"}',
+    '{"action": "+1", "action": ',
+    "{'action': '-'}",
+    '{"action": "plus"}',
+    '{"thoughts": "\x00", "act": "-"}',
+    "I would subtract one.",
+)
 
 
 class NumberLine(Game):
     """size >= 3 numbers, at most max_steps >= 1 steps, starts at most max_distance from the goal (None: any).
 
-    thoughts: whether the format asks for them before the action; pixels: side of the picture, 32 to 1024; weights: (3,) format, accuracy,
-    executability, default (1/5, 3/5, 1/5). Raises InputError.
+    thoughts: whether the format asks for them before the action; pixels: side of the picture, 32 to 1024; weights: (3,)
+    format, accuracy, executability, default (1/5, 3/5, 1/5). Raises InputError.
     """
 
     def __init__(
-        self, size: int = 6, max_steps: int = 10, max_distance: int | None = None, *, thoughts: bool = True, pixels: int = 224,
+        self,
+        size: int = 6,
+        max_steps: int = 10,
+        max_distance: int | None = None,
+        *,
+        thoughts: bool = True,
+        pixels: int = 224,
         weights: Sequence[Number] | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(families.number_line(size, max_steps, max_distance=max_distance, weights=weights), thoughts, pixels)
+    ) -> None:
+        super().__init__(
+            families.number_line(size, max_steps, max_distance=max_distance, weights=weights), thoughts, pixels
+        )
         self.size, self.max_steps = int(size), int(max_steps)
 
     @property

@@ -1,12 +1,15 @@
-"""What a text amounts to: an action named in JSON, a tool call, an answer. Nothing in a text is ever evaluated, and no text is an error.
+"""What a text amounts to: an action named in JSON, a tool call, an answer. Nothing in a text is ever evaluated, and no
+text is an error.
 
-Actions are read as in RL4VLM (arXiv 2405.10292): the one legal action that is named after ``"action":``. Two departures: RL4VLM looks after
-the first ``"action":`` and, if there is none, at the last character of the text; here the *last* ``"action":`` counts, since thoughts may quote
-the format, and a text without one is unparsed. As there, case does not matter, an action is found wherever its letters are ("standing" is a
-stand, and so is "outstanding"), everything to the end of the text is looked at, and with two legal actions in it ("-" in "+, a well-known
-move") the text is unparsed.
+Actions are read as in RL4VLM (arXiv 2405.10292): the one legal action that is named after ``"action":``. Two
+departures: RL4VLM looks after the first ``"action":`` and, if there is none, at the last character of the text; here
+the *last* ``"action":`` counts, since thoughts may quote the format, and a text without one is unparsed. As there, case
+does not matter, an action is found wherever its letters are ("standing" is a stand, and so is "outstanding"),
+everything to the end of the text is looked at, and with two legal actions in it ("-" in "+, a well-known move") the
+text is unparsed.
 
-Tool calls have Qwen's shape, ``<tool_call>{"name": .., "arguments": {..}}</tool_call>``, one in a text; answers stand in ``<answer>..</answer>``.
+Tool calls have Qwen's shape, ``<tool_call>{"name": .., "arguments": {..}}</tool_call>``, one in a text; answers stand
+in ``<answer>..</answer>``.
 """
 
 import json
@@ -19,7 +22,8 @@ MARKER = '"action":'
 
 
 def legal_action(text: object, legal: Iterable[str]) -> str | None:
-    """Return the one legal action named after the last ``"action":`` of a text; None if there is none, or more than one.
+    """Return the one legal action named after the last ``"action":`` of a text; None if there is none, or more than
+    one.
 
     legal: lower case, none contained in another. Anything that is no text, or longer than MAX_CHARACTERS, is None.
     """
@@ -79,9 +83,11 @@ class BadCall:
 
 
 def tool_call(text: object, tools: Tools) -> Call | BadCall | None:
-    """Return the call that a text makes; BadCall if it is none that ``tools`` allow, or not the only one; None if the text calls nothing.
+    """Return the call that a text makes; BadCall if it is none that ``tools`` allow, or not the only one; None if the
+    text calls nothing.
 
-    A tag that is opened is meant as a call. JSON is read strictly: no NaN, no key twice, no numbers beyond Python's limit on digits.
+    A tag that is opened is meant as a call. JSON is read strictly: no NaN, no key twice, no numbers beyond Python's
+    limit on digits.
     """
     if not _is_readable(text) or "<tool_call>" not in str(text):
         return None
@@ -112,7 +118,9 @@ def check_call(name: str, arguments: object, tools: Tools) -> Call | BadCall:
 
 
 def answer(text: object) -> str | None:
-    """Return what stands between the only ``<answer>`` and ``</answer>`` of a text; None if there is not exactly one of each, in that order."""
+    """Return what stands between the only ``<answer>`` and ``</answer>`` of a text; None if there is not exactly one of
+    each, in that order.
+    """
     if not _is_readable(text) or str(text).count("<answer>") != 1 or str(text).count("</answer>") != 1:
         return None
     body, closed, _ = str(text).partition("<answer>")[2].partition("</answer>")

@@ -1,8 +1,9 @@
 """The pictures of the image-repair task and the tools that mend them, by pillow.
 
-A clean picture shows a coloured shape and a bar above it. It may be turned, dark and wide (small in the middle of a canvas twice as large); all
-that is undone without loss: quarter turns move pixels, darkening divides values that are multiples of 4 by 4, and the canvas is cut off. Every
-picture that a tool gives is one of the sixteen that can be asked about, or it is spoiled for good.
+A clean picture shows a coloured shape and a bar above it. It may be turned, dark and wide (small in the middle of a
+canvas twice as large); all that is undone without loss: quarter turns move pixels, darkening divides values that are
+multiples of 4 by 4, and the canvas is cut off. Every picture that a tool gives is one of the sixteen that can be asked
+about, or it is spoiled for good.
 """
 
 from functools import cache
@@ -21,11 +22,17 @@ BRIGHTEST, DARKENING = 252, 4
 TURNS = (90, 180, 270)
 CENTRE = "centre"
 CORNERS = ("top left", "top right", "bottom left", "bottom right")
-TOOLS: Tools = {"rotate": {"degrees": OneOf(TURNS)}, "brighten": {"factor": Between(DARKENING, 8)}, "crop": {"region": OneOf((CENTRE, *CORNERS))}}
+TOOLS: Tools = {
+    "rotate": {"degrees": OneOf(TURNS)},
+    "brighten": {"factor": Between(DARKENING, 8)},
+    "crop": {"region": OneOf((CENTRE, *CORNERS))},
+}
 
 
 class Picture(NamedTuple):
-    """What is wrong with a picture: degrees that it is turned counterclockwise, whether it is dark, whether it is wide."""
+    """What is wrong with a picture: degrees that it is turned counterclockwise, whether it is dark, whether
+    it is wide.
+    """
 
     turn: int = 0
     dark: bool = False
@@ -40,7 +47,9 @@ SPOILED = "spoiled"
 
 
 def show(colour: str, form: str, picture: Picture, pixels: int) -> Any:
-    """The picture of a coloured shape, RGB, a square of ``pixels`` (a multiple of 4), or of twice as many if it is wide."""
+    """The picture of a coloured shape, RGB, a square of ``pixels`` (a multiple of 4), or of twice as many if it is
+    wide.
+    """
     background = (BRIGHTEST, BRIGHTEST, BRIGHTEST)
     image = drawing.shape(form, COLOURS[colour], background, pixels)
     if picture.wide:
@@ -65,8 +74,9 @@ def recognise(image: Any, colour: str, form: str, pixels: int) -> str:
 def apply(call: Call, image: Any, pixels: int) -> Any:
     """Run a call that ``TOOLS`` allow on an image. The result has from ``pixels`` to twice as many rows and columns.
 
-    rotate: counterclockwise. brighten: times the factor, but only up to where the brightest value is BRIGHTEST. crop: the middle half of the
-    width and of the height, or a quarter of the image in a corner, enlarged to ``pixels`` if it is smaller.
+    rotate: counterclockwise. brighten: times the factor, but only up to where the brightest value is BRIGHTEST. crop:
+    the middle half of the width and of the height, or a quarter of the image in a corner, enlarged to ``pixels`` if it
+    is smaller.
     """
     if call.name == "rotate":
         return _turn(image, call.arguments["degrees"])

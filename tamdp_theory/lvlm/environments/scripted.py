@@ -1,7 +1,8 @@
 """A policy of the twin, played through text: what ties an environment to its exact numbers.
 
-At each node an action is drawn from the policy, put into words, read back by the environment's own parser, acted on and rewarded. So the mean
-rewards are the twin's exact values, or one of prompt, parser, tools, rules, rewards and twin is wrong.
+At each node an action is drawn from the policy, put into words, read back by the environment's own parser, acted on and
+rewarded. So the mean rewards are the twin's exact values, or one of prompt, parser, tools, rules, rewards and twin is
+wrong.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,9 @@ class Played:
 
 @dataclass(frozen=True)
 class ScriptedSource:
-    """A policy of ``environment.twin`` as a source of rollouts; scores are the policy's own (d numbers), None unless ``with_scores``."""
+    """A policy of ``environment.twin`` as a source of rollouts; scores are the policy's own (d numbers), None unless
+    ``with_scores``.
+    """
 
     environment: Environment
     policy: Policy
@@ -41,14 +44,19 @@ class ScriptedSource:
         return dict(zip(twin.node_ids, (int(pair) for pair in twin.pair_start), strict=True))
 
     def play(self, prompt: int, generator: np.random.Generator) -> Played:
-        """Play one episode of a prompt. InputError if a text was taken for another action than the one it says, or the twin has no such node."""
+        """Play one episode of a prompt. InputError if a text was taken for another action than the one it says, or the
+        twin has no such node.
+        """
         twin = self.environment.twin
         episode = self.environment.start(prompt, generator)
         pairs: list[int] = []
         while not episode.done:
             node = episode.node
             if node not in self._first_pair:
-                raise InputError(f"{self.environment.name}: the twin has no node {quote(node)}; the environment and its twin do not belong together")
+                raise InputError(
+                    f"{self.environment.name}: the twin has no node {quote(node)}; the environment and its twin do not "
+                    f"belong together"
+                )
             first = self._first_pair[node]
             names = twin.action_names[first : first + int(twin.pair_count[twin.pair_node[first]])]
             choice = int(generator.choice(len(names), p=self.policy.pair_probability[first : first + len(names)]))
@@ -57,7 +65,8 @@ class ScriptedSource:
             pairs.append(first + choice)
             if len(episode.decisions) != len(pairs) or episode.decisions[-1] != Decision(node, names[choice]):
                 raise InputError(
-                    f"{self.environment.name}: at {quote(node)} the text {quote(text)} for {names[choice]!r} was taken for "
+                    f"{self.environment.name}: at {quote(node)} the text {quote(text)} for {names[choice]!r} was taken "
+                    f"for "
                     f"{quote(str(episode.decisions[-1:]))}; mend the wording or the parser"
                 )
         return Played(episode, tuple(pairs))
@@ -67,16 +76,23 @@ class ScriptedSource:
         twin, policy = self.environment.twin, self.policy
         numbers = count * group_size * policy.n_parameters
         if self.with_scores and numbers > MAX_NUMBERS:
-            raise CapacityError(f"{twin.name}: scores take {numbers:.2g} numbers, the limit is {MAX_NUMBERS:.0g}; ask for fewer, or with_scores=False")
+            raise CapacityError(
+                f"{twin.name}: scores take {numbers:.2g} numbers, the limit is {MAX_NUMBERS:.0g}; ask for fewer, or "
+                f"with_scores=False"
+            )
         prompt = generator.choice(twin.n_prompts, size=count, p=twin.prompt_probability)
         groups = [[self.play(int(q), generator) for _ in range(group_size)] for q in prompt]
         return RolloutGroups(
-            twin.component_names, twin.exact_weights, prompt,
+            twin.component_names,
+            twin.exact_weights,
+            prompt,
             np.array([[played.episode.rewards for played in group] for group in groups]),
             np.array([[policy.pair_log_probability[list(played.pairs)].sum() for played in group] for group in groups]),
-            np.array([self._scores([played.pairs for played in group]) for group in groups]) if self.with_scores else None,
+            np.array([self._scores([played.pairs for played in group]) for group in groups])
+            if self.with_scores
+            else None,
             score_bound=score_bound(policy) if self.with_scores else None,
-        )  # fmt: skip
+        )
 
     def _scores(self, paths: list[tuple[int, ...]]) -> Floats:
         """Gradient of the log-probability of each path with respect to the parameters (G, d)."""

@@ -16,7 +16,9 @@ HALF = Fraction(1, 2)
 
 
 class Turns(Episode):
-    """An episode that records its decisions and ends with rewards. Subclasses take a text in ``_take`` and call ``_end``."""
+    """An episode that records its decisions and ends with rewards. Subclasses take a text in ``_take`` and call
+    ``_end``.
+    """
 
     def __init__(self) -> None:
         self.decisions: list[Decision] = []

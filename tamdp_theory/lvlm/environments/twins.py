@@ -1,8 +1,9 @@
 """The finite processes that text environments are.
 
-Those of RL4VLM are families with the texts that cannot be parsed as one more action. RL4VLM executes a uniformly random legal action in their
-place, and format is then 0 for the whole trajectory. So the twin of a process has at every node its actions and "unparsed", and remembers
-whether everything so far could be parsed. The twin of the image repair knows pictures by what is wrong with them, no pixels.
+Those of RL4VLM are families with the texts that cannot be parsed as one more action. RL4VLM executes a uniformly random
+legal action in their place, and format is then 0 for the whole trajectory. So the twin of a process has at every node
+its actions and "unparsed", and remembers whether everything so far could be parsed. The twin of the image repair knows
+pictures by what is wrong with them, no pixels.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,7 +24,8 @@ S = TypeVar("S")
 
 
 class Game(Environment):
-    """A game of the families in pictures: one picture a turn, one action in JSON as the answer, after thoughts if ``thoughts``.
+    """A game of the families in pictures: one picture a turn, one action in JSON as the answer, after thoughts if
+    ``thoughts``.
 
     process: the game without texts; pixels: side of a picture, 32 to 1024.
     """
@@ -38,16 +40,21 @@ class Game(Environment):
 
 
 def with_unparsed(process: TAMDP) -> TAMDP:
-    """Return a process of the families with the action "unparsed" at every node: a uniformly random action of the node, and format 0.
+    """Return a process of the families with the action "unparsed" at every node: a uniformly random action of the node,
+    and format 0.
 
-    The first component must be the format, and node ids begin with the prompt's name, as in every family. Ids of nodes after a text that
-    could not be parsed end in "/unparsed". Prompts, components and weights are the process's own.
+    The first component must be the format, and node ids begin with the prompt's name, as in every family. Ids of nodes
+    after a text that could not be parsed end in "/unparsed". Prompts, components and weights are the process's own.
     """
     starts = [(name, _State(name, True)) for name in process.prompt_names]
     return document(
-        f"{process.name}-text", process.max_tool_depth, process.component_names, process.exact_weights,
-        list(zip(process.prompt_names, process.exact_prompt_probability, strict=True)), expand(_WithUnparsed(process), starts),
-    )  # fmt: skip
+        f"{process.name}-text",
+        process.max_tool_depth,
+        process.component_names,
+        process.exact_weights,
+        list(zip(process.prompt_names, process.exact_prompt_probability, strict=True)),
+        expand(_WithUnparsed(process), starts),
+    )
 
 
 class _State(NamedTuple):
@@ -70,10 +77,13 @@ class _WithUnparsed:
         prompts = [process.prompt_names[q] for q in process.node_prompt]
         self.nodes = {
             node["id"]: _Node(
-                prompt, node["observation"], node["depth"], tuple((a["name"], a["kind"], tuple(a["next"])) for a in node["actions"])
+                prompt,
+                node["observation"],
+                node["depth"],
+                tuple((a["name"], a["kind"], tuple(a["next"])) for a in node["actions"]),
             )
             for node, prompt in zip(process.to_dict()["nodes"], prompts, strict=True)
-        }  # fmt: skip
+        }
 
     def moves(self, state: _State) -> Sequence[Move[_State]]:
         actions = self.nodes[state.node].actions
@@ -127,14 +137,27 @@ def action_of_call(call: Call) -> str:
 
 
 def image_repair(
-    name: str, questions: Sequence[Question], max_tool_depth: int, answers: Sequence[str], weights: Sequence[Number] | None = None
+    name: str,
+    questions: Sequence[Question],
+    max_tool_depth: int,
+    answers: Sequence[str],
+    weights: Sequence[Number] | None = None,
 ) -> TAMDP:
-    """Return the process of ``ImageRepair``; questions are equally likely, answers are "colour form". Raises InputError for bad weights."""
+    """Return the process of ``ImageRepair``; questions are equally likely, answers are "colour form". Raises InputError
+    for bad weights.
+    """
     components = ("format", "exact_match", "f1", "executability")
     default = (Fraction(1, 5), Fraction(2, 5), Fraction(1, 5), Fraction(1, 5))
     starts = [(str(question), _Repair(question, question.picture, 0, True)) for question in questions]
     nodes = expand(_RepairMachine(max_tool_depth, tuple(answers)), starts)
-    return document(name, max_tool_depth, components, default if weights is None else weights, uniform([prompt for prompt, _ in starts]), nodes)
+    return document(
+        name,
+        max_tool_depth,
+        components,
+        default if weights is None else weights,
+        uniform([prompt for prompt, _ in starts]),
+        nodes,
+    )
 
 
 class _Repair(NamedTuple):
