@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, make_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Union, get_type_hints
 
 import tyro
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -153,6 +153,13 @@ def attribute_texts(config: type) -> dict[str, str]:
 _COMMANDS = {**{name: command(name) for name in runner.STUDIES}, "all": everything()}
 
 
+_CHOICES = tuple(
+    Annotated[made, tyro.conf.subcommand(name, description=made.__doc__.partition("\n")[0])]
+    for name, made in _COMMANDS.items()
+)
+_STUDY = Union[_CHOICES]  # noqa: UP007
+
+
 @dataclass(frozen=True)
 class Studies:
     """Run a study: compute its cells in parallel, keep each on disk as it ends, write one table.
@@ -165,15 +172,7 @@ class Studies:
     Example: tamdp run transfer --depth 0 1 2 --seed 0 1 --workers 2
     """
 
-    study: Annotated[
-        (
-            tuple(
-                Annotated[made, tyro.conf.subcommand(name, description=made.__doc__.partition("\n")[0])]
-                for name, made in _COMMANDS.items()
-            )
-        ),  # type: ignore[misc]
-        tyro.conf.arg(name=""),
-    ]
+    study: Annotated[_STUDY, tyro.conf.arg(name="")]
 
     def run(self) -> int:
         """Run it and return 0."""
