@@ -9,8 +9,8 @@ import numpy as np
 import tamdp_theory as tt
 from benchmarks.measure import Row, peak_bytes, require, show_seconds, timed
 from bounds import symbols as s
-from bounds.coverage import Coverage, Learner, draw_prompts, exact_atoms, resampled_coverage
-from bounds.theorem3 import EVENTS
+from bounds.claims.coverage import EVENTS
+from bounds.pac_bayes.coverage import Coverage, Learner, draw_prompts, exact_atoms, resampled_coverage
 from tamdp_theory import families
 from tamdp_theory.model import Floats
 

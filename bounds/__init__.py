@@ -5,9 +5,9 @@ bounds.CLAIMS["L9"].check(env, policy, group_size=8)   # -> Check
 
 from bounds.claim import Assumption, Check, Claim
 from bounds.comparison import Measured
-from bounds.generalization import Generalization
 from bounds.instance import Instance
 from bounds.observation import Evaluation, Observation
+from bounds.pac_bayes.setting import Generalization
 from bounds.registry import CLAIMS
 from bounds.verdicts import Evidence, Standing, Verdict
 

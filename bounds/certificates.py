@@ -6,8 +6,8 @@
 
 A ``tamdp-certificate/1`` file holds the process, the policy (probabilities as rationals, or features and parameters),
 the scheme, the verdict, and both sides: a rational "a/b", a sum of square roots "1/2 + 3/4*sqrt(2)", or an enclosure
-"[0.25 +/- 1e-30]". Verification shares no floating-point code with the engine (enclosures.py) and refuses a file that
-was changed, cut, or does not say what it claims.
+"[0.25 +/- 1e-30]". Verification shares no floating-point code with the engine (``bounds.enclosed``) and refuses a file
+that was changed, cut, or does not say what it claims.
 """
 
 import hashlib
@@ -26,8 +26,8 @@ from flint import arb
 from bounds import symbols as s
 from bounds.claim import Claim
 from bounds.decision import PRECISIONS, Decision, decide, settle
-from bounds.evaluation import separated
 from bounds.exact_instance import ExactInstance, exactly
+from bounds.exact_sides import separated
 from bounds.instance import Instance
 from bounds.registry import CLAIMS
 from bounds.verdicts import Verdict
@@ -256,16 +256,16 @@ def _read_instance(record: InstanceRecord) -> ExactInstance:
         raise InputError(f"instance.samples: must be a whole number of at least 1, got {record.samples}")
     policies, posterior = _read_posterior(env, record, bool(target))
     return ExactInstance(
-        env,
-        _read_policy(env, record.policy, "instance.policy"),
-        scheme,
-        reference,
-        think,
-        tuple(record.without),
-        target,
-        record.samples,
-        policies,
-        posterior,
+        env=env,
+        policy=_read_policy(env, record.policy, "instance.policy"),
+        scheme=scheme,
+        reference=reference,
+        think_weight=think,
+        without=tuple(record.without),
+        target=target,
+        samples=record.samples,
+        policies=policies,
+        posterior=posterior,
     )
 
 

@@ -20,7 +20,8 @@ from bounds.decision import Decision, Row, settle
 from bounds.exact_instance import ExactInstance, exact_groups, exactly
 from bounds.instance import Instance
 from bounds.observation import Observation
-from bounds.pac_bayes import numeric
+from bounds.pac_bayes.formulas import numeric
+from bounds.suite import Instances, everywhere
 from bounds.symbols import INDICES, Probability
 from bounds.verdicts import Evidence, Standing, Verdict
 from tamdp_theory import TAMDP, CapacityError, InputError, Policy, TabularSoftmax
@@ -46,7 +47,7 @@ class Assumption:
     groups: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Check:
     """The result of one check (theory.md section 8). slack = rhs - lhs; for identities -|rhs - lhs|."""
 
@@ -108,7 +109,7 @@ _VERDICTS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Claim:
     """A statement of theory.md with its check.
 
@@ -116,7 +117,8 @@ class Claim:
     verification checks it under, empty if it does not speak of groups; weighted: it survives with think scores
     weighted, or says so itself; enclose: the rows of its numbers in exact arithmetic, None where it trains, samples or
     sums over training sets; observe: how it is measured on rollouts alone, None if they do not show what it speaks of;
-    zero_tells: a left side of zero is what it says, not emptiness; cost: seconds that a check may be expected to take.
+    zero_tells: a left side of zero is what it says, not emptiness; cost: seconds that a check may be expected to take;
+    instances: what of a suite it is checked on, besides its example.
     """
 
     id: str
@@ -136,6 +138,7 @@ class Claim:
     enclose: Callable[[ExactInstance], list[Row]] | None = None
     zero_tells: bool = False
     cost: Callable[[Instance], float] = cost.engine
+    instances: Instances = everywhere
 
     def latex(self) -> str:
         """The statement as LaTeX."""
@@ -274,16 +277,16 @@ class Claim:
     ) -> Check:
         """A check without numbers."""
         return Check(
-            self.id,
-            instance.name,
-            None,
-            None,
-            None,
-            verdict,
-            evidence,
-            {name: bool(met) for name, met in conditions.items()},
-            0.0,
-            note,
+            claim_id=self.id,
+            instance=instance.name,
+            lhs=None,
+            rhs=None,
+            slack=None,
+            verdict=verdict,
+            evidence=evidence,
+            assumptions={name: bool(met) for name, met in conditions.items()},
+            error=0.0,
+            note=note,
         )
 
     def _judge(self, instance: Grouped, measured: Measured) -> Check:
@@ -309,7 +312,16 @@ class Claim:
             verdict, note = _without_guarantee(verdict, note, instance.level)
         assumptions = {name: bool(met) for name, met in measured.assumptions.items()}
         return Check(
-            self.id, instance.name, found.lhs, found.rhs, found.slack, verdict, evidence, assumptions, found.error, note
+            claim_id=self.id,
+            instance=instance.name,
+            lhs=found.lhs,
+            rhs=found.rhs,
+            slack=found.slack,
+            verdict=verdict,
+            evidence=evidence,
+            assumptions=assumptions,
+            error=found.error,
+            note=note,
         )
 
     def _decided(self, instance: Grouped, measured: Measured) -> Check | None:
@@ -340,16 +352,16 @@ class Claim:
             slack = float(gap.mid()) * (-1 if isinstance(self.statement, (sp.Ge, sp.Gt)) else 1)
             slack = -abs(slack) if isinstance(self.statement, sp.Eq) else slack
         return Check(
-            self.id,
-            instance.name,
-            float(left.mid()),
-            float(right.mid()),
-            slack,
-            decision.verdict or Verdict.UNDECIDED,
-            Evidence.CERTIFIED,
-            decision.assumptions,
-            float(gap.rad()),
-            note,
+            claim_id=self.id,
+            instance=instance.name,
+            lhs=float(left.mid()),
+            rhs=float(right.mid()),
+            slack=slack,
+            verdict=decision.verdict or Verdict.UNDECIDED,
+            evidence=Evidence.CERTIFIED,
+            assumptions=decision.assumptions,
+            error=float(gap.rad()),
+            note=note,
         )
 
 
@@ -387,7 +399,9 @@ def _from_one(quantity: Quantity, value: Any) -> Any:
 
 
 def _unobservable(observation: Observation) -> Measured:
-    return Measured({}, {"process": False}, note="speaks of what rollouts do not show; check it on a process")
+    return Measured(
+        numbers={}, assumptions={"process": False}, note="speaks of what rollouts do not show; check it on a process"
+    )
 
 
 def unmet(instance: Grouped, conditions: Mapping[str, bool]) -> Measured | None:
@@ -395,5 +409,7 @@ def unmet(instance: Grouped, conditions: Mapping[str, bool]) -> Measured | None:
     costly work.
     """
     return (
-        None if all(met or name in instance.without for name, met in conditions.items()) else Measured({}, conditions)
+        None
+        if all(met or name in instance.without for name, met in conditions.items())
+        else Measured(numbers={}, assumptions=conditions)
     )

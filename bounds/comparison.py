@@ -33,7 +33,7 @@ class Finding(IntEnum):
     EMPTY = 5  # zero on both sides, or zero below anything
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Measured:
     """Numbers for a statement's symbols on one instance.
 
@@ -86,7 +86,11 @@ def compare(statement: sp.Rel, sides: tuple[Any, Any], measured: Measured, zero_
     if np.isnan(left).any() or np.isnan(right).any() or not np.isfinite(error).all():
         place = int(np.argmax(np.isnan(left) | np.isnan(right) | ~np.isfinite(error)))
         return Compared(
-            float(left[place]), float(right[place]), float(right[place] - left[place]), float("inf"), Finding.TIE
+            lhs=float(left[place]),
+            rhs=float(right[place]),
+            slack=float(right[place] - left[place]),
+            error=float("inf"),
+            finding=Finding.TIE,
         )
     gap = right - left
     slack = -np.abs(gap) if equation else -gap if flip else gap
@@ -123,7 +127,11 @@ def compare(statement: sp.Rel, sides: tuple[Any, Any], measured: Measured, zero_
     first = finding.min()
     worst = int(np.argmin(np.where(finding == first, np.where(np.isnan(excess), np.inf, excess), np.inf)))
     return Compared(
-        float(left[worst]), float(right[worst]), float(slack[worst]), float(error[worst]), Finding(int(first))
+        lhs=float(left[worst]),
+        rhs=float(right[worst]),
+        slack=float(slack[worst]),
+        error=float(error[worst]),
+        finding=Finding(int(first)),
     )
 
 

@@ -7,11 +7,11 @@ A claim says which of these it costs; ``Claim.judge`` refuses what exceeds the i
 from fractions import Fraction
 
 from bounds.instance import Instance
-from bounds.potentials import find_potential
 from tamdp_theory import CapacityError
 from tamdp_theory.exact import count_multisets
 from tamdp_theory.exact.states import bound_states
 from tamdp_theory.exact.trajectories import count_trajectories, prompt_trajectories
+from tamdp_theory.exact.update_potential import find_potential
 
 _LEVEL = 2.5e-4  # seconds for the passes through one decision, whatever its width
 _PAIR = 5e-8  # for one pair, reward class and column

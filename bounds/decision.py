@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import sympy as sp
 
 from bounds.comparison import Finding, Quantity
-from bounds.evaluation import at_least, evaluate, separated
 from bounds.exact_instance import ExactInstance
+from bounds.exact_sides import at_least, evaluate, separated
 from bounds.verdicts import Verdict
 from tamdp_theory import InputError
 from tamdp_theory.exact import balls

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from bounds.generalization import default_samples, default_target
 from bounds.instance import Instance
 from bounds.observation import Observation
+from bounds.pac_bayes.setting import default_samples, default_target
 from tamdp_theory import TAMDP, Policy, TabularSoftmax, families
 from tamdp_theory.exact import Scheme
 from tamdp_theory.exact.balls import BallLaw, BallPolicy, Number, number, policy_of, tabular
@@ -70,14 +70,18 @@ def exactly(instance: Instance) -> ExactInstance:
     InputError for a policy that has no exact form.
     """
     policy, reference = instance.policy, instance.reference
+    target, samples, policies, posterior = _domain(instance)
     return ExactInstance(
-        instance.env,
-        _exact_policy(instance.env, policy),
-        instance.scheme,
-        None if reference is None else _exact_policy(instance.env, reference),
-        exact(float(instance.think_weight), "think_weight"),
-        instance.without,
-        *_domain(instance),
+        env=instance.env,
+        policy=_exact_policy(instance.env, policy),
+        scheme=instance.scheme,
+        reference=None if reference is None else _exact_policy(instance.env, reference),
+        think_weight=exact(float(instance.think_weight), "think_weight"),
+        without=instance.without,
+        target=target,
+        samples=samples,
+        policies=policies,
+        posterior=posterior,
     )
 
 

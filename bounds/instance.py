@@ -3,9 +3,10 @@
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-from bounds.generalization import Generalization
+from bounds.pac_bayes.setting import Generalization
 from tamdp_theory import TAMDP, InputError, Policy
 from tamdp_theory.exact import Scheme
+from tamdp_theory.guards import check_inside_unit
 from tamdp_theory.model import check_same_process
 
 BUDGET = 60.0  # seconds
@@ -41,8 +42,7 @@ class Instance:
     def __post_init__(self) -> None:
         if self.steps < 1 or self.runs < 2:
             raise InputError(f"steps, runs: need at least 1 step and 2 runs, got {self.steps} and {self.runs}")
-        if not 0 < self.level < 1:
-            raise InputError(f"level: must be in (0, 1), ends excluded, got {self.level}")
+        check_inside_unit("level", self.level)
         if not 0 <= self.think_weight <= 1:
             raise InputError(f"think_weight: must be in [0, 1], got {self.think_weight}")
         if self.learning_rate is not None and not 0 < self.learning_rate < float("inf"):

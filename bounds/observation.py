@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from bounds.intervals import check_level
 from tamdp_theory import InputError
 from tamdp_theory.exact import Groups, Scheme
+from tamdp_theory.guards import check_inside_unit
 from tamdp_theory.model import Floats
 from tamdp_theory.numbers import exact
 from tamdp_theory.posteriors import check_distribution
@@ -37,8 +37,7 @@ class Evaluation:
             )
         if not (np.isfinite(self.losses).all() and self.losses.min() >= 0 and self.losses.max() <= 1):
             raise InputError("losses: must be in [0, 1]")
-        if not 0 < self.delta < 1:
-            raise InputError(f"delta: must be in (0, 1), ends excluded, got {self.delta}")
+        check_inside_unit("delta", self.delta)
         if self.prior is not None:
             check_distribution(self.prior, "prior", len(self.losses))
 
@@ -68,7 +67,7 @@ class Observation:
     evaluation: Evaluation | None = None
 
     def __post_init__(self) -> None:
-        check_level(self.level)
+        check_inside_unit("level", self.level)
         self.rollouts.check_shows(self.scheme.group_size)
 
     @property

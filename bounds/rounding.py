@@ -13,7 +13,7 @@ import numpy as np
 import sympy as sp
 
 from bounds import symbols as s
-from bounds.pac_bayes import NUMERIC
+from bounds.pac_bayes.formulas import NUMERIC
 from tamdp_theory.model import Floats
 
 QUANTITY = 1e-11  # relative error of a number that the engine gives; its own is below 1e-12

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bounds.theorem2 import Benefit, benefit
+from bounds.claims.benefit import Benefit, benefit
 from experiments.suite import Level, policies, processes
 from tamdp_theory import CapacityError, families
 

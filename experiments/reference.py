@@ -2,18 +2,19 @@
 
 import sys
 
-from bounds import Claim, lemmas, theorem1, theorem2, theorem3
+from bounds import CLAIMS, Claim
+from bounds.registry import section
 from bounds.symbols import meaning
 from experiments.console import fail
 from tamdp_theory import InputError, TamdpError, storage
 
 MARK = "<!-- claims:"
-_ROOMS = {
-    "4. Lemmas": lemmas.CLAIMS,
-    "5. Theorem 1: convergence": theorem1.CLAIMS,
-    "6. Theorem 2: reward decomposition": theorem2.CLAIMS,
-    "7. Theorem 3: generalization": theorem3.CLAIMS,
-}
+_TITLES = (
+    "4. Lemmas",
+    "5. Theorem 1: convergence",
+    "6. Theorem 2: reward decomposition",
+    "7. Theorem 3: generalization",
+)
 
 
 def page(current: str) -> str:
@@ -22,8 +23,8 @@ def page(current: str) -> str:
     if not mark:
         raise InputError(f"the page has no line that begins with {MARK!r}; restore it")
     parts = [head + mark + rest.split("\n", 1)[0] + "\n"]
-    for title, claims in _ROOMS.items():
-        parts += [f"## {title}\n", *(_section(claim) for claim in claims)]
+    for place, title in enumerate(_TITLES):
+        parts += [f"## {title}\n", *(_section(claim) for claim in CLAIMS.values() if section(claim) == place)]
     return "\n".join(parts)
 
 

@@ -147,16 +147,16 @@ def checked(claim: Claim, instance: Instance) -> Check:
         return claim.check(instance)
     except CapacityError as error:
         return Check(
-            claim.id,
-            instance.name,
-            None,
-            None,
-            None,
-            Verdict.ASSUMPTION_UNMET,
-            Evidence.EXACT,
-            {"fits": False},
-            0.0,
-            f"too large: {error}",
+            claim_id=claim.id,
+            instance=instance.name,
+            lhs=None,
+            rhs=None,
+            slack=None,
+            verdict=Verdict.ASSUMPTION_UNMET,
+            evidence=Evidence.EXACT,
+            assumptions={"fits": False},
+            error=0.0,
+            note=f"too large: {error}",
         )
 
 

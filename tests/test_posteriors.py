@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from bounds.pac_bayes import sampled_risk_bound
+from bounds.pac_bayes.formulas import sampled_risk_bound
 from tamdp_theory import InputError, LogLinear, Network, Policy, TabularSoftmax, exact, families
 from tamdp_theory.domains import part, prompt_values, restrict
 from tamdp_theory.posteriors import DiagonalGaussian, check_distribution, divergence, gibbs

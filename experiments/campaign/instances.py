@@ -8,7 +8,7 @@ from fractions import Fraction
 import numpy as np
 
 from bounds import Generalization, Instance
-from bounds.theorem1 import component_bandit
+from bounds.claims.scaling import component_bandit
 from tamdp_theory import TAMDP, TabularSoftmax, families
 from tamdp_theory.exact import NORMALIZATIONS, Scheme
 from tamdp_theory.model import Floats

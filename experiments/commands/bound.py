@@ -7,7 +7,7 @@ from typing import Annotated
 import tyro
 from rich.table import Table
 
-from bounds import pac_bayes
+from bounds.pac_bayes import formulas as pac_bayes
 from experiments.console import console, write_json
 from tamdp_theory import InputError, posteriors
 

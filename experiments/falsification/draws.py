@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 
 from bounds import Claim, Instance
-from bounds.theorem1 import component_bandit
+from bounds.claims.scaling import component_bandit
 from tamdp_theory import TAMDP, LogLinear, Policy, TabularSoftmax, families
 from tamdp_theory.exact import NORMALIZATIONS, Scheme
 

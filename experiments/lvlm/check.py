@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from bounds.intervals import check_level
 from experiments.console import console, plain
 from experiments.lvlm import twin, verdicts
 from experiments.lvlm.quiet import quiet
 from tamdp_theory import CapacityError, InputError, storage
 from tamdp_theory.exact import Scheme
+from tamdp_theory.guards import check_inside_unit
 from tamdp_theory.lvlm import loading
 from tamdp_theory.lvlm.environments import Blackjack, Environment, ImageRepair, NumberLine
 from tamdp_theory.lvlm.projection import Projection
@@ -44,7 +44,7 @@ def run(options: Any) -> int:
     storage.check_writable(options.out)
     if options.lora_rank < 0 or options.projection < 0:
         raise InputError("lora-rank, projection: must not be negative")
-    check_level(options.level)
+    check_inside_unit("level", options.level)
     if options.groups < 1:
         raise InputError(f"groups: must be at least 1, got {options.groups}")
     if options.seed < 0:

@@ -25,7 +25,7 @@ import numpy as np
 from transformers import TrainerCallback
 
 from bounds import Evaluation
-from bounds.statistics import Statistics
+from bounds.rollouts.statistics import Statistics
 from experiments.console import console
 from experiments.lvlm import verdicts
 from tamdp_theory import InputError

@@ -33,7 +33,7 @@ def fitted(env: TAMDP, decisions: Iterable[Decision]) -> TabularSoftmax:
 
 
 def numbers(env: TAMDP, policy: Policy, scheme: Scheme) -> dict[str, float]:
-    """What ``bounds.statistics`` estimates, exactly: those numbers that do not depend on how the policy is
+    """What ``bounds.rollouts.statistics`` estimates, exactly: those numbers that do not depend on how the policy is
     parametrized.
     """
     values, law, rho = exact.values(env, policy), exact.reward_law(env, policy), env.prompt_probability

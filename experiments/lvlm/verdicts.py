@@ -18,9 +18,11 @@ import numpy as np
 from rich.console import Group
 from rich.table import Table
 
-from bounds import CLAIMS, Check, Evaluation, Evidence, Observation, Verdict, intervals, observed
-from bounds.intervals import Estimate
-from bounds.statistics import Statistics
+from bounds import CLAIMS, Check, Evaluation, Evidence, Observation, Verdict
+from bounds.rollouts import intervals
+from bounds.rollouts import measures as observed
+from bounds.rollouts.intervals import Estimate
+from bounds.rollouts.statistics import Statistics
 from experiments.commands.claims import RELATIONS
 from experiments.console import number, plain
 from experiments.lvlm import twin

@@ -25,9 +25,9 @@ from scipy import stats
 
 from bounds import CLAIMS, Claim
 from bounds import symbols as s
-from bounds.potentials import Potential, find_potential
 from tamdp_theory import InputError, TabularSoftmax, exact, families, grpo
 from tamdp_theory.exact import Normalization, Scheme
+from tamdp_theory.exact.update_potential import Potential, find_potential
 from tamdp_theory.model import TAMDP, Floats
 
 Row = dict[str, Any]

@@ -26,7 +26,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bounds.theorem2 import benefit
+from bounds.claims.benefit import benefit
 from tamdp_theory import TAMDP, InputError, TabularSoftmax, exact, families, grpo
 from tamdp_theory.exact import Normalization
 

@@ -22,8 +22,9 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from bounds import CLAIMS, Check, Generalization, Instance
-from bounds.generalization import around
-from bounds.theorem3 import coverage, tool_runs
+from bounds.claims.coverage import coverage
+from bounds.claims.depth import tool_runs
+from bounds.pac_bayes.setting import around
 from tamdp_theory import TAMDP, InputError, TabularSoftmax, families
 
 Row: TypeAlias = dict[str, Any]

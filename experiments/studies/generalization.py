@@ -27,7 +27,7 @@ import numpy as np
 
 from bounds import CLAIMS, Generalization, Instance
 from bounds import symbols as s
-from bounds.theorem3 import coverage
+from bounds.claims.coverage import coverage
 from experiments.studies.transfer import token_features
 from tamdp_theory import Domains, InputError, LogLinear, Policy, TabularSoftmax, families, risks
 from tamdp_theory.domains import restrict

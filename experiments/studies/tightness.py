@@ -37,7 +37,7 @@ import sympy as sp
 
 from bounds import CLAIMS, Check, Claim, Instance, Measured
 from bounds import symbols as s
-from bounds.generalization import default_target
+from bounds.pac_bayes.setting import default_target
 from tamdp_theory import TAMDP, InputError, TabularSoftmax, exact, families
 from tamdp_theory.exact import Scheme
 

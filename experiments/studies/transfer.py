@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bounds.pac_bayes import mean_error, sampled_risk_bound, shift_by_components
+from bounds.pac_bayes.formulas import mean_error, sampled_risk_bound, shift_by_components
 from tamdp_theory import Domains, InputError, LogLinear, Risks, families, grpo, risks
 from tamdp_theory.domains import part, restrict
 from tamdp_theory.exact import Normalization

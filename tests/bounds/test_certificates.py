@@ -22,9 +22,9 @@ from hypothesis import strategies as st
 
 from bounds import CLAIMS, Check, Claim, Generalization, Instance, Standing, Verdict, certificates
 from bounds.certificates import Certificate, certify, save, verify
+from bounds.claims.scaling import component_bandit
 from bounds.decision import Decision, decide
 from bounds.exact_instance import exactly, rational_probabilities
-from bounds.theorem1 import component_bandit
 from tamdp_theory import TAMDP, CapacityError, InputError, LogLinear, Network, Policy, TabularSoftmax, families
 from tamdp_theory.exact import Scheme, balls
 

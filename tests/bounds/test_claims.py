@@ -9,10 +9,10 @@ import sympy as sp
 
 import bounds
 from bounds import CLAIMS, Check, Claim, Evidence, Instance, Measured, Standing, Verdict, registry, symbols
+from bounds.claims.assumptions import JOINT
+from bounds.claims.scaling import component_bandit
 from bounds.decision import decide
 from bounds.exact_instance import exactly
-from bounds.lemmas import JOINT
-from bounds.theorem1 import component_bandit
 from tamdp_theory import TAMDP, InputError, LogLinear, TabularSoftmax, exact, families
 from tamdp_theory.exact import Scheme, balls
 from tamdp_theory.grpo.enumeration import enumerate_update
@@ -220,7 +220,7 @@ def toy(
     claim = replace(
         CLAIMS["L2"],
         statement=statement(x, y),
-        measure=lambda i: Measured({x: lhs, y: rhs}, **more),
+        measure=lambda i: Measured(numbers={x: lhs, y: rhs}, **more),
         enclose=None,
         standing=standing,
         zero_tells=zero_tells,
@@ -275,7 +275,7 @@ def test_floats_alone_violate_nothing_that_is_proved() -> None:
     assert not toy(1, 2, standing=Standing.PROVED).is_doubtful
     # the statement is compared exactly where the claim has an exact form, here with the numbers of L2 on the instance:
     # 1/2 = 1/2
-    wrong = replace(CLAIMS["L2"], measure=lambda i: Measured({symbols.energy: 2.0, symbols.energy_nodes: 1.0}))
+    wrong = replace(CLAIMS["L2"], measure=lambda i: Measured(numbers={symbols.energy: 2.0, symbols.energy_nodes: 1.0}))
     check = wrong.check(families.drift_bandit())
     assert (check.verdict, check.evidence, check.lhs, check.rhs) == (Verdict.HOLDS, Evidence.CERTIFIED, 0.5, 0.5)
 
@@ -284,7 +284,9 @@ def test_what_floats_do_not_know_is_decided_or_not_met() -> None:
     unknown = {"tabular": None}
     x, y = sp.symbols("x y")
     assert toy(1, 2, assumptions=unknown).verdict is Verdict.ASSUMPTION_UNMET
-    asked = replace(CLAIMS["L2"], measure=lambda i: Measured({x: 1, y: 2}, unknown)).check(families.drift_bandit())
+    asked = replace(CLAIMS["L2"], measure=lambda i: Measured(numbers={x: 1, y: 2}, assumptions=unknown)).check(
+        families.drift_bandit()
+    )
     assert (asked.verdict, asked.evidence) == (Verdict.HOLDS, Evidence.CERTIFIED)
 
 

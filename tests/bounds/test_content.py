@@ -12,14 +12,16 @@ import msgspec
 import numpy as np
 import pytest
 
-from bounds import CLAIMS, Generalization, Instance, Verdict, certificates, lemmas, theorem2
+from bounds import CLAIMS, Generalization, Instance, Verdict, certificates
 from bounds import symbols as s
 from bounds.certificates import certify, save, verify
+from bounds.claims import divergence, update_gap
+from bounds.claims.printed import measure_printed
+from bounds.claims.printed import printed_delta as float_delta
 from bounds.decision import decide
-from bounds.enclosures_theorem2 import Single, printed_delta, printed_rows
+from bounds.enclosed.printed import printed_delta, printed_rows
+from bounds.enclosed.single_groups import Single
 from bounds.exact_instance import exactly
-from bounds.theorem2_groups import measure_printed
-from bounds.theorem2_groups import printed_delta as float_delta
 from tamdp_theory import TAMDP, CapacityError, InputError, LogLinear, TabularSoftmax, exact, families
 from tamdp_theory.exact import Groups, Scheme, balls
 from tests import oracle
@@ -118,7 +120,7 @@ def test_the_two_sides_of_centred_updates_do_not_share_a_route(
     assert replace(CLAIMS["T2.lossless.center"], enclose=None).check(instance).is_doubtful
     assert CLAIMS["T2.lossless.center"].check(instance).verdict is not Verdict.VIOLATED
     monkeypatch.undo()
-    plan, listed = theorem2.UpdatePlan, theorem2.enumerate_update
+    plan, listed = update_gap.UpdatePlan, update_gap.enumerate_update
 
     def off(found: Any) -> Any:
         return replace(found, mean=1.01 * found.mean)
@@ -127,8 +129,8 @@ def test_the_two_sides_of_centred_updates_do_not_share_a_route(
         def moments(self, one: Any) -> Any:
             return off(super().moments(one))
 
-    monkeypatch.setattr(theorem2, "UpdatePlan", Wrong)
-    monkeypatch.setattr(theorem2, "enumerate_update", lambda *args: off(listed(*args)))
+    monkeypatch.setattr(update_gap, "UpdatePlan", Wrong)
+    monkeypatch.setattr(update_gap, "enumerate_update", lambda *args: off(listed(*args)))
     # floats see it; the exact route, which was not broken, does not let them violate what is proved
     assert replace(CLAIMS["T2.lossless.center"], enclose=None).check(instance).is_doubtful
     assert CLAIMS["T2.lossless.center"].check(instance).verdict is not Verdict.VIOLATED
@@ -169,7 +171,7 @@ def test_delta_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
     np.testing.assert_allclose(
         float_delta(Planted(members, rewards, weights), 1), [0, 0.5 / math.sqrt(2), 0]
     )  # sigma_c = 1/sqrt 2
-    monkeypatch.setattr("bounds.theorem2_groups.Groups", Planted)
+    monkeypatch.setattr("bounds.claims.printed.Groups", Planted)
     measured = measure_printed(CLAIMS["T2.printed"].example())  # type: ignore[misc]
     assert measured.numbers[s.Delta].tolist() == [0, 0.5, 0]
     # ratios 9/10 and 11/10
@@ -337,4 +339,4 @@ def test_a_vacuous_bound_is_not_certified() -> None:
 
 
 def test_limits_are_named() -> None:
-    assert lemmas.MAX_LISTED == 100_000 and certificates.MAX_POLICIES == 64
+    assert divergence.MAX_LISTED == 100_000 and certificates.MAX_POLICIES == 64

@@ -19,7 +19,8 @@ from scipy import stats
 
 from bounds import CLAIMS, Evidence, Generalization, Instance, Standing, Verdict
 from bounds import symbols as s
-from bounds.coverage import (
+from bounds.claims.coverage import EVENTS, coverage
+from bounds.pac_bayes.coverage import (
     Atoms,
     Coverage,
     Learner,
@@ -35,8 +36,7 @@ from bounds.coverage import (
     rollout_atoms,
     set_probability,
 )
-from bounds.pac_bayes import RISK
-from bounds.theorem3 import EVENTS, coverage
+from bounds.pac_bayes.formulas import RISK
 from tamdp_theory import TAMDP, CapacityError, InputError, Policy, TabularSoftmax, families
 from tamdp_theory.domains import prompt_values
 from tamdp_theory.strategies import tabular_policies, tamdps
@@ -393,7 +393,7 @@ def test_batches_do_not_change_what_is_drawn(monkeypatch: pytest.MonkeyPatch) ->
         return np.concatenate(list(draw_prompts(exact_atoms(TASK, TRIO), 9, 100, np.random.default_rng(3))))
 
     whole = everything()
-    monkeypatch.setattr("bounds.coverage._CHUNK", 21)
+    monkeypatch.setattr("bounds.pac_bayes.coverage._CHUNK", 21)
     np.testing.assert_array_equal(everything(), whole)
     assert len(list(draw_prompts(exact_atoms(TASK, TRIO), 9, 100, np.random.default_rng(3)))) == 15
     assert [len(b) for b in draw_rollouts(TASK, TRIO, 9, 3, np.random.default_rng(3))] == [1, 1, 1]

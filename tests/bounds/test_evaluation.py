@@ -14,10 +14,10 @@ from flint import arb, fmpq
 from bounds import CLAIMS, Instance, Measured
 from bounds import symbols as s
 from bounds.claim import Claim
+from bounds.claims.scaling import component_bandit
 from bounds.comparison import Quantity
-from bounds.evaluation import evaluate, separated
+from bounds.exact_sides import evaluate, separated
 from bounds.symbols import INDICES
-from bounds.theorem1 import component_bandit
 from tamdp_theory import CapacityError, TabularSoftmax, families
 from tamdp_theory.exact import Scheme, balls
 

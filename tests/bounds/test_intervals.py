@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bounds import intervals
-from bounds.pac_bayes import binary_kl
+from bounds.pac_bayes.formulas import binary_kl
+from bounds.rollouts import intervals
 from tamdp_theory import InputError
 
 RUNS, LEVEL = 200, 0.95

@@ -13,8 +13,9 @@ import pytest
 from scipy import stats
 
 import bounds
-from bounds import Evaluation, Evidence, Instance, Observation, Verdict, pac_bayes
-from bounds.statistics import Statistics
+from bounds import Evaluation, Evidence, Instance, Observation, Verdict
+from bounds.pac_bayes import formulas as pac_bayes
+from bounds.rollouts.statistics import Statistics
 from tamdp_theory import TAMDP, InputError, Policy, TabularSoftmax, exact, families
 from tamdp_theory.exact import ContrastPlan, Normalization, Scheme, UpdatePlan
 from tamdp_theory.sources import ExactSource, RolloutGroups, SampledSource
@@ -469,7 +470,7 @@ def test_smoothness_is_said_to_be_missing() -> None:
             and "no smoothness constant" in check.note
         )
         assert "over 40 recorded steps" in check.note
-    from bounds.observed import mean_squared_update
+    from bounds.rollouts.measures import mean_squared_update
 
     found, steps_used = mean_squared_update(observation)
     assert steps_used == 40 and found.low <= expected <= found.high

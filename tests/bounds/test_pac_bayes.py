@@ -13,7 +13,7 @@ from flint import arb, ctx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bounds.pac_bayes import (
+from bounds.pac_bayes.formulas import (
     RISK,
     binary_kl,
     kl_inverse,

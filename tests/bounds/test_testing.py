@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bounds import CLAIMS, Claim, Instance, Measured, Verdict
+from bounds.claims.scaling import component_bandit
 from bounds.testing import claim_test, describe, instances
-from bounds.theorem1 import component_bandit
 from tamdp_theory import TAMDP, CapacityError, LogLinear, TabularSoftmax, families
 from tamdp_theory.exact import Scheme
 
@@ -37,7 +37,7 @@ def test_a_false_claim_fails_with_a_small_instance() -> None:
 
 
 def test_a_claim_that_never_speaks_fails() -> None:
-    mute = replace(L9, id="mute", measure=lambda instance: Measured({}, {"center": False}))
+    mute = replace(L9, id="mute", measure=lambda instance: Measured(numbers={}, assumptions={"center": False}))
     with pytest.raises(AssertionError, match=r"mute holds on no drawn instance \(\d+ assumption_unmet\)"):
         claim_test(mute, max_examples=20)()
 

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from bounds import CLAIMS, Evidence, Instance, Measured, Verdict
 from bounds import symbols as s
 from bounds.certificates import certify
+from bounds.claims.shortfall import shortfalls
+from bounds.claims.suboptimality import balanced, suboptimality_rows
 from bounds.decision import decide
-from bounds.decomposition import shortfalls
 from bounds.exact_instance import exactly
-from bounds.suboptimality import balanced, suboptimality_rows
 from tamdp_theory import TAMDP, InputError, Policy, TabularSoftmax, exact, families
 from tamdp_theory.exact import Scheme, balls
 from tamdp_theory.strategies import policies, schemes, tabular_policies, tamdps
@@ -216,7 +216,9 @@ def test_suboptimality(data: st.DataObject, env: TAMDP, scheme: Scheme) -> None:
         )
     )
     zero_one = all(CLAIMS["T2.suboptimality.signed"].conditions(Instance(env, policy, split)).values())
-    signed = CLAIMS["T2.suboptimality.signed"].measure(Instance(env, policy, split)) if zero_one else Measured({})
+    signed = (
+        CLAIMS["T2.suboptimality.signed"].measure(Instance(env, policy, split)) if zero_one else Measured(numbers={})
+    )
     row = 0
     for q, one in enumerate(prompts(Instance(env, policy, scheme))):
         c = np.array([float(v) for v in one.composite])

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from bounds import CLAIMS, Generalization, Instance, Verdict
 from bounds import symbols as s
+from bounds.claims.coverage import coverage
+from bounds.claims.depth import tool_runs
+from bounds.claims.domains import value_ranges
 from bounds.decision import decide
 from bounds.exact_instance import exactly
-from bounds.generalization import around, default_generalization, default_samples, default_target
-from bounds.shift import value_ranges
-from bounds.theorem3 import coverage, tool_runs
+from bounds.pac_bayes.setting import around, default_generalization, default_samples, default_target
 from tamdp_theory import TAMDP, InputError, LogLinear, Policy, TabularSoftmax, exact, families
 from tamdp_theory.exact import balls
 from tamdp_theory.strategies import policies, tabular_policies, tamdps

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from bounds import CLAIMS, Evidence, Generalization, Instance, Verdict, certificates
-from bounds.potentials import find_potential
 from tamdp_theory import InputError, TabularSoftmax, families
 from tamdp_theory.exact import Scheme
+from tamdp_theory.exact.update_potential import find_potential
 
 TWO = families.bandit([["0"], ["1"]])
 BENT = families.bandit([("3/4", 1), (0, 1), ("1/2", "1/2")], weights=("1/2", "1/2"))

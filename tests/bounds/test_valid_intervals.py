@@ -13,12 +13,14 @@ import pytest
 from scipy import stats
 
 import bounds
-from bounds import Evidence, Instance, Observation, Verdict, intervals, training
-from bounds.intervals import Estimate
-from bounds.potentials import find_potential
-from bounds.statistics import Statistics
+from bounds import Evidence, Instance, Observation, Verdict
+from bounds.claims import training
+from bounds.rollouts import intervals
+from bounds.rollouts.intervals import Estimate
+from bounds.rollouts.statistics import Statistics
 from tamdp_theory import TAMDP, InputError, Policy, TabularSoftmax, exact, families
 from tamdp_theory.exact import Normalization, Scheme, UpdatePlan
+from tamdp_theory.exact.update_potential import find_potential
 from tamdp_theory.model import Floats
 from tamdp_theory.sources import ExactSource, SampledSource
 

@@ -16,10 +16,10 @@ from scipy.special import rel_entr
 
 from bounds import CLAIMS, Generalization, Instance, Verdict
 from bounds import symbols as s
-from bounds.coverage import Atoms, Learner, draw_posterior, draw_prompts, exact_coverage, resampled_coverage
-from bounds.pac_bayes import numeric
-from bounds.theorem3 import EVENTS, coverage
-from bounds.worst_posterior import EXCESS, ceiling, climb
+from bounds.claims.coverage import EVENTS, coverage
+from bounds.pac_bayes.coverage import Atoms, Learner, draw_posterior, draw_prompts, exact_coverage, resampled_coverage
+from bounds.pac_bayes.formulas import numeric
+from bounds.pac_bayes.worst_posterior import EXCESS, ceiling, climb
 from tamdp_theory.posteriors import gibbs
 from tests.bounds.test_coverage import MANY, TASK, TRIO, WRONG
 

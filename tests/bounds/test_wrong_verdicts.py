@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bounds import CLAIMS, Evidence, Instance, Verdict, certificates
-from bounds.lemmas import JOINT
+from bounds.claims.assumptions import JOINT
 from tamdp_theory import TAMDP, CapacityError, InputError, TabularSoftmax, families
 from tamdp_theory.exact import Scheme
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bounds.pac_bayes import Method, risk_bound, shift_by_components
+from bounds.pac_bayes.formulas import Method, risk_bound, shift_by_components
 from tamdp_theory.posteriors import divergence
 from tests.cli.command import here, refused, script
 

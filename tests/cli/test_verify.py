@@ -87,14 +87,23 @@ def test_the_checks_have_the_documented_form(checks: list[dict[str, Any]]) -> No
 @pytest.mark.parametrize("level", ["quick", "standard", "full"])
 def test_every_claim_is_checked_at_every_level(level: suite.Level) -> None:
     for claim in CLAIMS.values():
-        assert next(iter(suite.instances(claim, level)), None) is not None, claim.id
+        assert suite.plan([claim.id], level), claim.id
 
 
 # -- judging -----------------------------------------------------------------------------------------------------------
 
 
 def check(claim_id: str, verdict: Verdict) -> Check:
-    return Check(claim_id, "made up", 1.0, 2.0, 1.0, verdict, Evidence.EXACT, {})
+    return Check(
+        claim_id=claim_id,
+        instance="made up",
+        lhs=1.0,
+        rhs=2.0,
+        slack=1.0,
+        verdict=verdict,
+        evidence=Evidence.EXACT,
+        assumptions={},
+    )
 
 
 H, V, N, U, VAC = Verdict.HOLDS, Verdict.VIOLATED, Verdict.ASSUMPTION_UNMET, Verdict.UNDECIDED, Verdict.VACUOUS
@@ -190,7 +199,7 @@ def test_a_false_statement_is_found(
     claim = CLAIMS["L3.bandit"]
     turned = replace(claim, statement=type(claim.statement)(claim.statement.rhs, claim.statement.lhs))
     monkeypatch.setattr(
-        verify, "plan", lambda chosen, level, budget: [(turned, i) for i in suite.instances(claim, "quick")]
+        verify, "plan", lambda chosen, level, budget: [(turned, i) for _, i in suite.plan([claim.id], "quick")]
     )
     done = here(capsys, "verify", "--quick", "--claim", "L3.bandit", "--out", str(tmp_path))
     assert done.code == 1

@@ -21,7 +21,7 @@ pytest.importorskip("transformers")
 import torch
 
 from bounds import Verdict
-from bounds.statistics import Statistics
+from bounds.rollouts.statistics import Statistics
 from experiments.lvlm.check import drawing
 from experiments.lvlm.from_logs import _disagreement
 from experiments.lvlm.theory_check import TheoryCheck, scheme_of

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from bounds import Evaluation, Evidence, Verdict, pac_bayes
-from bounds.statistics import Statistics
+from bounds import Evaluation, Evidence, Verdict
+from bounds.pac_bayes import formulas as pac_bayes
+from bounds.rollouts.statistics import Statistics
 from experiments.console import console
 from experiments.lvlm import twin, verdicts
 from figures import lvlm as figure

@@ -10,12 +10,12 @@ import pytest
 
 import bounds
 from bounds import symbols as s
-from bounds.potentials import find_potential
 from experiments import runner
 from experiments.studies import convergence as study
 from figures import convergence as figure
 from tamdp_theory import InputError, TabularSoftmax, exact, families, grpo
 from tamdp_theory.exact import Scheme
+from tamdp_theory.exact.update_potential import find_potential
 from tests.studies.tables import quick_table
 
 CONFIG = study.Config("composite", "normalize_then_sum", 4, "tuned", steps=16, runs=3, seed=5)

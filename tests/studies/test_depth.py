@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import figures.depth
-from bounds.pac_bayes import risk_bound
+from bounds.pac_bayes.formulas import risk_bound
 from experiments.runner import read_table
 from experiments.studies import depth
 from experiments.studies.depth import Config

@@ -13,7 +13,7 @@ import pytest
 
 import figures.generalization
 from bounds import CLAIMS, Generalization, Instance
-from bounds.pac_bayes import risk_bound
+from bounds.pac_bayes.formulas import risk_bound
 from experiments.runner import read_table
 from experiments.studies import generalization
 from experiments.studies.generalization import SHIFTS, Config

@@ -1,0 +1,111 @@
+"""Where the expected update is the gradient of a potential, and its slope (L7)."""
+
+from collections.abc import Callable
+
+import numpy as np
+import sympy as sp
+
+from bounds import symbols as s
+from bounds.claim import FULL_SCORE, Claim
+from bounds.claims.assumptions import PLAIN, POTENTIAL, TWO_VALUED
+from bounds.claims.schemes import SCALED
+from bounds.claims.update import direction_of
+from bounds.comparison import Measured
+from bounds.enclosed import potential as enclosed
+from bounds.instance import Instance
+from bounds.verdicts import Standing
+from tamdp_theory import exact
+from tamdp_theory.exact import Scheme, UpdatePlan
+from tamdp_theory.exact.update_potential import find_potential
+
+
+def _potential(instance: Instance) -> Measured:
+    env, policy, scheme = instance.env, instance.policy, instance.scheme
+    potential = find_potential(env, scheme)
+    if potential is None:
+        return Measured(numbers={}, assumptions={"potential": False})
+    direction = direction_of(instance)
+    coarse, slope = (
+        _slope(lambda t: potential.value(policy.with_parameters(policy.parameters + t * direction)), step)
+        for step in (0.04, 0.02)
+    )
+    along = float(UpdatePlan(env, scheme, instance.think_weight).moments(policy).mean @ direction)
+    # the two steps differ by 63 times the error of the finer one; 1e-13 F is what rounding leaves after division by the
+    # step
+    error = abs(slope - coarse) / 16 + 1e-13 * abs(potential.upper)
+    return Measured(
+        numbers={s.slope_potential: slope, s.mean_law: along}, assumptions={"potential": True}, error=error, scale=0.0
+    )
+
+
+def _slope(function: Callable[[float], float], step: float) -> float:
+    """Derivative at 0 by the central difference of order six."""
+    low3, low2, low1, high1, high2, high3 = (function(k * step) for k in (-3, -2, -1, 1, 2, 3))
+    return (high3 - low3 - 9 * (high2 - low2) + 45 * (high1 - low1)) / (60 * step)
+
+
+def _slope_range(instance: Instance) -> Measured:
+    env, scheme = instance.env, instance.scheme
+    potential = find_potential(env, scheme) if scheme.normalization != "center" else None
+    conditions = {"two-valued": potential is not None}
+    if potential is None:
+        return Measured(numbers={}, assumptions=conditions)
+    active = potential.coefficient > 0
+    if not active.any():
+        return Measured(numbers={}, assumptions={"two-valued": False}, note="no reward varies")
+    p = potential.success(instance.policy)[active]
+    slopes = exact.potential_slope(np.clip(p, 0, 1), scheme.group_size)
+    half = float(exact.potential_slope(0.5, scheme.group_size))
+    # psi is constant for G = 2 and 3
+    return Measured(
+        numbers={s.psi: slopes, s.psi_half: half, s.G: scheme.group_size},
+        assumptions=conditions,
+        attained=scheme.group_size <= 3,
+    )
+
+
+CLAIMS = (
+    Claim(
+        id="L7",
+        title="The expected update is a gradient",
+        standing=Standing.PROVED,
+        kind="identity",
+        statement=sp.Eq(s.slope_potential, s.mean_law),
+        measure=_potential,
+        reference="docs/theory.md; compare Davis & Recht 2025, arXiv 2510.13651",
+        assumptions=(POTENTIAL, FULL_SCORE),
+        proof="With two values h takes two values, so m = (h_1 - h_0) grad p and the difference depends on p alone.",
+        depends_on=("L5",),
+        schemes=(Scheme(4, "center"), *SCALED),
+        weighted=True,
+        enclose=enclosed.potential_rows,
+    ),
+    Claim(
+        id="L7.upper",
+        title="Slope of the potential, upper end",
+        standing=Standing.PROVED,
+        kind="inequality",
+        statement=sp.Le(s.psi, sp.sqrt(s.G - 1)),
+        measure=_slope_range,
+        reference="docs/theory.md",
+        assumptions=(TWO_VALUED, PLAIN),
+        proof="psi is convex and symmetric, so largest at the ends, where one success stands alone.",
+        depends_on=("L7",),
+        schemes=SCALED,
+        enclose=enclosed.slopes_rows,
+    ),
+    Claim(
+        id="L7.lower",
+        title="Slope of the potential, lower end",
+        standing=Standing.PROVED,
+        kind="inequality",
+        statement=sp.Le(s.psi_half, s.psi),
+        measure=_slope_range,
+        reference="docs/theory.md",
+        assumptions=(TWO_VALUED, PLAIN),
+        proof="psi is convex and symmetric about one half.",
+        depends_on=("L7",),
+        schemes=SCALED,
+        enclose=enclosed.slopes_rows,
+    ),
+)

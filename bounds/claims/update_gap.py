@@ -1,0 +1,194 @@
+"""Distance of the joint from the decomposed update (T2.gradient), and where it is nothing (T2.lossless.center)."""
+
+from fractions import Fraction
+
+import numpy as np
+import sympy as sp
+
+from bounds import symbols as s
+from bounds.claim import Assumption, Claim
+from bounds.claims.assumptions import CENTER, TABULAR
+from bounds.claims.decomposition import both, scheme_of
+from bounds.claims.schemes import SPLIT_ANY_EPS
+from bounds.claims.single_groups import k
+from bounds.claims.update import direction_of, groups_fit
+from bounds.comparison import Measured
+from bounds.enclosed import update_gap as enclosed
+from bounds.instance import Instance
+from bounds.rollouts import measures as observed
+from bounds.rounding import QUANTITY
+from bounds.verdicts import Standing
+from tamdp_theory import exact
+from tamdp_theory.exact import ContrastPlan, GroupPlan, Scheme, UpdatePlan
+from tamdp_theory.exact.law import ClassLaw
+from tamdp_theory.grpo.enumeration import enumerate_update
+from tamdp_theory.model import Floats
+
+GAP = Assumption("gap", "on some prompt joint and decomposed advantages differ")
+_ROUNDING = 1e-13  # error of expected products of standardized advantages, relative to their size
+
+
+def _gradient_gap(instance: Instance, bound: str) -> Measured:
+    """||m_joint - lambda m_dec|| on each prompt for lambda = 1 and the lambda with the smallest Q."""
+    env, policy, scheme = instance.env, instance.policy, instance.scheme
+    law = ClassLaw.of(env, policy.pair_probability[:, None], instance.think_weight)
+    energy = law.energy(policy)[:, 0]
+    norms = (
+        exact.score_norm_bound(env, policy, instance.think_weight)
+        if bound == "largest"
+        else np.full(env.n_prompts, 0.5)
+    )
+    rows, unknown = [], False
+    for q, classes in enumerate(env.prompt_classes):
+        p, table = law.probability[classes, 0], tuple(env.exact_class_rewards[c] for c in classes)
+        joint, split = (GroupPlan(table, env.exact_weights, one).moments(p) for one in both(scheme))
+        alpha, gamma, parts = (
+            float(p @ joint.second),
+            float(p @ split.second),
+            _parts(table, env.exact_weights, scheme, p),
+        )
+        gradient, total = law.gradients(policy, q), float(energy[classes].sum())
+        one = float(p @ ContrastPlan(table, env.exact_weights, scheme).moments(p).second)
+        for share in (1.0, *_best_share(alpha, gamma, one, parts)):
+            gap = (
+                one
+                if share == 1.0
+                else float(p @ ContrastPlan(table, env.exact_weights, scheme, share).moments(p).second)
+            )
+            # both are differences of sums of standardized numbers, which are off by a few units of rounding, before
+            # anything cancels
+            size = alpha + share**2 * parts
+            if gap > 10 * _ROUNDING * size:
+                distance = float(np.sqrt((((joint.first - share * split.first) @ gradient) ** 2).sum()))
+                rows.append(
+                    (distance, gap, norms[q], total, _ROUNDING * np.sqrt(size * max(total, norms[q])), _ROUNDING * size)
+                )
+            else:
+                unknown = unknown or size > 0 or scheme.eps > 0  # a large eps brings advantages below the floats
+    conditions = {"gap": True if rows else None if unknown else False}
+    if not rows:
+        return Measured(numbers={}, assumptions=conditions)
+    distance, square, norm, total, off_distance, off_square = np.array(rows).T
+    numbers = {s.gap_norm: distance, s.kappa: scheme.kappa, s.Q_gap: square, s.lambda_max: norm, s.energy: total}
+    errors = {s.gap_norm: off_distance + QUANTITY * distance, s.Q_gap: off_square + QUANTITY * square}
+    return Measured(numbers=numbers, assumptions=conditions, errors=errors, scale=0.0)
+
+
+def _best_share(alpha: float, gamma: float, one: float, parts: float) -> tuple[float, ...]:
+    """The lambda with the smallest Q, where decomposed advantages do not vanish: any lambda is allowed, so this one may
+    be rounded.
+    """
+    if gamma <= 10 * _ROUNDING * max(parts, alpha):
+        return ()
+    share = float(Fraction((alpha + gamma - one) / (2 * gamma)).limit_denominator(10**9))
+    return () if share == 1.0 else (share,)
+
+
+def _parts(
+    rewards: tuple[tuple[Fraction, ...], ...], weights: tuple[Fraction, ...], scheme: Scheme, p: Floats
+) -> float:
+    """(sum_k w_k sqrt E[(A^k)^2])^2: how large the decomposed advantages are before components cancel."""
+    alone = scheme_of(scheme, "sum_then_normalize")
+    columns = [(float(w), tuple((row[k],) for row in rewards)) for k, w in enumerate(weights) if w]
+    total: float = (
+        sum(
+            w * np.sqrt(max(float(p @ GroupPlan(column, (Fraction(1),), alone).moments(p).second), 0.0))
+            for w, column in columns
+        )
+        ** 2
+    )
+    return total
+
+
+def _center_is_linear(instance: Instance) -> Measured:
+    """Two routes: the composite's update by listing groups (from the group moments where they are too many), the
+    components' by policy gradients.
+    """
+    env, policy, scheme = instance.env, instance.policy, instance.scheme
+    direction, listed = direction_of(instance), groups_fit(instance)
+    found = (
+        enumerate_update(env, policy, scheme, instance.think_weight)
+        if listed
+        else UpdatePlan(env, scheme, instance.think_weight).moments(policy)
+    )
+    whole = float(found.mean @ direction)
+    # h_m = kappa (R_k - J_k) given the prompt; the baseline matters where think scores are weighted, as they then have
+    # a mean
+    means = exact.values(env, policy).per_prompt[env.class_prompt]
+    parts = [
+        scheme.kappa
+        * exact.policy_gradient(env, policy, env.class_rewards[:, k] - means[:, k], instance.think_weight)
+        @ direction
+        for k in range(env.n_components)
+    ]
+    numbers = {s.mean_center: whole, s.mean_center_of: np.array(parts), s.w: env.weights, s.K: env.n_components}
+    note = f"composite by {'listing groups' if listed else 'group moments'}, components by policy gradients"
+    return Measured(numbers=numbers, scale=env.total_weight, note=note)
+
+
+CLAIMS = (
+    Claim(
+        id="T2.gradient",
+        title="Distance of the joint from the decomposed update",
+        standing=Standing.PROVED,
+        kind="inequality",
+        statement=sp.Le(s.gap_norm, sp.sqrt(s.kappa * s.Q_gap * s.lambda_max)),
+        measure=lambda i: _gradient_gap(i, "largest"),
+        reference="docs/theory.md",
+        assumptions=(GAP,),
+        proof=(
+            "Advantages sum to zero, so scores may be centred in the group; then Cauchy-Schwarz along every direction. "
+            "Attained at G = 2 and 3."
+        ),
+        depends_on=("L5", "T2.advantage"),
+        schemes=SPLIT_ANY_EPS,
+        weighted=True,
+        observe=lambda o: observed.gradient_gap(o, "largest"),
+        enclose=enclosed.gradient_gap_rows,
+    ),
+    Claim(
+        id="T2.gradient.energy",
+        title="The same by the score energy",
+        standing=Standing.PROVED,
+        kind="inequality",
+        statement=sp.Le(s.gap_norm, sp.sqrt(s.kappa * s.Q_gap * s.energy)),
+        measure=lambda i: _gradient_gap(i, "energy"),
+        reference="docs/theory.md",
+        assumptions=(GAP,),
+        proof="The largest eigenvalue is at most the trace.",
+        depends_on=("T2.gradient",),
+        schemes=SPLIT_ANY_EPS,
+        weighted=True,
+        observe=lambda o: observed.gradient_gap(o, "energy"),
+        enclose=enclosed.gradient_gap_rows,
+    ),
+    Claim(
+        id="T2.gradient.tabular",
+        title="The same without looking at the scores",
+        standing=Standing.PROVED,
+        kind="inequality",
+        statement=sp.Le(s.gap_norm, sp.sqrt(s.kappa * s.Q_gap / 2)),
+        measure=lambda i: _gradient_gap(i, "tabular"),
+        reference="docs/theory.md",
+        assumptions=(TABULAR, GAP),
+        proof="Blocks d(x) (diag pi - pi pi') have norm at most 1/2.",
+        depends_on=("T2.gradient",),
+        schemes=SPLIT_ANY_EPS,
+        enclose=enclosed.gradient_gap_rows,
+    ),
+    Claim(
+        id="T2.lossless.center",
+        title="Centred advantages decompose",
+        standing=Standing.PROVED,
+        kind="identity",
+        statement=sp.Eq(s.mean_center, sp.Sum(s.w[s.k] * s.mean_center_of[s.k], k)),
+        measure=_center_is_linear,
+        reference="docs/theory.md",
+        assumptions=(CENTER,),
+        proof="c - mean c is linear in the components, and the centred update of R_k is kappa grad J_k (L7).",
+        depends_on=("L5", "L7"),
+        schemes=(Scheme(2, "center"), Scheme(8, "center")),
+        weighted=True,
+        enclose=enclosed.center_is_linear_rows,
+    ),
+)

@@ -1,0 +1,107 @@
+"""The claims of claims/geometry.py in rationals, square roots and balls."""
+
+from bounds import symbols as s
+from bounds.decision import TRIVIAL, Row
+from bounds.enclosed.quantities import norm, objective, rho, spectral_norm, spread, total_gradient
+from bounds.exact_instance import ExactInstance
+from tamdp_theory import TAMDP, CapacityError
+from tamdp_theory.exact.balls import ONE, ZERO, BallLaw, Number, ball, is_zero, largest, moves, number, order, root
+
+
+def energy_rows(i: ExactInstance) -> list[Row]:
+    env, law = i.env, i.law
+    uneven = [ONE] * env.n_nodes
+    for pair, x in enumerate(env.pair_node.tolist()):
+        uneven[x] -= i.policy.probability[pair] * i.policy.probability[pair]
+    nodes = sum((rho(env, int(env.node_prompt[x])) * law.visits[x] * uneven[x] for x in range(env.n_nodes)), ZERO)
+    total = sum((rho(env, q) * one.energy for q in range(env.n_prompts) for one in law.classes[q]), ZERO)
+    return [{s.energy: total, s.energy_nodes: nodes, s.H: env.horizon, s.A_max: env.n_actions}]
+
+
+def hessian_rows(i: ExactInstance) -> list[Row]:
+    env, law, size = i.env, i.law, i.policy.size
+    if size > 40:
+        raise CapacityError(
+            f"{env.name}: the Hessian of {size} parameters is too large to enclose; use a smaller instance"
+        )
+    total = [[ZERO] * size for _ in range(size)]
+    curvature: dict[int, list[list[Number]]] = {}
+    for pair, x in enumerate(env.pair_node.tolist()):
+        block = curvature.setdefault(x, [[ZERO] * size for _ in range(size)])
+        for a, u in i.policy.scores[pair].items():
+            for b, v in i.policy.scores[pair].items():
+                block[a][b] += i.policy.probability[pair] * u * v
+    for q, own in enumerate(law.paths):
+        for path in own:
+            weight = rho(env, q) * path.probability * number(env.exact_class_composite[path.reward_class])
+            if is_zero(weight):
+                continue
+            score = law.score(path)
+            for a in range(size):
+                for b in range(size):
+                    bend = sum((curvature[int(env.pair_node[pair])][a][b] for pair in path.taken), ZERO)
+                    total[a][b] += weight * (score[a] * score[b] - bend)
+    return [{s.hessian: spectral_norm(total), s.osc: _largest_range(env)}]
+
+
+def _largest_range(env: TAMDP) -> Number:
+    return largest([rho(env, q) * spread(env, q) for q in range(env.n_prompts)])
+
+
+def comparator(law: BallLaw) -> tuple[list[int], list[Number], list[Number]]:
+    """The optimal deterministic policy with the smallest C (ties of value decided exactly): the pair at each node,
+    J*_q, and C_q.
+    """
+    env = law.env
+    value: list[Number] = [ZERO] * env.n_nodes + [number(c) for c in env.exact_class_composite]
+    cost: list[Number] = [ZERO] * (env.n_nodes + env.n_classes)
+    chosen = [0] * env.n_nodes
+    for x in reversed(order(env)):
+        worth: dict[int, Number] = {}
+        price: dict[int, Number] = {}
+        for pair, p, target in moves(env, x):
+            worth[pair] = worth.get(pair, ZERO) + p * value[target]
+            price[pair] = price.get(pair, ZERO) + p * p * cost[target]
+        best = max(worth.values())
+        for pair in worth:
+            reach = law.visits[x] * law.policy.probability[pair]
+            price[pair] = price[pair] + ONE / (reach * reach)
+        chosen[x] = min(
+            (pair for pair in worth if worth[pair] == best), key=lambda pair: float(ball(price[pair]).mid())
+        )
+        value[x], cost[x] = best, price[chosen[x]]
+    visits = _visits_of(env, chosen)
+    squares = [ZERO] * env.n_prompts
+    for x, d in enumerate(visits):
+        if d != 0:
+            ratio = d / (law.visits[x] * law.policy.probability[chosen[x]])
+            squares[int(env.node_prompt[x])] += ratio * ratio
+    return chosen, [value[x] for x in env.prompt_start.tolist()], [root(v) for v in squares]
+
+
+def _visits_of(env: TAMDP, chosen: list[int]) -> list[Number]:
+    visits = [ZERO] * env.n_nodes
+    for x in env.prompt_start.tolist():
+        visits[x] = ONE
+    for x in order(env):
+        for pair, p, target in moves(env, x):
+            if pair == chosen[x] and target < env.n_nodes:
+                visits[target] += visits[x] * p
+    return visits
+
+
+def domination_rows(i: ExactInstance) -> list[Row]:
+    law = i.law
+    _, optimum, constants = comparator(law)
+    best = sum((rho(i.env, q) * v for q, v in enumerate(optimum)), ZERO)
+    current = sum((rho(i.env, q) * objective(law, q) for q in range(i.env.n_prompts)), ZERO)
+    ceiling = sum((rho(i.env, q) * spread(i.env, q) for q in range(i.env.n_prompts)), ZERO)
+    return [
+        {
+            s.J_star: best,
+            s.J: current,
+            s.C_theta: norm(constants),
+            s.grad_J: norm(total_gradient(law)),
+            TRIVIAL: ceiling,
+        }
+    ]
