@@ -33,7 +33,7 @@ from bounds.registry import CLAIMS
 from bounds.verdicts import Verdict
 from tamdp_theory import TAMDP, CapacityError, InputError, storage
 from tamdp_theory.errors import quote
-from tamdp_theory.exact import Normalization, Scheme, balls
+from tamdp_theory.exact import Scheme, balls
 from tamdp_theory.files import check_schema, decode_json, readable
 from tamdp_theory.numbers import Decimal, exact, to_json
 
@@ -62,7 +62,7 @@ class InstanceRecord(msgspec.Struct, forbid_unknown_fields=True):
     process: dict[str, Any]
     policy: TabularRecord | LogLinearRecord
     group_size: int
-    normalization: Normalization
+    normalization: str
     eps: Any = 0
     ddof: int = 0
     think_weight: Any = 1
@@ -174,20 +174,22 @@ def digest(content: Mapping[str, Any]) -> str:
 def _write_instance(instance: ExactInstance) -> InstanceRecord:
     scheme = instance.scheme
     reference = None if instance.reference is None else _write_policy(instance.reference)
+    if not isinstance(scheme.normalization, str):
+        raise InputError(f"{scheme.normalization}: a certificate needs an estimator that is known by its name")
     return InstanceRecord(
-        instance.env.to_dict(),
-        _write_policy(instance.policy),
-        scheme.group_size,
-        scheme.normalization,
-        to_json(exact(float(scheme.eps), "eps")),
-        scheme.ddof,
-        to_json(instance.think_weight),
-        reference,
-        list(instance.without),
-        [to_json(p) for p in instance.target],
-        instance.samples,
-        [_write_policy(policy) for policy in instance.policies] or msgspec.UNSET,
-        [to_json(p) for p in instance.posterior] or msgspec.UNSET,
+        process=instance.env.to_dict(),
+        policy=_write_policy(instance.policy),
+        group_size=scheme.group_size,
+        normalization=scheme.normalization,
+        eps=to_json(exact(float(scheme.eps), "eps")),
+        ddof=scheme.ddof,
+        think_weight=to_json(instance.think_weight),
+        reference=reference,
+        without=list(instance.without),
+        target=[to_json(p) for p in instance.target],
+        samples=instance.samples,
+        policies=[_write_policy(policy) for policy in instance.policies] or msgspec.UNSET,
+        posterior=[to_json(p) for p in instance.posterior] or msgspec.UNSET,
     )
 
 

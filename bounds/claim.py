@@ -209,7 +209,7 @@ class Claim:
             return self.judge(self.example())
         default = self.schemes[0] if self.schemes else Scheme(8, "center")
         size = default.group_size if group_size is None else group_size
-        scheme = Scheme(size, normalization or default.normalization, eps, ddof)
+        scheme = Scheme(size, default.normalization if normalization is None else normalization, eps, ddof)
         if not isinstance(env, (TAMDP, RolloutGroups)):
             drawn = size if isinstance(env, ExactSource) else 2 * size
             env = env.rollouts(drawn, groups, np.random.default_rng(settings.get("seed", 0)))

@@ -4,8 +4,6 @@ were measured.
 A claim says which of these it costs; ``Claim.judge`` refuses what exceeds the instance's budget.
 """
 
-from fractions import Fraction
-
 from bounds.instance import Instance
 from tamdp_theory import CapacityError
 from tamdp_theory.exact import count_multisets
@@ -35,14 +33,11 @@ def passes(i: Instance, columns: int = 1) -> float:
 def moments(i: Instance, columns: int = 1) -> float:
     """The group moments at ``columns`` laws; CapacityError where a table would not fit."""
     env, scheme, total = i.env, i.scheme, 0.0
-    if scheme.normalization == "center":
+    if scheme.estimator.multiple(scheme.group_size) is not None:
         return env.n_classes**2 / env.n_prompts * columns * _PAIR
-    joint = scheme.normalization == "sum_then_normalize"
     for classes in env.prompt_classes:
-        table: list[list[Fraction]] = [[env.exact_class_composite[c] for c in classes]]
-        if not joint:
-            table = [[env.exact_class_rewards[c][k] for c in classes] for k, w in enumerate(env.exact_weights) if w]
-        table = [column for column in table if len(set(column)) > 1]
+        found = scheme.estimator.columns([env.exact_class_rewards[c] for c in classes], env.exact_weights)
+        table = [values for w, values in found if w and len(set(values)) > 1]
         for place, one in enumerate(table):
             for other in table[: place + 1]:
                 values, states = bound_states([one, other] if one is not other else [one], scheme.group_size - 1)

@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Protocol
 
 from tamdp_theory import TAMDP
-from tamdp_theory.exact import Scheme
+from tamdp_theory.estimators import Contrast, Scheme
 
 
 class OfGroups(Protocol):
@@ -26,6 +26,21 @@ class OfProcess(OfGroups, Protocol):
 
     @property
     def env(self) -> TAMDP: ...
+
+
+def both(scheme: Scheme) -> tuple[Scheme, Scheme]:
+    """The joint and the decomposed scheme of one group size, eps and ddof."""
+    return scheme.under("sum_then_normalize"), scheme.under("normalize_then_sum")
+
+
+def contrast(scheme: Scheme, share: Fraction | float = 1) -> Scheme:
+    """Joint less ``share`` times decomposed advantages, with the same group size, eps and ddof."""
+    return scheme.under(Contrast(share=Fraction(share)))
+
+
+def is_standardized(scheme: Scheme) -> bool:
+    """Whether the composite or each component is standardized: what closed forms of two-valued rewards speak of."""
+    return scheme in both(scheme)
 
 
 def is_plain(scheme: Scheme) -> bool:

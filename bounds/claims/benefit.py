@@ -8,10 +8,10 @@ import sympy as sp
 from bounds import symbols as s
 from bounds.claim import Assumption, Claim, unmet
 from bounds.claims.assumptions import TABULAR
-from bounds.claims.decomposition import both
 from bounds.comparison import Measured
 from bounds.enclosed import benefit as enclosed
 from bounds.instance import Instance
+from bounds.structure import both
 from bounds.verdicts import Standing
 from tamdp_theory import TAMDP, CapacityError, Policy, exact
 from tamdp_theory.exact import Scheme, StepPlan

@@ -9,7 +9,7 @@ from bounds.claim import Grouped
 from bounds.instance import Instance
 from bounds.observation import Observation
 from tamdp_theory import CapacityError, exact
-from tamdp_theory.exact import Groups, Normalization, Scheme, balls
+from tamdp_theory.exact import Groups, balls
 from tamdp_theory.model import Floats
 
 MAX_GROUPS = 2000  # of one prompt that a check of single groups looks at
@@ -79,16 +79,6 @@ def in_kernel(table: Groups, row: int) -> bool:
         if not is_zero(terms):
             return False
     return True
-
-
-def scheme_of(scheme: Scheme, normalization: Normalization) -> Scheme:
-    """The same group size, eps and ddof under another normalization."""
-    return Scheme(scheme.group_size, normalization, scheme.eps, scheme.ddof)
-
-
-def both(scheme: Scheme) -> tuple[Scheme, Scheme]:
-    """The joint and the decomposed scheme of one group size, eps and ddof."""
-    return scheme_of(scheme, "sum_then_normalize"), scheme_of(scheme, "normalize_then_sum")
 
 
 def weights_of(instance: Grouped) -> Floats:

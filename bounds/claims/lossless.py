@@ -8,11 +8,12 @@ from bounds import symbols as s
 from bounds.claim import Assumption, Claim, Grouped, unmet
 from bounds.claims.assumptions import ACTIVE, NO_EPS, UNIT_TOTAL
 from bounds.claims.closedness import two_bits
-from bounds.claims.decomposition import agree, are_listed, both, groups, in_kernel, vary
+from bounds.claims.decomposition import agree, are_listed, groups, in_kernel, vary
 from bounds.claims.schemes import SPLIT
 from bounds.claims.single_groups import complements
 from bounds.comparison import Bools, Measured
 from bounds.enclosed import lossless as enclosed
+from bounds.structure import both
 from bounds.verdicts import Evidence, Standing
 from tamdp_theory.exact import Groups
 from tamdp_theory.model import Floats

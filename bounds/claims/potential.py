@@ -13,6 +13,7 @@ from bounds.claims.update import direction_of
 from bounds.comparison import Measured
 from bounds.enclosed import potential as enclosed
 from bounds.instance import Instance
+from bounds.structure import is_standardized
 from bounds.verdicts import Standing
 from tamdp_theory import exact
 from tamdp_theory.exact import Scheme, UpdatePlan
@@ -46,7 +47,7 @@ def _slope(function: Callable[[float], float], step: float) -> float:
 
 def _slope_range(instance: Instance) -> Measured:
     env, scheme = instance.env, instance.scheme
-    potential = find_potential(env, scheme) if scheme.normalization != "center" else None
+    potential = find_potential(env, scheme) if is_standardized(scheme) else None
     conditions = {"two-valued": potential is not None}
     if potential is None:
         return Measured(numbers={}, assumptions=conditions)

@@ -9,10 +9,10 @@ from bounds import cost
 from bounds import symbols as s
 from bounds.claim import Claim, unmet
 from bounds.claims.benefit import LISTABLE_GROUPS
-from bounds.claims.decomposition import both
 from bounds.comparison import Measured
 from bounds.enclosed import printed as enclosed
 from bounds.instance import Instance
+from bounds.structure import both
 from bounds.suite import on_quick
 from bounds.verdicts import Standing
 from tamdp_theory import TAMDP, TabularSoftmax, exact, families

@@ -7,12 +7,12 @@ from bounds import cost, structure
 from bounds import symbols as s
 from bounds.claim import Assumption, Claim, Grouped
 from bounds.claims.assumptions import ACTIVE, EQUAL, NO_EPS
-from bounds.claims.decomposition import are_listed, both, groups, scheme_of, vary, weights_of
+from bounds.claims.decomposition import are_listed, groups, vary, weights_of
 from bounds.claims.schemes import SPLIT
 from bounds.comparison import Measured
 from bounds.enclosed import single_groups as enclosed
 from bounds.instance import Instance
-from bounds.structure import weighted_columns
+from bounds.structure import both, weighted_columns
 from bounds.suite import nowhere
 from bounds.verdicts import Evidence, Standing
 from tamdp_theory import CapacityError, TabularSoftmax, families
@@ -22,15 +22,13 @@ from tamdp_theory.exact.ball_numbers import nearest
 
 def measure_identity(instance: Grouped) -> Measured:
     """A^joint and the components' advantages of every member of every active group."""
-    scheme = instance.scheme
+    scheme, alone = instance.scheme, both(instance.scheme)[0]
     joint, parts, spreads, totals = [], [], [], []
     for table in groups(instance):
         active = table.composite.squares != 0
         size = table.size
-        joint.append(table.composite.advantages(scheme.eps, scheme.ddof)[active].ravel())
-        parts.append(
-            np.stack([column.advantages(scheme.eps, scheme.ddof)[active].ravel() for column in table.components])
-        )
+        joint.append(table.composite.advantages(alone)[active].ravel())
+        parts.append(np.stack([column.advantages(alone)[active].ravel() for column in table.components]))
         spreads.append(np.stack([np.repeat(column.spread(scheme.ddof)[active], size) for column in table.components]))
         totals.append(np.repeat(table.composite.spread(scheme.ddof)[active], size))
     conditions = {"active group": any(len(part) for part in joint)}
@@ -83,7 +81,7 @@ def measure_advantage_gap(instance: Grouped) -> Measured:
 
 def measure_cancel(instance: Instance) -> Measured:
     """The largest decomposed advantage in any group, certified."""
-    one = scheme_of(instance.scheme, "normalize_then_sum")
+    one = both(instance.scheme)[1]
     largest = balls.ZERO
     for table in groups(instance, MAX_CANCELLING):
         if len(table.members) == MAX_CANCELLING and not are_listed(instance, MAX_CANCELLING):

@@ -69,10 +69,9 @@ def gradient_ceiling(potential: Potential) -> float:
 def _largest_advantages(instance: Instance) -> Floats:
     """What the root mean square of the advantages of a prompt's groups cannot exceed (N,)."""
     env, scheme = instance.env, instance.scheme
-    if scheme.normalization == "center":
-        return exact.reward_range(env) / 2
-    weight = env.total_weight if scheme.normalization == "normalize_then_sum" else 1.0
-    return np.full(env.n_prompts, weight * np.sqrt(1 - scheme.ddof / scheme.group_size))
+    ceiling = scheme.estimator.ceiling(scheme.group_size, scheme.ddof, exact.reward_range(env))
+    total = float(scheme.estimator.total(env.exact_weights))
+    return np.broadcast_to(total * np.asarray(ceiling, dtype=np.float64), env.n_prompts)
 
 
 def second_moment_ceiling(instance: Instance) -> float:

@@ -8,7 +8,6 @@ import sympy as sp
 from bounds import symbols as s
 from bounds.claim import Assumption, Claim
 from bounds.claims.assumptions import CENTER, TABULAR
-from bounds.claims.decomposition import both, scheme_of
 from bounds.claims.schemes import SPLIT_ANY_EPS
 from bounds.claims.single_groups import k
 from bounds.claims.update import direction_of, groups_fit
@@ -17,9 +16,10 @@ from bounds.enclosed import update_gap as enclosed
 from bounds.instance import Instance
 from bounds.rollouts import measures as observed
 from bounds.rounding import QUANTITY
+from bounds.structure import both, contrast
 from bounds.verdicts import Standing
 from tamdp_theory import exact
-from tamdp_theory.exact import ContrastPlan, GroupPlan, Scheme, UpdatePlan
+from tamdp_theory.exact import GroupPlan, Scheme, UpdatePlan
 from tamdp_theory.exact.law import ClassLaw
 from tamdp_theory.grpo.enumeration import enumerate_update
 from tamdp_theory.model import Floats
@@ -48,12 +48,12 @@ def _gradient_gap(instance: Instance, bound: str) -> Measured:
             _parts(table, env.exact_weights, scheme, p),
         )
         gradient, total = law.gradients(policy, q), float(energy[classes].sum())
-        one = float(p @ ContrastPlan(table, env.exact_weights, scheme).moments(p).second)
+        one = float(p @ GroupPlan(table, env.exact_weights, contrast(scheme)).moments(p).second)
         for share in (1.0, *_best_share(alpha, gamma, one, parts)):
             gap = (
                 one
                 if share == 1.0
-                else float(p @ ContrastPlan(table, env.exact_weights, scheme, share).moments(p).second)
+                else float(p @ GroupPlan(table, env.exact_weights, contrast(scheme, share)).moments(p).second)
             )
             # both are differences of sums of standardized numbers, which are off by a few units of rounding, before
             # anything cancels
@@ -88,7 +88,7 @@ def _parts(
     rewards: tuple[tuple[Fraction, ...], ...], weights: tuple[Fraction, ...], scheme: Scheme, p: Floats
 ) -> float:
     """(sum_k w_k sqrt E[(A^k)^2])^2: how large the decomposed advantages are before components cancel."""
-    alone = scheme_of(scheme, "sum_then_normalize")
+    alone = both(scheme)[0]
     columns = [(float(w), tuple((row[k],) for row in rewards)) for k, w in enumerate(weights) if w]
     total: float = (
         sum(

@@ -13,6 +13,7 @@ from bounds.comparison import Measured
 from bounds.enclosed import variance as enclosed
 from bounds.instance import Instance
 from bounds.rollouts import measures as observed
+from bounds.structure import is_standardized
 from bounds.verdicts import Standing
 from tamdp_theory import Policy, exact
 from tamdp_theory.exact import Scheme, UpdatePlan
@@ -41,7 +42,7 @@ def _variance(instance: Instance) -> Measured:
 
 def _standardized(instance: Instance) -> Potential | Measured:
     """The two-valued terms that are standardized, or why L9.two-valued does not speak of the instance."""
-    potential = find_potential(instance.env, instance.scheme) if instance.scheme.normalization != "center" else None
+    potential = find_potential(instance.env, instance.scheme) if is_standardized(instance.scheme) else None
     return Measured(numbers={}, assumptions={"two-valued": False}) if potential is None else potential
 
 
@@ -84,7 +85,7 @@ def _variance_decomposed(instance: Instance) -> Measured:
         return potential
     env, scheme = instance.env, instance.scheme
     per_prompt = UpdatePlan(env, scheme).moments(instance.policy).prompt_variance
-    total = env.total_weight if scheme.normalization == "normalize_then_sum" else 1.0
+    total = float(scheme.estimator.total(env.exact_weights))
     numbers = {s.variance: per_prompt, s.H: env.horizon, s.W: total, s.G: scheme.group_size}
     return Measured(numbers=numbers, assumptions={"two-valued": True}, scale=total**2)
 

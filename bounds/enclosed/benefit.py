@@ -12,8 +12,8 @@ from bounds.enclosed.quantities import (
     update_of,
 )
 from bounds.exact_instance import ExactInstance
+from bounds.structure import both
 from tamdp_theory import InputError
-from tamdp_theory.exact import Normalization, Scheme
 from tamdp_theory.exact.balls import ZERO, Number, dot, group_of, is_zero, largest, moves, number, order, softmax
 
 
@@ -27,10 +27,8 @@ def benefit_rows(i: ExactInstance) -> list[Row]:
         / 2
     )
     gradient = total_gradient(law)
-    names: tuple[Normalization, Normalization] = ("sum_then_normalize", "normalize_then_sum")
     rows: list[Row] = []
-    for name in names:
-        scheme = Scheme(i.scheme.group_size, name, i.scheme.eps, i.scheme.ddof)
+    for scheme in both(i.scheme):
         mean, variance = update_of(ExactInstance(env, i.policy, scheme), law)
         drift, second = dot(gradient, mean), variance + dot(mean, mean)
         if not (drift > 0 and second > 0 and smooth > 0):

@@ -12,7 +12,6 @@ from bounds.exact_instance import ExactInstance
 from tamdp_theory import TAMDP, CapacityError
 from tamdp_theory.exact import Scheme
 from tamdp_theory.exact.balls import BallGroup, Number, curl_norm, group_of, number, vanishes
-from tamdp_theory.numbers import exact
 
 MAX_EXCHANGES = 200_000
 
@@ -22,28 +21,14 @@ def closed_rows(env: TAMDP, scheme: Scheme) -> list[Row]:
     does not fit.
     """
     rows: list[Row] = []
-    split = scheme.normalization == "normalize_then_sum"
-    weights = tuple(w for w in env.exact_weights if w) if split else (Fraction(1),)
     for classes in env.prompt_classes:
-        # classes with equal standardized rewards have equal advantages: one of each stands for all
-        if split:
-            distinct = sorted(
-                {
-                    tuple(r for r, w in zip(env.exact_class_rewards[c], env.exact_weights, strict=True) if w)
-                    for c in classes
-                }
-            )
-        else:
-            distinct = sorted({(env.exact_class_composite[c],) for c in classes})
+        rows_of = [env.exact_class_rewards[c] for c in classes]
+        columns = [(w, values) for w, values in scheme.estimator.columns(rows_of, env.exact_weights) if w]
+        # classes that agree in every column have equal advantages: one of each stands for all
+        distinct = sorted(set(zip(*(values for _, values in columns), strict=True)))
         if len(distinct) > 1:
-            columns = tuple(zip(weights, zip(*distinct, strict=True), strict=True))
-            group = BallGroup(
-                columns,
-                scheme.group_size,
-                exact(float(scheme.eps), "eps"),
-                scheme.ddof,
-                scheme.normalization == "center",
-            )
+            chosen = zip((w for w, _ in columns), zip(*distinct, strict=True), strict=True)
+            group = BallGroup(tuple(chosen), scheme)
             two = len({env.exact_class_composite[c] for c in classes}) <= 2
             rows.append({s.closed: int(is_closed(group, list(range(len(distinct))))), s.two_valued: int(two)})
     return rows
@@ -108,9 +93,7 @@ def curl_pair_rows(i: ExactInstance) -> list[Row]:
     if values is None:
         return []
     chosen = (values[0], values[len(values) // 2], values[-1])
-    group = BallGroup(
-        ((Fraction(1), chosen),), i.scheme.group_size, i.eps, i.scheme.ddof, i.scheme.normalization == "center"
-    )
+    group = BallGroup(((Fraction(1), chosen),), i.scheme)
     rows: list[Row] = []
     for law in _fixed_laws(3):
         given = group.given_pair(law)

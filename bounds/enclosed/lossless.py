@@ -1,12 +1,12 @@
 """The claims of claims/lossless.py in rationals, square roots and balls."""
 
 from collections.abc import Callable
-from fractions import Fraction
 
 from bounds import symbols as s
 from bounds.decision import Row
 from bounds.enclosed.single_groups import Single, groups, joint_and_split
 from bounds.exact_instance import ExactInstance
+from bounds.structure import contrast
 from tamdp_theory import CapacityError
 from tamdp_theory.exact.balls import Number, dot, group_of, is_zero
 
@@ -14,16 +14,16 @@ from tamdp_theory.exact.balls import Number, dot, group_of, is_zero
 def lossless_rows(i: ExactInstance) -> list[Row]:
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
-        contrast = group_of(i.env, q, i.scheme, share=Fraction(1))
+        gap = group_of(i.env, q, contrast(i.scheme))
         for group in groups(i, q):
             one = Single(i, q, group)
             if not any(one.covariance[k][k] for k in range(len(one.sigma))):
                 continue  # nothing varies
-            correlation, gap = one.correlation(), one.gap()
+            correlation, shares = one.correlation(), one.gap()
             rows.append(
                 {
-                    s.gap_zero: _vanish(list(contrast.advantages(group).values())),
-                    s.kernel_zero: _vanish([dot(row, gap) for row in correlation]),
+                    s.gap_zero: _vanish(list(gap.advantages(group).values())),
+                    s.kernel_zero: _vanish([dot(row, shares) for row in correlation]),
                 }
             )
     return rows
@@ -32,15 +32,12 @@ def lossless_rows(i: ExactInstance) -> list[Row]:
 def lossless_exactly_rows(i: ExactInstance) -> list[Row]:
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
-        contrast = group_of(i.env, q, i.scheme, share=Fraction(1))
+        gap = group_of(i.env, q, contrast(i.scheme))
         for group in groups(i, q):
             one = Single(i, q, group)
             if one.covariance[-1][-1]:
                 rows.append(
-                    {
-                        s.gap_zero: _vanish(list(contrast.advantages(group).values())),
-                        s.together: int(moves_together(one)),
-                    }
+                    {s.gap_zero: _vanish(list(gap.advantages(group).values())), s.together: int(moves_together(one))}
                 )
     return rows
 

@@ -13,7 +13,7 @@ def all_terms(i: ExactInstance) -> list[tuple[int, list[int]]]:
     """(prompt, 1 where a class has the larger value) of each standardized reward; none if one of them has
     three values.
     """
-    found = [] if i.scheme.normalization == "center" else [two_valued_terms(i, q) for q in range(i.env.n_prompts)]
+    found = [two_valued_terms(i, q) for q in range(i.env.n_prompts)]
     return (
         []
         if any(one is None for one in found)

@@ -12,6 +12,7 @@ import numpy as np
 from flint import arb_mat
 
 from bounds.exact_instance import ExactInstance
+from bounds.structure import is_standardized
 from tamdp_theory import TAMDP, CapacityError
 from tamdp_theory.exact.ball_numbers import bits_of, check_effort, effort
 from tamdp_theory.exact.balls import (
@@ -175,13 +176,11 @@ def pow(base: Number, power: int) -> Number:
 
 def two_valued_terms(i: ExactInstance, q: int) -> list[tuple[Number, list[int], Number]] | None:
     """(weight, 1 where a class has the larger value, spread) of each standardized reward that varies; None if one has
-    three values.
+    three values, or nothing is standardized.
     """
-    if i.scheme.normalization == "normalize_then_sum":
-        columns = [(number(w), reward(i.env, q, k)) for k, w in enumerate(i.env.exact_weights) if w]
-    else:
-        columns = [(ONE, composite(i.env, q))]
-    if any(len(set(values)) > 2 for _, values in columns):
+    rows = [i.env.exact_class_rewards[c] for c in i.env.prompt_classes[q].tolist()]
+    columns = [(number(w), values) for w, values in i.scheme.estimator.columns(rows, i.env.exact_weights) if w]
+    if not is_standardized(i.scheme) or any(len(set(values)) > 2 for _, values in columns):
         return None
     return [
         (w, [int(v == max(values)) for v in values], number(max(values) - min(values)))

@@ -9,7 +9,7 @@ from bounds import symbols as s
 from bounds.decision import Row
 from bounds.enclosed.quantities import check_groups, composite, reward
 from bounds.exact_instance import ExactInstance
-from bounds.structure import weighted_columns
+from bounds.structure import both, weighted_columns
 from tamdp_theory.exact.ball_numbers import check_effort, effort
 from tamdp_theory.exact.balls import ZERO, BallGroup, Number, absolute, group_of, largest, number, root
 
@@ -32,7 +32,8 @@ def groups(i: ExactInstance, q: int) -> Iterator[tuple[int, ...]]:
 
 
 def joint_and_split(i: ExactInstance, q: int) -> tuple[BallGroup, BallGroup]:
-    return group_of(i.env, q, i.scheme, "sum_then_normalize"), group_of(i.env, q, i.scheme, "normalize_then_sum")
+    joint, split = both(i.scheme)
+    return group_of(i.env, q, joint), group_of(i.env, q, split)
 
 
 class Single:
@@ -60,8 +61,8 @@ class Single:
         count = len(self.sigma)
 
         def entry(k: int, m: int) -> Number:
-            own, other, both = self.covariance[k][k], self.covariance[m][m], self.covariance[k][m]
-            return ZERO if not (own and other) else number(both) / root(number(own * other))
+            own, other, shared = self.covariance[k][k], self.covariance[m][m], self.covariance[k][m]
+            return ZERO if not (own and other) else number(shared) / root(number(own * other))
 
         return [[entry(k, m) for m in range(count)] for k in range(count)]
 
@@ -76,7 +77,7 @@ def identity_rows(i: ExactInstance) -> list[Row]:
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
         alone = [
-            BallGroup(((Fraction(1), tuple(reward(i.env, q, k))),), i.scheme.group_size, i.eps, i.scheme.ddof)
+            BallGroup(((Fraction(1), tuple(reward(i.env, q, k))),), both(i.scheme)[0])
             for k in range(i.env.n_components)
         ]
         for group in groups(i, q):
@@ -137,7 +138,7 @@ def cancel_rows(i: ExactInstance) -> list[Row]:
     if not any(len(set(values)) > 1 for values in weighted_columns(i.env)):
         return rows
     for q in range(i.env.n_prompts):
-        split = group_of(i.env, q, i.scheme, "normalize_then_sum")
+        split = group_of(i.env, q, both(i.scheme)[1])
         rows += [
             {s.A_largest: largest([absolute(a) for a in split.advantages(group).values()])} for group in groups(i, q)
         ]

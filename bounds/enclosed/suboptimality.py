@@ -8,6 +8,7 @@ from bounds.decision import TRIVIAL, Row
 from bounds.enclosed.geometry import comparator
 from bounds.enclosed.quantities import composite, norm, objective, probabilities, reward, slope_of_potential, spread
 from bounds.exact_instance import ExactInstance
+from bounds.structure import both
 from tamdp_theory.exact.balls import (
     ONE,
     ZERO,
@@ -119,7 +120,7 @@ def suboptimality_rows(i: ExactInstance, split: bool = False) -> list[Row]:
 
 
 def _alone(i: ExactInstance, q: int, k: int) -> BallGroup:
-    return BallGroup(((Fraction(1), tuple(reward(i.env, q, k))),), i.scheme.group_size, i.eps, i.scheme.ddof)
+    return BallGroup(((Fraction(1), tuple(reward(i.env, q, k))),), both(i.scheme)[0])
 
 
 def signed_rows(i: ExactInstance, solvable: bool) -> list[Row]:

@@ -10,6 +10,7 @@ from bounds.enclosed.quantities import norm, probabilities, reward, rho, spectra
 from bounds.enclosed.single_groups import joint_and_split
 from bounds.enclosed.suboptimality import FAR
 from bounds.exact_instance import ExactInstance
+from bounds.structure import contrast
 from tamdp_theory import CapacityError
 from tamdp_theory.exact.balls import ZERO, BallGroup, BallLaw, Number, ball, combine, dot, group_of, largest, number
 
@@ -22,14 +23,14 @@ def gradient_gap_rows(i: ExactInstance) -> list[Row]:
         joint, split = ([*group.first(p)] for group in joint_and_split(i, q))
         gamma = sum((x * y for x, y in zip(p, split[1], strict=True)), ZERO)
         alpha = sum((x * y for x, y in zip(p, joint[1], strict=True)), ZERO)
-        one = _mean_square(group_of(i.env, q, i.scheme, share=Fraction(1)), p)
+        one = _mean_square(group_of(i.env, q, contrast(i.scheme)), p)
         shares = [Fraction(1)]
         if gamma * FAR > alpha:  # any share is allowed: one beyond reach is left out
             shares.append(Fraction(float(ball((alpha + gamma - one) / 2 / gamma).mid())).limit_denominator(10**9))
         energy = sum((t.energy for t in terms), ZERO)
         top = _top(law, q)
         for share in shares:
-            gap = _mean_square(group_of(i.env, q, i.scheme, share=share), p)
+            gap = _mean_square(group_of(i.env, q, contrast(i.scheme, share)), p)
             if gap > 0:
                 distance = combine(
                     [x - number(share) * y for x, y in zip(joint[0], split[0], strict=True)], terms, i.policy.size

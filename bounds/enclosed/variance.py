@@ -7,8 +7,9 @@ from bounds.decision import Row
 from bounds.enclosed.potential import all_terms
 from bounds.enclosed.quantities import composite, objective, probabilities, rho, two_valued_terms, update_of
 from bounds.exact_instance import ExactInstance
+from tamdp_theory.estimators import Scheme
 from tamdp_theory.exact.ball_numbers import bits_of, check_effort, effort
-from tamdp_theory.exact.balls import ONE, ZERO, BallGroup, dot, gradient_of, number, prompt_update
+from tamdp_theory.exact.balls import ZERO, BallGroup, dot, gradient_of, number, prompt_update
 
 
 def variance_rows(i: ExactInstance) -> list[Row]:
@@ -33,7 +34,7 @@ def variance_component_rows(i: ExactInstance) -> list[Row]:
     rows: list[Row] = []
     for q, high in all_terms(i):
         terms = law.classes[q]
-        group = BallGroup(((Fraction(1), tuple(Fraction(h) for h in high)),), size)
+        group = BallGroup(((Fraction(1), tuple(Fraction(h) for h in high)),), Scheme(size, "sum_then_normalize"))
         h, second, cross = group.moments(probabilities(terms))
         noise = sum((a * one.energy for a, one in zip(second, terms, strict=True)), ZERO) / size
         for m, left in enumerate(terms):
@@ -47,10 +48,10 @@ def variance_component_rows(i: ExactInstance) -> list[Row]:
 
 
 def variance_decomposed_rows(i: ExactInstance) -> list[Row]:
-    if i.scheme.normalization == "center" or any(two_valued_terms(i, q) is None for q in range(i.env.n_prompts)):
+    if any(two_valued_terms(i, q) is None for q in range(i.env.n_prompts)):
         return []
     law = i.law
-    total = i.total_weight if i.scheme.normalization == "normalize_then_sum" else ONE
+    total = number(i.scheme.estimator.total(i.env.exact_weights))
     return [
         {s.variance: prompt_update(law, q, i.scheme)[1], s.H: i.env.horizon, s.W: total, s.G: i.scheme.group_size}
         for q in range(i.env.n_prompts)

@@ -11,7 +11,7 @@ scores where their source knows a bound of them (``RolloutGroups.score_bound``).
 ``Estimate.valid`` is False.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy as np
 from bounds.observation import decimals
 from bounds.rollouts import intervals
 from bounds.rollouts.intervals import Estimate
+from bounds.structure import both
 from tamdp_theory import InputError, grpo
 from tamdp_theory.exact import Normalization, Scheme
 from tamdp_theory.guards import check_inside_unit
@@ -62,12 +63,9 @@ class Statistics:
         """What the root mean square of a group's advantages cannot exceed: sqrt(1 - ddof/G) for each standardized
         reward, half the range if centred.
         """
-        total = float(self.weights.sum())
-        if normalization == "center":
-            return total / 2
-        return (total if normalization == "normalize_then_sum" else 1.0) * float(
-            np.sqrt(1 - self.scheme.ddof / self.scheme.group_size)
-        )
+        scheme = self.scheme.under(normalization)
+        ceiling = scheme.estimator.ceiling(scheme.group_size, scheme.ddof, float(self.weights.sum()))
+        return float(ceiling) * float(scheme.estimator.total(self.rollouts.weights))
 
     # -- from rewards alone -------------------------------------------------------------------------------------
 
@@ -101,12 +99,10 @@ class Statistics:
         """Whether joint and decomposed advantages surely differ in some group: ties decided on the rewards' decimals,
         and by more than the last digits of the few operations from there."""
         table = decimals(self.groups.rewards, self.rollouts.weights)
-        joint, split = (
-            table.advantages(replace(self.scheme, normalization=one))
-            for one in ("sum_then_normalize", "normalize_then_sum")
-        )
+        one, other = both(self.scheme)
+        joint, split = table.advantages(one), table.advantages(other)
         size = np.abs(joint) + sum(
-            abs(float(w)) * np.abs(column.advantages(self.scheme.eps, self.scheme.ddof))
+            abs(float(w)) * np.abs(column.advantages(one))
             for w, column in zip(table.weights, table.components, strict=True)
         )
         return bool((np.abs(joint - split) > 16 * (1 + len(self.weights)) * np.finfo(np.float64).eps * size).any())

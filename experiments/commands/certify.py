@@ -11,7 +11,7 @@ from bounds import CLAIMS, Instance, certificates
 from experiments.commands.claims import find_claim, statement_text
 from experiments.console import console, plain
 from tamdp_theory import TAMDP, InputError, TabularSoftmax, load_policy
-from tamdp_theory.exact import Normalization, Scheme
+from tamdp_theory.exact import Scheme
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Certify:
     """With --claim: a tamdp-policy/1 file; default: the uniform policy."""
     group_size: int = 4
     """With --claim: G, at least 2."""
-    normalization: Normalization = "sum_then_normalize"
-    """With --claim: how groups become advantages."""
+    normalization: str = "sum_then_normalize"
+    """With --claim: how groups become advantages, e.g. center, sum_then_normalize, leave_one_out, pass_at_2."""
     eps: float = 0.0
     """With --claim: added to deviations."""
     ddof: int = 0

@@ -9,7 +9,6 @@ from rich.table import Table
 
 from experiments.console import console, number, plain, write_json
 from tamdp_theory import TAMDP, TabularSoftmax, exact, load_policy
-from tamdp_theory.exact import Normalization
 
 
 @dataclass(frozen=True)
@@ -23,8 +22,8 @@ class Exact:
     """A tamdp/1 file."""
     group_size: int = 8
     """G, at least 2."""
-    normalization: Normalization = "sum_then_normalize"
-    """How groups become advantages."""
+    normalization: str = "sum_then_normalize"
+    """How groups become advantages: center, sum_then_normalize, normalize_then_sum, leave_one_out or pass_at_K."""
     eps: float = 0.0
     """Added to deviations."""
     ddof: int = 0

@@ -6,8 +6,6 @@ from typing import Annotated, Literal
 
 import tyro
 
-from tamdp_theory.exact import Normalization
-
 Task = Literal["number_line", "number_line_step", "blackjack", "image_repair"]
 
 
@@ -31,7 +29,7 @@ class Check:
     """
     group_size: int = 4
     """G."""
-    normalization: Normalization = "sum_then_normalize"
+    normalization: str = "sum_then_normalize"
     """center, sum_then_normalize or normalize_then_sum."""
     eps: float = 0.0
     """Added to deviations; TRL uses 1e-4."""
@@ -82,7 +80,7 @@ class FromLogs:
     """Reward columns; default: every number between completion and advantage."""
     weights: tuple[float, ...] = ()
     """Weight of each reward; default: 1 each, as in TRL."""
-    normalization: Normalization = "sum_then_normalize"
+    normalization: str = "sum_then_normalize"
     """What the trainer used: center (scale_rewards none), sum_then_normalize or normalize_then_sum."""
     level: float = 0.99
     """Confidence of each interval."""

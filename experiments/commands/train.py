@@ -18,6 +18,9 @@ ROWS = 12
 class Settings(grpo.Config):
     """How to train."""
 
+    normalization: str = "sum_then_normalize"
+    """Estimator: center (Dr. GRPO), sum_then_normalize (GRPO), normalize_then_sum (GDPO), leave_one_out, pass_at_K."""
+
     def __post_init__(self) -> None:
         pass
 

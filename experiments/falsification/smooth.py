@@ -16,6 +16,7 @@ import sympy as sp
 
 from bounds import Claim
 from bounds import symbols as s
+from bounds.structure import both
 from experiments.falsification.candidate import Candidate, decimal, edges, fractions, normal
 from tamdp_theory import TAMDP
 from tamdp_theory.exact import Scheme, count_multisets, count_trajectories, list_multisets
@@ -57,7 +58,7 @@ def is_smooth(claim: Claim, candidate: Candidate) -> bool:
     """Whether autograd can follow the slack of this claim on this candidate."""
     if not isinstance(claim.statement, (sp.Le, sp.Lt, sp.Ge, sp.Gt)) or not set(claim.quantities) <= KNOWN:
         return False
-    if not isinstance(candidate.policy, tuple) or candidate.think_weight != 1:
+    if not isinstance(candidate.policy, tuple) or candidate.think_weight != 1 or candidate.scheme.estimator.binary:
         return False
     env = candidate.instance().env
     count = count_trajectories(env)
@@ -209,10 +210,7 @@ class _World:
             mean = probability @ estimate
             result["mean"], result["variance"] = mean, probability @ (estimate**2).sum(dim=1) - mean @ mean
             if s.gap_norm in wanted:
-                joint, split = (
-                    _advantages(torch, table[members], weights, replace(self.start.scheme, normalization=name))
-                    for name in _NAMES
-                )
+                joint, split = (_advantages(torch, table[members], weights, one) for one in both(self.start.scheme))
                 gap = torch.einsum("gi,gip->gp", joint - split, score[members]) / members.shape[1]
                 result["gap"] = _norm(torch, probability @ gap)
                 result["square"] = probability @ ((joint - split) ** 2).mean(dim=1)
@@ -282,24 +280,58 @@ class _World:
         return replace(self.start, content=content, policy=tuple(policy))
 
 
-_NAMES = ("sum_then_normalize", "normalize_then_sum")
-
-
 def _advantages(torch: Any, rewards: Any, weights: Any, scheme: Scheme) -> Any:
     """A (S, G) of rewards (S, G, K)."""
-    if scheme.normalization == "normalize_then_sum":
-        return sum(weights[k] * _standardize(torch, rewards[..., k], scheme) for k in range(rewards.shape[-1]))
-    composite = rewards @ weights
-    if scheme.normalization == "center":
-        return composite - composite.mean(dim=1, keepdim=True)
-    return _standardize(torch, composite, scheme)
+    total = torch.zeros(rewards.shape[:-1], dtype=torch.float64)
+    for coefficient, parts in scheme.estimator.mixtures(list(weights)):
+        values = sum(_tensor(torch, part) * rewards[..., k] for k, part in enumerate(parts))
+        total = total + _tensor(torch, coefficient) * scheme.estimator.gain(_Place(torch, values, scheme))
+    return total
 
 
-def _standardize(torch: Any, values: Any, scheme: Scheme) -> Any:
-    centred = values - values.mean(dim=1, keepdim=True)
-    square = (centred**2).sum(dim=1, keepdim=True) / (values.shape[1] - scheme.ddof)
-    active = square > 1e-20
-    return torch.where(active, centred / (torch.sqrt(torch.where(active, square, 1.0)) + scheme.eps), 0.0)
+def _tensor(torch: Any, number: Any) -> Any:
+    """A number as a tensor, so that rationals mix with tensors."""
+    return number if torch.is_tensor(number) else torch.tensor(float(number), dtype=torch.float64)
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """All members of groups (S, G) as tensors; a group that hardly varies counts as silent."""
+
+    torch: Any
+    values: Any
+    scheme: Scheme
+
+    @property
+    def size(self) -> int:
+        return self.scheme.group_size
+
+    @property
+    def distance(self) -> Any:
+        return self.values - self.values.mean(dim=1, keepdim=True)
+
+    deviation = distance
+
+    @property
+    def _squares(self) -> Any:
+        return (self.distance**2).sum(dim=1, keepdim=True) / (self.size - self.scheme.ddof)
+
+    @property
+    def spread(self) -> Any:
+        return self.torch.sqrt(self.torch.where(self._squares > 1e-20, self._squares, 1.0))
+
+    @property
+    def eps(self) -> float:
+        return self.scheme.eps
+
+    def ratio(self, numerator: Any, denominator: Any) -> Any:
+        return self.torch.where(self._squares > 1e-20, numerator / denominator, 0.0)
+
+    def times(self, value: Any, factor: Fraction) -> Any:
+        return value * float(factor)
+
+    def look_up(self, table: Any) -> Any:
+        raise TypeError("a table has no slope")  # is_smooth leaves binary estimators out
 
 
 def _segments(torch: Any, logits: Any, owner: Any) -> Any:

@@ -41,7 +41,7 @@ class Config:
 
     reward: Literal["composite", "accuracy"] = "composite"
     """Composite of format, accuracy and executability, or accuracy alone."""
-    normalization: Normalization = "center"
+    normalization: str = "center"
     """How groups become advantages."""
     group_size: int = 8
     """Rollouts per group, G."""

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tamdp_theory import InputError, exact
-from tamdp_theory.exact import NORMALIZATIONS, Normalization
+from tamdp_theory.exact import NORMALIZATIONS
 from tamdp_theory.model import Floats
 
 Row = dict[str, Any]
@@ -39,7 +39,7 @@ class Config:
 
     rewards: Rewards = "stairs"
     """Rewards (R_1, R_2) of the arms: (0,0) (1,0) (1,1); trade-off (0,0) (1,0) (0,1); graded (0,0) (0,1) (1,1/2)."""
-    normalization: Normalization = "sum_then_normalize"
+    normalization: str = "sum_then_normalize"
     """How groups become advantages."""
     group_size: int = 8
     """Rollouts per group."""

@@ -40,7 +40,7 @@ class Config:
     """Whether there is a thought before each action."""
     think_weight: float = 1.0
     """Weight of thoughts in the score, lambda; nothing to weigh if they are removed."""
-    normalization: Normalization = "sum_then_normalize"
+    normalization: str = "sum_then_normalize"
     """How groups become advantages."""
     group_size: int = 8
     """Rollouts per group, G."""

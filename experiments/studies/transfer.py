@@ -22,7 +22,6 @@ import numpy as np
 from bounds.pac_bayes.formulas import mean_error, sampled_risk_bound, shift_by_components
 from tamdp_theory import Domains, InputError, LogLinear, Risks, families, grpo, risks
 from tamdp_theory.domains import part, restrict
-from tamdp_theory.exact import Normalization
 from tamdp_theory.exact.passes import forward
 from tamdp_theory.model import TAMDP, TOOL, Floats
 from tamdp_theory.posteriors import DiagonalGaussian
@@ -51,7 +50,7 @@ class Config:
     """Step size."""
     group_size: int = 8
     """Rollouts per group."""
-    normalization: Normalization = "sum_then_normalize"
+    normalization: str = "sum_then_normalize"
     """How groups become advantages."""
     draws: int = 2000
     """Policies drawn from the posterior."""

@@ -1,5 +1,6 @@
 """The exact engine: everything that is a finite sum is computed as one. See theory.md sections 2 to 4."""
 
+from tamdp_theory.estimators.scheme import NORMALIZATIONS, Normalization, Scheme
 from tamdp_theory.exact.geometry import (
     GradientDomination,
     fisher_information,
@@ -10,15 +11,7 @@ from tamdp_theory.exact.geometry import (
     score_norm_bound,
     smoothness,
 )
-from tamdp_theory.exact.group import (
-    NORMALIZATIONS,
-    ContrastPlan,
-    GroupMoments,
-    GroupPlan,
-    Normalization,
-    Scheme,
-    group_moments,
-)
+from tamdp_theory.exact.group import GroupMoments, GroupPlan, group_moments
 from tamdp_theory.exact.law import PromptLaw, reward_law
 from tamdp_theory.exact.listing import Groups, count_multisets, list_multisets
 from tamdp_theory.exact.potential import curl, potential, potential_slope
@@ -30,7 +23,6 @@ from tamdp_theory.exact.values import Divergence, Values, divergence, occupancy,
 
 __all__ = [
     "NORMALIZATIONS",
-    "ContrastPlan",
     "Divergence",
     "GradientDomination",
     "GroupMoments",

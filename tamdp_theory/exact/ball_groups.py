@@ -16,6 +16,8 @@ from math import comb, factorial, lcm, prod
 from flint import arb, ctx, fmpq, fmpz
 
 from tamdp_theory.errors import CapacityError
+from tamdp_theory.estimators.base import Column
+from tamdp_theory.estimators.scheme import Scheme
 from tamdp_theory.exact.ball_numbers import (
     ONE,
     ZERO,
@@ -24,11 +26,11 @@ from tamdp_theory.exact.ball_numbers import (
     bits_of,
     check_effort,
     effort,
+    is_zero,
     largest,
     number,
     root,
 )
-from tamdp_theory.exact.group import Normalization, Scheme
 from tamdp_theory.exact.listing import Groups
 from tamdp_theory.exact.surds import Total
 from tamdp_theory.model import TAMDP
@@ -41,16 +43,20 @@ Counts = tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class BallGroup:
-    """Advantages as a combination of standardized columns: (coefficient, value of each class).
+    """Advantages in exact numbers: an estimator's columns, (coefficient, value of each class) each, under a scheme."""
 
-    ``centred``: deviations are not divided by anything.
-    """
+    columns: tuple[Column, ...]
+    scheme: Scheme
 
-    columns: tuple[tuple[Fraction, tuple[Fraction, ...]], ...]
-    size: int
-    eps: Fraction = Fraction(0)
-    ddof: int = 0
-    centred: bool = False
+    @property
+    def size(self) -> int:
+        """G."""
+        return self.scheme.group_size
+
+    @cached_property
+    def eps(self) -> Fraction:
+        """eps as the decimal that was written."""
+        return exact(float(self.scheme.eps), "eps")
 
     @cached_property
     def _known(self) -> dict[Counts, dict[int, Number]]:
@@ -81,31 +87,40 @@ class BallGroup:
     def of_counts(self, counts: Counts) -> dict[int, Number]:
         """A of each class in a group that has counts[m] members of class m."""
         if counts not in self._known:
-            self._known[counts] = self._standardize([(m, k) for m, k in enumerate(counts) if k])
+            self._known[counts] = self._gains([(m, k) for m, k in enumerate(counts) if k])
         return self._known[counts]
 
-    def _standardize(self, members: list[tuple[int, int]]) -> dict[int, Number]:
-        # numerators over equal spreads add up before any root is taken, so that what cancels cancels exactly
-        by_spread: dict[Fraction, dict[int, Fraction]] = {}
+    def _gains(self, members: list[tuple[int, int]]) -> dict[int, Number]:
+        result: dict[int, Number] = {m: ZERO for m, _ in members}
+        for coefficient, seen, distances in self._seen(members):
+            for m, value in distances.items():
+                gain = self.scheme.estimator.gain(_Place(seen, value))
+                if not is_zero(gain):
+                    result[m] = result[m] + (gain if coefficient == 1 else number(coefficient) * gain)
+        return result
+
+    def _seen(self, members: list[tuple[int, int]]) -> Iterator[tuple[Fraction, "_Seen", dict[int, Fraction]]]:
+        """Coefficient, spread, and distance of each class from the mean, of each column that varies in the group.
+
+        Where the estimator is linear, columns of one spread are added up before any root is taken, so that what cancels
+        cancels exactly.
+        """
+        merged: dict[Fraction, dict[int, Fraction]] = {}
         for coefficient, unit, values in self._grids:
             total = sum(k * values[m] for m, k in members)
             spread = self.size * sum(k * values[m] ** 2 for m, k in members) - total**2
-            if spread:
-                squares = (
-                    Fraction(1) if self.centred else Fraction(spread, self.size * unit**2 * (self.size - self.ddof))
-                )
-                numerators = by_spread.setdefault(squares, {})
-                for m, _ in members:
-                    numerators[m] = numerators.get(m, Fraction(0)) + coefficient * Fraction(
-                        self.size * values[m] - total, self.size * unit
-                    )
-        result: dict[int, Number] = {m: ZERO for m, _ in members}
-        for squares, numerators in by_spread.items():
-            scale = ONE if self.centred else root(number(squares)) + number(self.eps)
-            for m, value in numerators.items():
-                if value:
-                    result[m] = result[m] + number(value) / scale
-        return result
+            if not spread:
+                continue
+            variance = Fraction(spread, self.size * unit**2 * (self.size - self.scheme.ddof))
+            distance = {m: Fraction(self.size * values[m] - total, self.size * unit) for m, _ in members}
+            if not self.scheme.estimator.linear:
+                yield coefficient, _Seen(self, variance), distance
+                continue
+            own = merged.setdefault(variance if self.scheme.estimator.scales else Fraction(1), {})
+            for m, value in distance.items():
+                own[m] = own.get(m, Fraction(0)) + coefficient * value
+        for variance, distance in merged.items():
+            yield Fraction(1), _Seen(self, variance), distance
 
     def moments(self, probability: Sequence[Number]) -> tuple[list[Number], list[Number], list[list[Number]]]:
         """h, a and b (theory.md section 3)."""
@@ -140,6 +155,54 @@ class BallGroup:
                 for n in classes:
                     result[m][n].add(p * self.of_counts(_joined(others, m, n))[m])
         return [[law.share * one.value for one in row] for row in result]
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """A column in a group in which it varies: its variance with the scheme's ddof."""
+
+    group: BallGroup
+    variance: Fraction
+
+    @cached_property
+    def spread(self) -> Number:
+        """The deviation."""
+        return root(number(self.variance))
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """A member's exact distance from the mean of a group that is not silent."""
+
+    seen: _Seen
+    value: Fraction
+
+    @property
+    def size(self) -> int:
+        return self.seen.group.size
+
+    @property
+    def distance(self) -> Number:
+        return number(self.value)
+
+    deviation = distance
+
+    @property
+    def spread(self) -> Number:
+        return self.seen.spread
+
+    @property
+    def eps(self) -> Number:
+        return number(self.seen.group.eps)
+
+    def ratio(self, numerator: Number, denominator: Number) -> Number:
+        return ZERO if is_zero(numerator) else numerator / denominator
+
+    def times(self, value: Number, factor: Fraction) -> Number:
+        return value * number(factor)
+
+    def look_up(self, table: Sequence[Fraction]) -> Number:
+        return number(table[self.size - 1 + int(self.size * self.value)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,28 +256,11 @@ def multisets(classes: int, count: int) -> Iterator[Counts]:
         yield tuple(ends[m + 1] - ends[m] - 1 for m in range(classes))
 
 
-def group_of(
-    env: TAMDP, prompt: int, scheme: Scheme, normalization: Normalization | None = None, share: Fraction | None = None
-) -> BallGroup:
-    """The advantages of a prompt's classes under a scheme; ``share``: A^joint - share A^decomposed instead.
-    CapacityError as ``check_terms``.
-    """
+def group_of(env: TAMDP, prompt: int, scheme: Scheme) -> BallGroup:
+    """The advantages of a prompt's classes under a scheme. CapacityError as ``check_terms``."""
     check_terms(env, prompt, scheme.group_size)
-    own = env.prompt_classes[prompt].tolist()
-    name = normalization or scheme.normalization
-    composite = (Fraction(1), tuple(env.exact_class_composite[c] for c in own))
-    parts = [(w, tuple(env.exact_class_rewards[c][k] for c in own)) for k, w in enumerate(env.exact_weights)]
-    if share is not None:
-        columns = [composite, *((-share * w, values) for w, values in parts)]
-    else:
-        columns = parts if name == "normalize_then_sum" else [composite]
-    return BallGroup(
-        tuple(columns),
-        scheme.group_size,
-        exact(float(scheme.eps), "eps"),
-        scheme.ddof,
-        name == "center" and share is None,
-    )
+    rows = [env.exact_class_rewards[c] for c in env.prompt_classes[prompt].tolist()]
+    return BallGroup(scheme.estimator.columns(rows, env.exact_weights), scheme)
 
 
 def check_terms(env: TAMDP, prompt: int, size: int) -> None:
@@ -254,15 +300,7 @@ def _check_states(count: int, classes: int, what: str) -> None:
 
 def group_advantages(table: Groups, scheme: Scheme, row: int) -> Number:
     """Largest |A_i| of one listed group."""
-    composite = tuple(
-        sum((w * r for w, r in zip(table.weights, one, strict=True)), Fraction(0)) for one in table.rewards
-    )
-    columns = [(Fraction(1), composite)]
-    if scheme.normalization == "normalize_then_sum":
-        columns = [(w, tuple(one[k] for one in table.rewards)) for k, w in enumerate(table.weights)]
-    group = BallGroup(
-        tuple(columns), table.size, exact(float(scheme.eps), "eps"), scheme.ddof, scheme.normalization == "center"
-    )
+    group = BallGroup(scheme.estimator.columns(table.rewards, table.weights), scheme)
     return largest([absolute(a) for a in group.advantages(tuple(table.members[row].tolist())).values()])
 
 

@@ -16,6 +16,7 @@ from functools import cached_property
 from flint import arb, ctx
 
 from tamdp_theory.errors import CapacityError, InputError
+from tamdp_theory.estimators.scheme import Normalization, Scheme
 from tamdp_theory.exact.ball_groups import MAX_TERMS, BallGroup, check_terms, curl_norm, group_advantages, group_of
 from tamdp_theory.exact.ball_numbers import (
     ONE,
@@ -34,7 +35,6 @@ from tamdp_theory.exact.ball_numbers import (
     root,
     vanishes,
 )
-from tamdp_theory.exact.group import Normalization, Scheme
 from tamdp_theory.exact.surds import Surd
 from tamdp_theory.exact.trajectories import prompt_trajectories
 from tamdp_theory.model import TAMDP, THINK, check_same_process

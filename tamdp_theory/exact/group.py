@@ -4,57 +4,28 @@ For reward classes m = 1..M of one prompt with probabilities P and a group of G 
 
     h_m = E[A_1 | m]    h+-_m = E[max(+-A_1, 0) | m]    a_m = E[A_1^2 | m]    b_ml = E[A_1 A_2 | m, l]
 
-where "| m, l" fixes the classes of members 1 and 2. ``center`` has closed forms; the others sum over the law of the
-other members' statistics (states.py), exactly. Everything is a polynomial in P; P may be a batch.
+where "| m, l" fixes the classes of members 1 and 2. Multiples of c less its mean have closed forms; the others sum over
+the law of the other members' statistics (states.py), exactly. Everything is a polynomial in P; P may be a batch.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
 from tamdp_theory.errors import InputError
+from tamdp_theory.estimators.base import Column
+from tamdp_theory.estimators.scheme import Normalization, Scheme
 from tamdp_theory.exact.states import GroupStates, group_states
 from tamdp_theory.model import Floats
 from tamdp_theory.numbers import exact
 
-Normalization = Literal["center", "sum_then_normalize", "normalize_then_sum"]
-NORMALIZATIONS: tuple[Normalization, ...] = ("center", "sum_then_normalize", "normalize_then_sum")
 _KEEP = 20_000_000  # floats of a law held at once
-
-
-@dataclass(frozen=True)
-class Scheme:
-    """How a group becomes advantages (theory.md section 2): group size G >= 2, normalization, eps >= 0, ddof 0 or 1."""
-
-    group_size: int
-    normalization: Normalization
-    eps: float = 0.0
-    ddof: int = 0
-
-    def __post_init__(self) -> None:
-        if (
-            not isinstance(self.group_size, (int, np.integer))
-            or isinstance(self.group_size, bool)
-            or self.group_size < 2
-        ):
-            raise InputError(f"group_size: must be an integer of at least 2, got {self.group_size!r}")
-        if self.normalization not in NORMALIZATIONS:
-            raise InputError(f"normalization: must be one of {', '.join(NORMALIZATIONS)}; got {self.normalization!r}")
-        if not (np.isfinite(self.eps) and self.eps >= 0):
-            raise InputError(f"eps: must be finite and not negative, got {self.eps}")
-        if self.ddof not in (0, 1):
-            raise InputError(f"ddof: must be 0 or 1, got {self.ddof!r}")
-
-    @property
-    def kappa(self) -> float:
-        """(G - 1) / G."""
-        return (self.group_size - 1) / self.group_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,28 +45,27 @@ class GroupPlan:
         """Group moments at P (..., M); entries >= 0 that sum to one."""
         return GroupMoments(self, probability)
 
-    @property
-    def centered(self) -> bool:
-        """Whether advantages are c minus the group mean: linear, with closed forms."""
-        return self.scheme.normalization == "center"
+    @cached_property
+    def multiple(self) -> float | None:
+        """What c less the group mean is multiplied by, if advantages are nothing else: linear, with closed forms."""
+        found = self.scheme.estimator.multiple(self.scheme.group_size)
+        return None if found is None else float(found)
 
     @cached_property
-    def composite(self) -> tuple[Fraction, ...]:
-        """c of each class."""
-        return tuple(sum((w * r for w, r in zip(self.weights, row, strict=True)), Fraction(0)) for row in self.rewards)
+    def columns(self) -> tuple[Column, ...]:
+        """The (coefficient, value of each class) that the estimator looks at."""
+        return self.scheme.estimator.columns(self.rewards, self.weights)
 
     @cached_property
     def variables(self) -> tuple[tuple[float, tuple[Fraction, ...]], ...]:
-        """The (weight, values per class) that are standardized; those that never vary are left out."""
-        columns = [(Fraction(1), self.composite)]
-        if self.scheme.normalization == "normalize_then_sum":
-            columns = [(w, tuple(row[k] for row in self.rewards)) for k, w in enumerate(self.weights)]
-        return tuple((float(w), values) for w, values in columns if w > 0 and len(set(values)) > 1)
+        """The columns in floats, without those that play no part or never vary."""
+        return tuple((float(w), values) for w, values in self.columns if w and len(set(values)) > 1)
 
     def states(self, chosen: tuple[int, ...]) -> GroupStates:
         """States of G - 1 other members for the chosen variables."""
         if chosen not in self._states:
-            self._states[chosen] = group_states([self.variables[v][1] for v in chosen], self.scheme.group_size - 1)
+            values = [self.variables[v][1] for v in chosen]
+            self._states[chosen] = group_states(values, self.scheme.group_size - 1, self.scheme.estimator.statistics)
         return self._states[chosen]
 
     def one(self, chosen: tuple[int, ...]) -> sparse.csr_array:
@@ -137,39 +107,51 @@ class GroupPlan:
         """A of merged class ``of``, one of the ``extra`` members, in one chosen variable, in each state of the others
         (S,).
         """
-        states, size, variable = self.states(chosen), self.scheme.group_size, range(len(chosen))[place]
-        centred, spread = states.deviations(size - len(extra), extra, variable, of)
-        unit = states.unit[variable]
-        result: Floats
-        if self.centered:
-            result = centred * unit / size
-            return result
-        eps = (
-            (size * self.scheme.eps / unit if unit else np.inf) if self.scheme.eps else 0.0
-        )  # unit 0: rewards below what a float can hold
-        scale = spread * np.sqrt(size / (size - self.scheme.ddof)) + eps
-        result = np.divide(centred, scale, out=np.zeros_like(centred), where=spread > 0)
+        states, variable = self.states(chosen), range(len(chosen))[place]
+        centred, spread = states.deviations(self.scheme.group_size - len(extra), extra, variable, of)
+        result: Floats = self.scheme.estimator.gain(_Place(self.scheme, centred, spread, states.unit[variable]))
         return result
 
 
 @dataclass(frozen=True, eq=False)
-class ContrastPlan(GroupPlan):
-    """Moments of A^joint - share * A^decomposed, the two standardized normalizations in one group (T2.gradient).
+class _Place:
+    """A class of a group in each state of the others (S,), in units of unit / G: G times the distance from the mean,
+    and the group's deviation with ddof 0."""
 
-    eps and ddof come from the scheme, whose normalization plays no part.
-    """
-
-    share: float = 1.0
+    scheme: Scheme
+    deviation: Floats
+    root: Floats
+    unit: float
 
     @property
-    def centered(self) -> bool:
-        return False
+    def size(self) -> int:
+        return self.scheme.group_size
 
-    @cached_property
-    def variables(self) -> tuple[tuple[float, tuple[Fraction, ...]], ...]:
-        columns = [(1.0, self.composite)]
-        columns += [(-self.share * float(w), tuple(row[k] for row in self.rewards)) for k, w in enumerate(self.weights)]
-        return tuple((w, values) for w, values in columns if w != 0 and len(set(values)) > 1)
+    @property
+    def distance(self) -> Floats:
+        return self.deviation * self.unit / self.size
+
+    @property
+    def spread(self) -> Floats:
+        result: Floats = self.root * np.sqrt(self.size / (self.size - self.scheme.ddof))
+        return result
+
+    @property
+    def eps(self) -> float:
+        if not self.scheme.eps:
+            return 0.0
+        # unit 0: rewards below what a float can hold
+        return self.size * self.scheme.eps / self.unit if self.unit else np.inf
+
+    def ratio(self, numerator: Floats, denominator: Floats) -> Floats:
+        result: Floats = np.divide(numerator, denominator, out=np.zeros_like(numerator), where=self.root > 0)
+        return result
+
+    def times(self, value: Floats, factor: Fraction) -> Floats:
+        return value * float(factor)
+
+    def look_up(self, table: Sequence[Fraction]) -> Floats:
+        return entries(table, self.distance, self.size)
 
 
 class GroupMoments:
@@ -185,8 +167,8 @@ class GroupMoments:
     @cached_property
     def first(self) -> Floats:
         """h (..., M): the effective reward of L5."""
-        if self.plan.centered:
-            return self.plan.scheme.kappa * self._deviation[0]
+        if self.plan.multiple is not None:
+            return self.plan.multiple * self.plan.scheme.kappa * self._deviation[0]
         return self._sum(weight * self._one((v,))[0] for v, (weight, _) in enumerate(self.plan.variables))
 
     @property
@@ -212,9 +194,10 @@ class GroupMoments:
     def second(self) -> Floats:
         """a (..., M), >= 0."""
         scheme = self.plan.scheme
-        if self.plan.centered:
+        if self.plan.multiple is not None:
             deviation, variance = self._deviation
-            return scheme.kappa**2 * deviation**2 + (scheme.group_size - 1) / scheme.group_size**2 * variance
+            centred = scheme.kappa**2 * deviation**2 + (scheme.group_size - 1) / scheme.group_size**2 * variance
+            return self.plan.multiple**2 * centred
         return self._sum(
             (1 + (u != v)) * weight * other * self._one((u, v) if u != v else (v,))[1]
             for v, (weight, _) in enumerate(self.plan.variables)
@@ -224,9 +207,10 @@ class GroupMoments:
     @cached_property
     def cross(self) -> Floats:
         """b (..., M, M), symmetric."""
-        if self.plan.centered:
+        if self.plan.multiple is not None:
             size, given = self.plan.scheme.group_size, self.given_pair
-            return given * np.swapaxes(given, -1, -2) + (size - 2) / size**2 * self._deviation[1][..., None]
+            rest = self.plan.multiple**2 * ((size - 2) / size**2 * self._deviation[1][..., None])
+            return given * np.swapaxes(given, -1, -2) + rest
         half = self._sum(
             (
                 weight * other * (1 + (u != v)) / 2 * self._two((u, v) if u != v else (v,))[1]
@@ -240,9 +224,10 @@ class GroupMoments:
     @cached_property
     def given_pair(self) -> Floats:
         """E[A_1 | m, l] (..., M, M); dh_m/dP_l = (G - 1) times it."""
-        if self.plan.centered:
+        if self.plan.multiple is not None:
             deviation, size = self._deviation[0], self.plan.scheme.group_size
-            return deviation[..., :, None] - (deviation[..., :, None] + deviation[..., None, :]) / size
+            centred = deviation[..., :, None] - (deviation[..., :, None] + deviation[..., None, :]) / size
+            return self.plan.multiple * centred
         terms = (weight * self._two((v,))[0] for v, (weight, _) in enumerate(self.plan.variables))
         return self._sum(terms, self.probability.shape[-1])
 
@@ -251,7 +236,8 @@ class GroupMoments:
         """c_m - J (..., M) and Var c (..., 1), from exact differences of c so that likely classes keep
         their accuracy.
         """
-        difference = np.array([[float(c - other) for other in self.plan.composite] for c in self.plan.composite])
+        ((_, values),) = self.plan.columns
+        difference = np.array([[float(c - other) for other in values] for c in values])
         deviation = (self.probability[..., None, :] * difference).sum(-1)
         return deviation, (self.probability * deviation**2).sum(-1, keepdims=True)
 
@@ -312,7 +298,16 @@ def group_moments(
         raise InputError("probability: entries must be >= 0 and sum to 1")
     if any(w < 0 for w in exact_weights):
         raise InputError("weights: must not be negative")
-    return GroupPlan(table, exact_weights, scheme).moments(p)
+    plan = GroupPlan(table, exact_weights, scheme)
+    _ = plan.columns  # which refuses what the estimator has no meaning for
+    return plan.moments(p)
+
+
+def entries(table: Sequence[Fraction], distance: Floats, size: int) -> Floats:
+    """Entries of a table at G - 1 + G distance, for distances in a column of zeros and ones."""
+    numbers = np.array([float(v) for v in table])
+    result: Floats = numbers[size - 1 + np.rint(size * distance).astype(np.int64)]
+    return result
 
 
 def _plain(value: Any) -> Any:

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamdp_theory.errors import CapacityError
-from tamdp_theory.exact.group import Scheme
+from tamdp_theory.estimators.scheme import Scheme
+from tamdp_theory.exact.group import entries
 from tamdp_theory.model import Floats, Ints
 from tamdp_theory.numbers import short_count
 
@@ -50,25 +51,62 @@ class Column:
         unit = (self.deviation.shape[1] - ddof) * self.denominator**2
         return np.array([root_of_ratio(n, unit) for n in self.squares])
 
-    def centred(self) -> Floats:
-        """Distance from the group mean (S, G)."""
-        return np.array([[ratio(int(d), self.denominator) for d in row] for row in self.deviation])
+    def advantages(self, scheme: Scheme) -> Floats:
+        """A (S, G) as seen through this column, before its coefficient; 0 where silent."""
+        result: Floats = scheme.estimator.gain(_Place(self, scheme))
+        return result
 
-    def advantages(self, eps: float, ddof: int) -> Floats:
-        """Standardized deviations (S, G); 0 where silent."""
-        size = self.deviation.shape[1]
-        # each row in units of a power of two near its spread, so that nothing is too large or too small for a float
-        power = [max(int(n).bit_length() // 2, 1) for n in self.squares]
-        more = [eps * ratio(self.denominator, 1 << k) if eps else 0.0 for k in power]
-        scale = [root_of_ratio(n, size - ddof << 2 * k) + e for n, k, e in zip(self.squares, power, more, strict=True)]
-        if self.deviation.dtype == object:
-            deviation = np.array(
-                [[ratio(d, 1 << k) for d in row] for row, k in zip(self.deviation, power, strict=True)]
-            )
-        else:
-            deviation = np.ldexp(self.deviation.astype(np.float64), -np.array(power)[:, None])
-        active = self.squares != 0
-        return deviation / np.where(active, scale, 1.0)[:, None]
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """All members of the groups of a column (S, G): each row in units of a power of two near its spread, so that
+    nothing is too large or too small for a float."""
+
+    column: Column
+    scheme: Scheme
+
+    @property
+    def size(self) -> int:
+        return int(self.column.deviation.shape[1])
+
+    @property
+    def distance(self) -> Floats:
+        return np.array([[ratio(int(d), self.column.denominator) for d in row] for row in self.column.deviation])
+
+    @cached_property
+    def power(self) -> list[int]:
+        """Exponent of each row's unit (S,)."""
+        return [max(int(n).bit_length() // 2, 1) for n in self.column.squares]
+
+    @property
+    def deviation(self) -> Floats:
+        deviation = self.column.deviation
+        if deviation.dtype == object:
+            rows = zip(deviation, self.power, strict=True)
+            return np.array([[ratio(d, 1 << k) for d in row] for row, k in rows])
+        result: Floats = np.ldexp(deviation.astype(np.float64), -np.array(self.power)[:, None])
+        return result
+
+    @property
+    def spread(self) -> Floats:
+        free = self.size - self.scheme.ddof
+        rows = zip(self.column.squares, self.power, strict=True)
+        return np.array([root_of_ratio(n, free << 2 * k) for n, k in rows])[:, None]
+
+    @property
+    def eps(self) -> Floats | float:
+        if not self.scheme.eps:
+            return 0.0
+        return np.array([self.scheme.eps * ratio(self.column.denominator, 1 << k) for k in self.power])[:, None]
+
+    def ratio(self, numerator: Floats, denominator: Floats) -> Floats:
+        return numerator / np.where((self.column.squares != 0)[:, None], denominator, 1.0)
+
+    def times(self, value: Floats, factor: Fraction) -> Floats:
+        return value * float(factor)
+
+    def look_up(self, table: Sequence[Fraction]) -> Floats:
+        return entries(table, self.distance, self.size)
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,14 +120,13 @@ class Groups:
     @cached_property
     def components(self) -> tuple[Column, ...]:
         """Each reward component in every group."""
-        return tuple(self._column([row[k] for row in self.rewards]) for k in range(len(self.weights)))
+        return tuple(self._column(tuple(row[k] for row in self.rewards)) for k in range(len(self.weights)))
 
     @cached_property
     def composite(self) -> Column:
         """c = sum_k w_k R_k in every group."""
-        return self._column(
-            [sum((w * r for w, r in zip(self.weights, row, strict=True)), Fraction(0)) for row in self.rewards]
-        )
+        rows = (zip(self.weights, row, strict=True) for row in self.rewards)
+        return self._column(tuple(sum((w * r for w, r in row), Fraction(0)) for row in rows))
 
     @property
     def size(self) -> int:
@@ -118,14 +155,8 @@ class Groups:
 
     def advantages(self, scheme: Scheme) -> Floats:
         """A (S, G) under a scheme (theory.md section 2)."""
-        if scheme.normalization == "center":
-            return self.composite.centred()
-        if scheme.normalization == "sum_then_normalize":
-            return self.composite.advantages(scheme.eps, scheme.ddof)
-        parts = (
-            float(w) * column.advantages(scheme.eps, scheme.ddof)
-            for w, column in zip(self.weights, self.components, strict=True)
-        )
+        columns = scheme.estimator.columns(self.rewards, self.weights)
+        parts = (float(w) * self._column(values).advantages(scheme) for w, values in columns)
         return sum(parts, np.zeros(self.members.shape))
 
     def gap(self) -> Floats:
@@ -144,7 +175,16 @@ class Groups:
             )
         return np.array(columns).T.reshape(len(self.members), len(self.weights))
 
-    def _column(self, values: Sequence[Fraction]) -> Column:
+    @cached_property
+    def _known(self) -> dict[tuple[Fraction, ...], Column]:
+        return {}
+
+    def _column(self, values: tuple[Fraction, ...]) -> Column:
+        if values not in self._known:
+            self._known[values] = self._centred(values)
+        return self._known[values]
+
+    def _centred(self, values: tuple[Fraction, ...]) -> Column:
         size, unit = self.size, lcm(*(v.denominator for v in values))
         integers = [int(v * unit) for v in values]
         wide = max(max(integers) - min(integers), 1) * size

@@ -8,7 +8,8 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from tamdp_theory.errors import InputError
-from tamdp_theory.exact.group import Normalization, Scheme, group_moments
+from tamdp_theory.estimators.scheme import Normalization, Scheme
+from tamdp_theory.exact.group import group_moments
 from tamdp_theory.model import Floats
 
 

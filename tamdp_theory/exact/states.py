@@ -18,6 +18,7 @@ from math import comb, lcm, prod
 import numpy as np
 
 from tamdp_theory.errors import CapacityError
+from tamdp_theory.estimators.base import Statistics
 from tamdp_theory.model import Floats, Ints
 
 MAX_STATES = 3_000_000  # of one number of members
@@ -65,14 +66,14 @@ class GroupStates(ABC):
 class GridStates(GroupStates):
     """Integer sums, packed into one key: ``increments`` (J, F) is what a member adds, ``radix`` (F,) packs the F sums.
 
-    columns[v]: which sums hold sum v and sum v^2 of variable v; values[v] (J,): the integers of variable v, from 0 up.
-    ``group_states`` sees to it that no sum leaves 64 bits.
+    columns[v]: which sums hold sum v and sum v^2 of variable v (None: not kept); values[v] (J,): the integers of
+    variable v, from 0 up. ``group_states`` sees to it that no sum leaves 64 bits.
     """
 
     values: tuple[Ints, ...]
     increments: Ints
     radix: tuple[int, ...]
-    columns: tuple[tuple[int, int], ...]
+    columns: tuple[tuple[int, int | None], ...]
 
     @cached_property
     def weight(self) -> Ints:
@@ -114,11 +115,13 @@ class GridStates(GroupStates):
         return before, law
 
     def deviations(self, members: int, extra: Sequence[int], variable: int, of: int) -> tuple[Floats, Floats]:
-        first, second = (self._sum(members, column, extra) for column in self.columns[variable])
-        size = members + len(extra)
-        return (size * self.values[variable][of] - first).astype(float), np.sqrt(
-            (size * second - first**2).astype(float)
-        )
+        total, squared = self.columns[variable]
+        first, size = self._sum(members, total, extra), members + len(extra)
+        centred = (size * self.values[variable][of] - first).astype(float)
+        if squared is None:
+            return centred, np.full(len(first), np.nan)
+        second = self._sum(members, squared, extra)
+        return centred, np.sqrt((size * second - first**2).astype(float))
 
     def _sum(self, members: int, column: int, extra: Sequence[int]) -> Ints:
         place = prod(self.radix[:column])
@@ -220,8 +223,12 @@ def difference_table(values: Sequence[Fraction]) -> Floats:
     return result
 
 
-def group_states(variables: Sequence[Sequence[Fraction]], members: int) -> GroupStates:
+def group_states(
+    variables: Sequence[Sequence[Fraction]], members: int, statistics: Statistics = "squares"
+) -> GroupStates:
     """Plan the states of ``members`` members for variables given by their exact values per reward class (each (M,)).
+
+    statistics: "total" where sums of values are enough; deviations then have no spread (NaN).
 
     Raises CapacityError if more than MAX_STATES states would be needed.
     """
@@ -236,14 +243,17 @@ def group_states(variables: Sequence[Sequence[Fraction]], members: int) -> Group
     grids = [[int(value * s) for value in column] for column, s in zip(shifted, scale, strict=True)]
 
     features: list[list[int]] = []
-    columns = []
+    columns: list[tuple[int, int | None]] = []
     for grid in grids:
         features.append(grid)
-        if max(grid) > 1:
+        first = len(features) - 1
+        if statistics == "total":
+            columns.append((first, None))
+        elif max(grid) > 1:
             features.append([value**2 for value in grid])
-            columns.append((len(features) - 2, len(features) - 1))
+            columns.append((first, first + 1))
         else:
-            columns.append((len(features) - 1, len(features) - 1))
+            columns.append((first, first))
     radix = tuple(members * max(feature) + 1 for feature in features)
     fits = all(((members + 2) * max(grid)) ** 2 * 2 < _MAX_KEY for grid in grids) and prod(radix) < _MAX_KEY
     if fits:

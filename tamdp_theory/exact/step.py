@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tamdp_theory.errors import CapacityError, InputError
-from tamdp_theory.exact.group import Scheme
+from tamdp_theory.estimators.scheme import Scheme
 from tamdp_theory.exact.listing import MAX_GROUPS, Groups, count_multisets, list_multisets
 from tamdp_theory.exact.passes import backward
 from tamdp_theory.exact.trajectories import enumerate_trajectories

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tamdp_theory.errors import InputError
-from tamdp_theory.exact.group import Normalization, Scheme
+from tamdp_theory.estimators.scheme import Normalization, Scheme
 from tamdp_theory.exact.trajectories import Trajectories, enumerate_trajectories
 from tamdp_theory.exact.update import UpdatePlan
 from tamdp_theory.exact.values import divergence, score_weight

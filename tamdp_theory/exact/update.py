@@ -6,7 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from tamdp_theory.exact.group import GroupMoments, GroupPlan, Normalization, Scheme
+from tamdp_theory.estimators.scheme import Normalization, Scheme
+from tamdp_theory.exact.group import GroupMoments, GroupPlan
 from tamdp_theory.exact.law import ClassLaw
 from tamdp_theory.exact.values import logit_gradient, score_weight
 from tamdp_theory.model import TAMDP, Floats, Ints, check_same_process

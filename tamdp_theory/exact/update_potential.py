@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tamdp_theory.estimators.scheme import Scheme
 from tamdp_theory.exact.geometry import smoothness
-from tamdp_theory.exact.group import Scheme
 from tamdp_theory.exact.law import PromptLaw, reward_law
 from tamdp_theory.exact.passes import best
 from tamdp_theory.exact.potential import potential
@@ -60,7 +60,7 @@ class Potential:
         if self.scheme.normalization == "center":
             energy = env.horizon * (1 - 1 / env.n_actions)
             return self.scheme.kappa**2 * env.total_weight**2 * energy * squares / size
-        total = env.total_weight if self.scheme.normalization == "normalize_then_sum" else 1.0
+        total = float(self.scheme.estimator.total(env.exact_weights))
         return 4 * env.horizon * total**2 * squares / size
 
     def _laws(self, policy: Policy) -> Iterable[tuple[PromptLaw, Ints]]:
@@ -86,8 +86,10 @@ def find_potential(env: TAMDP, scheme: Scheme) -> Potential | None:
         terms = [
             (float(w), [row[k] for row in env.exact_class_rewards]) for k, w in enumerate(env.exact_weights) if w > 0
         ]
-    else:
+    elif scheme.normalization == "sum_then_normalize":
         terms = [(1.0, list(env.exact_class_composite))]
+    else:
+        return None
     high = np.zeros((env.n_classes, len(terms)))
     coefficient, spread = np.zeros((env.n_prompts, len(terms))), np.ones((env.n_prompts, len(terms)))
     for j, (weight, column) in enumerate(terms):

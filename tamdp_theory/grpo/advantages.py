@@ -1,6 +1,9 @@
 """Group-relative advantages (theory.md section 2), vectorized over any leading shape."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from math import lcm
 from typing import Any
 
@@ -8,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tamdp_theory.errors import InputError
-from tamdp_theory.exact.group import Normalization, Scheme
+from tamdp_theory.estimators.scheme import Normalization, Scheme
+from tamdp_theory.exact.group import entries
 from tamdp_theory.exact.listing import ratio
 from tamdp_theory.model import Floats
 from tamdp_theory.numbers import exact, on_grid, reals
@@ -31,14 +35,16 @@ def advantages(rewards: Any, weights: Any, normalization: Normalization, eps: fl
         raise InputError("rewards and weights must be finite")
     scheme = Scheme(r.shape[-2], normalization, eps, ddof)
     integers, unit = on_grid(r)
-    if normalization == "normalize_then_sum":
-        parts = (float(w[k]) * _standardized(integers[..., k], unit, scheme) for k in range(len(w)))
-        return sum(parts, np.zeros(r.shape[:-1]))
-    composite, unit = _composite(integers, unit, [exact(float(v), "weights") for v in w])
-    return _standardized(composite, unit, scheme)
+    total: Floats = np.zeros(r.shape[:-1])
+    for coefficient, parts in scheme.estimator.mixtures([exact(float(v), "weights") for v in w]):
+        values, own = _mixed(integers, unit, parts)
+        if scheme.estimator.binary:
+            values, own = _indicator(values, scheme), Fraction(1)
+        total = total + float(coefficient) * scheme.estimator.gain(_Place(values, own, scheme))
+    return total
 
 
-def _composite(integers: NDArray[Any], unit: Fraction, weights: list[Fraction]) -> tuple[NDArray[Any], Fraction]:
+def _mixed(integers: NDArray[Any], unit: Fraction, weights: Sequence[Fraction]) -> tuple[NDArray[Any], Fraction]:
     """sum_k w_k r_k in integers (..., G), and their unit."""
     share = lcm(*(w.denominator for w in weights))
     factors = [int(w * share) for w in weights]
@@ -47,36 +53,100 @@ def _composite(integers: NDArray[Any], unit: Fraction, weights: list[Fraction]) 
         integers = integers.astype(object)
     result: NDArray[Any] = np.zeros(integers.shape[:-1], dtype=integers.dtype)
     for k, factor in enumerate(factors):
-        result = result + integers[..., k] * factor
+        if factor:
+            result = result + integers[..., k] * factor
     return result, unit / share
 
 
-def _standardized(integers: NDArray[Any], unit: Fraction, scheme: Scheme) -> Floats:
-    """Advantages (..., G) of values = integers (..., G) times unit."""
-    if (
-        integers.dtype != object
-        and max(abs(int(integers.max(initial=0))), abs(int(integers.min(initial=0)))) >= _NARROW
-    ):
-        integers = integers.astype(object)
-    # distances from the first member in units of the largest: exact up to one rounding each, 0 and +-1 among them
-    distance = integers - integers[..., :1]
-    largest = np.abs(distance).max(axis=-1, keepdims=True)
-    active = (largest != 0).astype(bool)
-    span = np.where(active, largest, 1)
-    scaled = _ratios(distance, np.broadcast_to(span, distance.shape)) if distance.dtype == object else distance / span
-    centred = scaled - scaled.sum(axis=-1, keepdims=True) / scheme.group_size
-    if scheme.normalization == "center":
-        quarter = _ratios(span * unit.numerator, np.full(span.shape, 4 * unit.denominator, dtype=object))
-        result: Floats = 4 * (centred * quarter)  # the span itself may be beyond floats
-        return result
-    deviation = np.sqrt((centred**2).sum(axis=-1, keepdims=True) / (scheme.group_size - scheme.ddof))
-    if scheme.eps:
-        eps = exact(float(scheme.eps), "eps") / unit
-        deviation = deviation + _ratios(
-            np.full(span.shape, eps.numerator, dtype=object), span.astype(object) * eps.denominator
-        )
-    result = np.where(active, centred, 0.0) / np.where(active, deviation, 1.0)
+def _indicator(values: NDArray[Any], scheme: Scheme) -> NDArray[Any]:
+    """1 where a value is the larger of two in its group (..., G), else 0. InputError where a group has more."""
+    low, high = values.min(axis=-1, keepdims=True), values.max(axis=-1, keepdims=True)
+    odd = ((values != low) & (values != high)).any(axis=-1)
+    if odd.any():
+        group = values[odd][0]
+        scheme.estimator.indicator([Fraction(int(v)) for v in group.tolist()])
+    result: NDArray[Any] = ((values == high) & (high != low)).astype(np.int64)
     return result
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """All members of groups (..., G) whose values are integers times ``unit``.
+
+    Distances from a group's first member come in units of its largest one, the span: exact up to one rounding each, 0
+    and +-1 among them.
+    """
+
+    integers: NDArray[Any]
+    unit: Fraction
+    scheme: Scheme
+
+    @property
+    def size(self) -> int:
+        return self.scheme.group_size
+
+    @cached_property
+    def _differences(self) -> NDArray[Any]:
+        integers = self.integers
+        wide = max(abs(int(integers.max(initial=0))), abs(int(integers.min(initial=0)))) >= _NARROW
+        if integers.dtype != object and wide:
+            integers = integers.astype(object)
+        result: NDArray[Any] = integers - integers[..., :1]
+        return result
+
+    @cached_property
+    def _largest(self) -> NDArray[Any]:
+        result: NDArray[Any] = np.abs(self._differences).max(axis=-1, keepdims=True)
+        return result
+
+    @cached_property
+    def _active(self) -> NDArray[np.bool_]:
+        result: NDArray[np.bool_] = (self._largest != 0).astype(bool)
+        return result
+
+    @cached_property
+    def _span(self) -> NDArray[Any]:
+        return np.where(self._active, self._largest, 1)
+
+    @cached_property
+    def deviation(self) -> Floats:
+        distance, span = self._differences, self._span
+        if distance.dtype == object:
+            scaled = _ratios(distance, np.broadcast_to(span, distance.shape))
+        else:
+            scaled = distance / span
+        result: Floats = scaled - scaled.sum(axis=-1, keepdims=True) / self.size
+        return result
+
+    @property
+    def distance(self) -> Floats:
+        span = self._span
+        quarter = _ratios(span * self.unit.numerator, np.full(span.shape, 4 * self.unit.denominator, dtype=object))
+        result: Floats = 4 * (self.deviation * quarter)  # the span itself may be beyond floats
+        return result
+
+    @property
+    def spread(self) -> Floats:
+        squares = (self.deviation**2).sum(axis=-1, keepdims=True)
+        result: Floats = np.sqrt(squares / (self.size - self.scheme.ddof))
+        return result
+
+    @property
+    def eps(self) -> Floats | float:
+        if not self.scheme.eps:
+            return 0.0
+        eps, span = exact(float(self.scheme.eps), "eps") / self.unit, self._span
+        return _ratios(np.full(span.shape, eps.numerator, dtype=object), span.astype(object) * eps.denominator)
+
+    def ratio(self, numerator: Floats, denominator: Floats) -> Floats:
+        result: Floats = np.where(self._active, numerator, 0.0) / np.where(self._active, denominator, 1.0)
+        return result
+
+    def times(self, value: Floats, factor: Fraction) -> Floats:
+        return value * float(factor)
+
+    def look_up(self, table: Sequence[Fraction]) -> Floats:
+        return entries(table, self.distance, self.size)
 
 
 def _ratios(numerators: NDArray[Any], denominators: NDArray[Any]) -> Floats:

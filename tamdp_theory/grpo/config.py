@@ -6,7 +6,8 @@ from typing import Literal
 import numpy as np
 
 from tamdp_theory.errors import InputError
-from tamdp_theory.exact.group import Normalization, Scheme
+from tamdp_theory.estimators.scheme import Normalization, Scheme
+from tamdp_theory.guards import check_integer
 from tamdp_theory.model import Floats, Ints
 
 
@@ -23,7 +24,7 @@ class Config:
     group_size: int = 8
     """G, rollouts per prompt and step."""
     normalization: Normalization = "sum_then_normalize"
-    """center (Dr. GRPO), sum_then_normalize (GRPO) or normalize_then_sum (GDPO)."""
+    """Name of an estimator, or one: center (Dr. GRPO), sum_then_normalize (GRPO), normalize_then_sum (GDPO), ..."""
     eps: float = 0.0
     """Added to deviations; TRL uses 1e-4, verl 1e-6."""
     ddof: int = 0
@@ -50,16 +51,13 @@ class Config:
     def __post_init__(self) -> None:
         _ = self.scheme
         for name, least in (("steps", 0), ("inner_epochs", 1), ("record_every", 1)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-                raise InputError(f"{name}: must be an integer of at least {least}, got {value!r}")
+            check_integer(name, getattr(self, name), least)
         if self.mode not in ("exact", "sampled"):
             raise InputError(f"mode: must be exact or sampled, got {self.mode!r}")
         if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise InputError(f"learning_rate: must be positive and finite, got {self.learning_rate}")
-        chosen = self.prompts_per_step
-        if chosen is not None and (isinstance(chosen, bool) or not isinstance(chosen, (int, np.integer)) or chosen < 1):
-            raise InputError(f"prompts_per_step: must be an integer of at least 1, got {chosen!r}")
+        if self.prompts_per_step is not None:
+            check_integer("prompts_per_step", self.prompts_per_step, 1)
         if self.whiten and (self.normalization != "normalize_then_sum" or self.mode != "sampled"):
             raise InputError("whiten: batch whitening belongs to mode sampled with normalize_then_sum")
 

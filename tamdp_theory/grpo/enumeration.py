@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from tamdp_theory.errors import CapacityError
-from tamdp_theory.exact.group import Scheme
+from tamdp_theory.estimators.scheme import Scheme
 from tamdp_theory.exact.listing import Groups
 from tamdp_theory.exact.trajectories import enumerate_trajectories, prompt_trajectories
 from tamdp_theory.exact.update import UpdateMoments

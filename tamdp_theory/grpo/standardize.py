@@ -10,13 +10,15 @@ are as accurate as where they are not.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import pairwise
 from math import lcm
 
 import numpy as np
 
 from tamdp_theory.errors import CapacityError
-from tamdp_theory.exact.group import Scheme
+from tamdp_theory.estimators.scheme import Scheme
+from tamdp_theory.exact.group import entries
 from tamdp_theory.model import Floats, Ints
 
 _CHUNK = 50  # binary digits: sums and differences of a few such integers are exact in floats
@@ -75,25 +77,71 @@ class Distances:
         assert total is not None
         return total
 
-    def centred(self, classes: Ints) -> Floats:
-        """Distance of each member (G, ...) from the group mean."""
-        distance = self.within(classes)
+    def advantages(self, classes: Ints, scheme: Scheme) -> Floats:
+        """Advantages of the members (G, ...) as seen through these values; 0 where all agree."""
+        result: Floats = scheme.estimator.gain(_Place(self, classes, scheme))
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """All members of drawn groups (G, ...). Arrays are made once: ``ratio`` and ``times`` overwrite their argument."""
+
+    values: Distances
+    classes: Ints
+    scheme: Scheme
+
+    @property
+    def size(self) -> int:
+        return len(self.classes)
+
+    @property
+    def distance(self) -> Floats:
+        distance = self.values.within(self.classes)
         distance -= distance.sum(axis=0) / len(distance)
-        distance *= self.unit
+        distance *= self.values.unit
         return distance
 
-    def standardized(self, classes: Ints, scheme: Scheme) -> Floats:
-        """Standardized values of the members (G, ...), 0 where all agree."""
-        distance, eps = self.within(classes), scheme.eps / self.unit
-        if self.tiny:
-            unit = np.abs(distance).max(axis=0)
-            unit[unit == 0] = 1.0
-            distance, eps = distance / unit, eps / unit
+    @cached_property
+    def _scaled(self) -> tuple[Floats, Floats | float]:
+        """Distances from the first member, and eps: in the values' unit, or where that is tiny in the group's range."""
+        distance, eps = self.values.within(self.classes), self.scheme.eps / self.values.unit
+        if not self.values.tiny:
+            return distance, eps
+        unit = np.abs(distance).max(axis=0)
+        unit[unit == 0] = 1.0
+        return distance / unit, eps / unit
+
+    @cached_property
+    def deviation(self) -> Floats:
+        distance = self._scaled[0]
         distance -= distance.sum(axis=0) / len(distance)
-        squares = (distance**2).sum(axis=0)
-        scale = np.sqrt(squares / (len(distance) - scheme.ddof)) + eps
-        distance *= np.divide(1.0, scale, out=np.zeros_like(scale), where=squares > 0)
         return distance
+
+    @cached_property
+    def squares(self) -> Floats:
+        """Sum of squared deviations (...): 0.0 exactly in silent groups."""
+        result: Floats = (self.deviation**2).sum(axis=0)
+        return result
+
+    @property
+    def spread(self) -> Floats:
+        return np.sqrt(self.squares / (self.size - self.scheme.ddof))
+
+    @property
+    def eps(self) -> Floats | float:
+        return self._scaled[1]
+
+    def ratio(self, numerator: Floats, denominator: Floats) -> Floats:
+        numerator *= np.divide(1.0, denominator, out=np.zeros_like(denominator), where=self.squares > 0)
+        return numerator
+
+    def times(self, value: Floats, factor: Fraction) -> Floats:
+        value *= float(factor)
+        return value
+
+    def look_up(self, table: Sequence[Fraction]) -> Floats:
+        return entries(table, self.distance, self.size)
 
 
 def whiten(batch: Floats, scheme: Scheme, magnitude: float) -> Floats:

@@ -21,6 +21,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
@@ -118,13 +119,18 @@ def _train_exact(env: TAMDP, policy: Policy, config: Config, reference: Policy, 
 
 
 def _columns(env: TAMDP, config: Config) -> Columns:
-    """What is standardized: the composite, or each component, with its weight."""
-    if config.normalization != "normalize_then_sum":
-        return ((1.0, Distances.of(env.exact_class_composite, env.prompt_classes)),)
-    values = [[row[k] for row in env.exact_class_rewards] for k in range(env.n_components)]
-    return tuple(
-        (float(w), Distances.of(column, env.prompt_classes)) for w, column in zip(env.weights, values, strict=True)
-    )
+    """What the estimator looks at, with its coefficients: values that are binary are so on each prompt."""
+    estimator, values = config.scheme.estimator, [Fraction(0)] * env.n_classes
+    per_prompt = [
+        estimator.columns([env.exact_class_rewards[c] for c in own], env.exact_weights) for own in env.prompt_classes
+    ]
+    found = []
+    for j, (coefficient, _) in enumerate(per_prompt[0]):
+        for own, columns in zip(env.prompt_classes, per_prompt, strict=True):
+            for c, value in zip(own.tolist(), columns[j][1], strict=True):
+                values[c] = value
+        found.append((float(coefficient), Distances.of(values, env.prompt_classes)))
+    return tuple(found)
 
 
 @dataclass(eq=False)
@@ -202,14 +208,13 @@ class _Batch:
     def _advantages(self, rollouts: Rollouts) -> Floats:
         """Advantages (G, n, S) of groups that lie along the first axis."""
         config, classes = self.config, rollouts.reward_class
-        if config.normalization != "normalize_then_sum":
-            ((_, composite),) = self.columns
-            if config.normalization == "center":
-                return composite.centred(classes)
-            return composite.standardized(classes, config.scheme)
-        total: Floats = np.zeros(classes.shape)
-        for weight, column in self.columns:
-            total += weight * column.standardized(classes, config.scheme)
+        total: Floats | None = None
+        for coefficient, column in self.columns:
+            part = column.advantages(classes, config.scheme)
+            if coefficient != 1:
+                part *= coefficient
+            total = part if total is None else total + part
+        assert total is not None
         if not config.whiten:
             return total
         batch = total.reshape(-1, total.shape[-1])

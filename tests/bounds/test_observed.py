@@ -17,7 +17,8 @@ from bounds import Evaluation, Evidence, Instance, Observation, Verdict
 from bounds.pac_bayes import formulas as pac_bayes
 from bounds.rollouts.statistics import Statistics
 from tamdp_theory import TAMDP, InputError, Policy, TabularSoftmax, exact, families
-from tamdp_theory.exact import ContrastPlan, Normalization, Scheme, UpdatePlan
+from tamdp_theory.estimators import Contrast
+from tamdp_theory.exact import GroupPlan, Normalization, Scheme, UpdatePlan
 from tamdp_theory.sources import ExactSource, RolloutGroups, SampledSource
 
 NORMALIZATIONS: tuple[Normalization, ...] = ("center", "sum_then_normalize", "normalize_then_sum")
@@ -42,7 +43,7 @@ def truth(env: TAMDP, policy: Policy, scheme: Scheme) -> dict[str, float]:
     silent, gap, second = 0.0, 0.0, np.zeros((policy.n_parameters, policy.n_parameters))
     for q, classes in enumerate(env.prompt_classes):
         rows, p = tuple(env.exact_class_rewards[c] for c in classes), law[q].probability
-        gap += rho[q] * float(p @ ContrastPlan(rows, env.exact_weights, scheme).moments(p).second)
+        gap += rho[q] * float(p @ GroupPlan(rows, env.exact_weights, scheme.under(Contrast())).moments(p).second)
         if (
             scheme.normalization == "normalize_then_sum"
         ):  # of two members, each component says which is better, and they may cancel

@@ -11,6 +11,7 @@ import pytest
 from flint import arb, fmpq
 
 from tamdp_theory import TAMDP, CapacityError, InputError, Network, TabularSoftmax, exact, families
+from tamdp_theory.estimators import Scheme
 from tamdp_theory.exact import balls
 from tamdp_theory.exact.ball_groups import multisets
 
@@ -118,7 +119,8 @@ def test_moments_against_ordered_groups(probability: list[Fraction], eps: Fracti
         (Fraction(1), (Fraction(0), Fraction(1, 3), Fraction(1))),
         (Fraction(2), (Fraction(1), Fraction(0), Fraction(1))),
     )
-    group, p = balls.BallGroup(columns, 3, eps, ddof, centred), [balls.number(v) for v in probability]
+    scheme = Scheme(3, "center" if centred else "normalize_then_sum", float(eps), ddof)
+    group, p = balls.BallGroup(columns, scheme), [balls.number(v) for v in probability]
     h, second, cross = group.moments(p)
     given, classes = group.given_pair(p), range(3)
     for m in classes:
@@ -134,7 +136,7 @@ def test_moments_against_ordered_groups(probability: list[Fraction], eps: Fracti
 def test_a_group_of_two_thousand_of_two_classes_is_quick() -> None:
     """h and a at p = 1/2 against the closed sums of theory.md L7: h_1 = sum_s C(G-1, s-1) 2^(1-G) sqrt((G - s) / s)."""
     size, start = 2000, time.process_time()
-    group = balls.BallGroup(((Fraction(1), (Fraction(0), Fraction(1))),), size)
+    group = balls.BallGroup(((Fraction(1), (Fraction(0), Fraction(1))),), Scheme(size, "sum_then_normalize"))
     with balls.precision(128):
         h, second = group.first([fmpq(1, 2)] * 2)
         with balls.precision(4000):

@@ -4,7 +4,6 @@
 
 import itertools
 import math
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -14,7 +13,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tamdp_theory import TAMDP, CapacityError, InputError, LogLinear, Policy, TabularSoftmax, exact, families
-from tamdp_theory.exact import ContrastPlan, GroupPlan, Scheme, StepPlan
+from tamdp_theory.estimators import Contrast
+from tamdp_theory.exact import GroupPlan, Scheme, StepPlan
 from tamdp_theory.strategies import documents, policies, reward_tables, schemes, tabular_policies
 from tamdp_theory.strategies import weights as drawn_weights
 from tests import oracle
@@ -255,9 +255,8 @@ def test_contrast_of_the_normalizations(
     rows, weights = data.draw(reward_tables(classes, components, shape)), data.draw(drawn_weights(components))
     probability = np.random.default_rng(data.draw(st.integers(0, 9))).dirichlet(np.ones(classes))
     table = tuple(map(tuple, rows))
-    found = ContrastPlan(table, tuple(weights), replace(scheme, normalization="sum_then_normalize"), share).moments(
-        probability
-    )
+    contrast = scheme.under(Contrast(share=Fraction(share)))
+    found = GroupPlan(table, tuple(weights), contrast).moments(probability)
     content = {"components": [{"weight": w} for w in weights]}
     first, second = np.zeros(classes), np.zeros(classes)
     for group in itertools.product(range(classes), repeat=scheme.group_size):
@@ -279,10 +278,9 @@ def test_contrast_of_the_normalizations(
         np.testing.assert_allclose(found.second, joint_plan.moments(probability).second, atol=1e-13)
 
 
-@pytest.mark.parametrize("normalization", exact.NORMALIZATIONS)
-def test_contrast_does_not_read_the_normalization(normalization: exact.Normalization) -> None:
+def test_contrast_of_opposite_advantages() -> None:
     """R = (0, 1), (1, 1), w = (1/200, 1/200), G = 2: A^joint is (-1, 1) in half of the groups, A^dec 1/200 of it."""
     table = ((Fraction(0), Fraction(1)), (Fraction(1), Fraction(1)))
-    found = ContrastPlan(table, (Fraction(1, 200),) * 2, Scheme(2, normalization)).moments(np.array([0.5, 0.5]))
+    found = GroupPlan(table, (Fraction(1, 200),) * 2, Scheme(2, Contrast())).moments(np.array([0.5, 0.5]))
     np.testing.assert_allclose(found.first, [-0.5 * 199 / 200, 0.5 * 199 / 200], rtol=1e-14)
     np.testing.assert_allclose(found.second, [0.5 * (199 / 200) ** 2] * 2, rtol=1e-14)

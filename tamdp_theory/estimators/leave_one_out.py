@@ -1,0 +1,28 @@
+"""Leave-one-out advantages, c_i less the mean of the other members: RLOO (arXiv 2402.14740), unbiased for grad J."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+from tamdp_theory.estimators.base import Estimator, Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeaveOneOut(Estimator):
+    """G / (G - 1) times the centred reward."""
+
+    name: str = "leave_one_out"
+    statistics: Any = "total"
+    linear: bool = True
+
+    def gain(self, place: Place) -> Any:
+        return place.times(place.distance, self.multiple(place.size))
+
+    def multiple(self, size: int) -> Fraction:
+        return Fraction(size, size - 1)
+
+    def ceiling(self, size: int, ddof: int, span: Any) -> Any:
+        return span * size / (size - 1) / 2
+
+
+ESTIMATORS = (LeaveOneOut(),)

@@ -1,0 +1,61 @@
+"""How a group becomes advantages: its size, an estimator, and what scales it."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+
+from tamdp_theory.errors import InputError
+from tamdp_theory.estimators.base import Estimator, resolve
+from tamdp_theory.guards import check_integer
+
+Normalization: TypeAlias = str | Estimator
+NORMALIZATIONS = ("center", "sum_then_normalize", "normalize_then_sum")  # those that theory.md sections 2 to 9 speak of
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """How a group becomes advantages (theory.md section 2).
+
+    group_size: G >= 2. normalization: a name (``estimators.names()``) or an estimator. eps >= 0 is added to deviations,
+    which have ddof 0 or 1; both play a part only where the estimator scales. InputError for anything else.
+    """
+
+    group_size: int
+    normalization: Normalization
+    eps: float = 0.0
+    ddof: int = 0
+
+    def __post_init__(self) -> None:
+        check_integer("group_size", self.group_size, 2)
+        estimator = resolve(self.normalization)
+        if not isinstance(self.normalization, str) and _registered(estimator):
+            object.__setattr__(self, "normalization", estimator.name)
+        estimator.check_size(int(self.group_size))
+        if not (np.isfinite(self.eps) and self.eps >= 0):
+            raise InputError(f"eps: must be finite and not negative, got {self.eps}")
+        if self.ddof not in (0, 1):
+            raise InputError(f"ddof: must be 0 or 1, got {self.ddof!r}")
+
+    @cached_property
+    def estimator(self) -> Estimator:
+        """What turns a group into advantages."""
+        return resolve(self.normalization)
+
+    def under(self, normalization: Normalization) -> "Scheme":
+        """The same group size, eps and ddof with another estimator."""
+        return replace(self, normalization=normalization)
+
+    @property
+    def kappa(self) -> float:
+        """(G - 1) / G."""
+        return (self.group_size - 1) / self.group_size
+
+
+def _registered(estimator: Estimator) -> bool:
+    """Whether its name alone gives this very estimator."""
+    try:
+        return resolve(estimator.name) == estimator
+    except InputError:
+        return False

@@ -1,0 +1,56 @@
+"""Standardized advantages, (v - mean v) / (deviation of v + eps): GRPO's own, of the sum of the rewards or of each.
+
+``sum_then_normalize`` standardizes the composite (GRPO, arXiv 2402.03300), ``normalize_then_sum`` each component, and
+adds them up with the weights (GDPO, arXiv 2601.05242, without its whitening; MO-GRPO, arXiv 2509.22047).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import sqrt
+from typing import Any
+
+from tamdp_theory.estimators.base import Estimator, Place
+
+
+@dataclass(frozen=True, kw_only=True)
+class Joint(Estimator):
+    """The composite is standardized."""
+
+    name: str = "sum_then_normalize"
+    linear: bool = True
+    scales: bool = True
+
+    def gain(self, place: Place) -> Any:
+        return place.ratio(place.deviation, place.spread + place.eps)
+
+    def ceiling(self, size: int, ddof: int, span: Any) -> Any:
+        return sqrt(1 - ddof / size)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decomposed(Joint):
+    """Each component is standardized, then they are added up with the weights."""
+
+    name: str = "normalize_then_sum"
+
+    def mixtures(self, weights: Sequence[Any]) -> tuple[tuple[Any, tuple[Any, ...]], ...]:
+        return tuple((w, tuple(Fraction(int(j == k)) for j in range(len(weights)))) for k, w in enumerate(weights))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrast(Decomposed):
+    """Joint less ``share`` times decomposed advantages, in one group (T2.gradient)."""
+
+    name: str = "joint minus decomposed"
+    share: Fraction = Fraction(1)
+
+    def mixtures(self, weights: Sequence[Any]) -> tuple[tuple[Any, tuple[Any, ...]], ...]:
+        parts = super().mixtures(weights)
+        return (Fraction(1), tuple(weights)), *((-self.share * w, part) for w, part in parts)
+
+    def ceiling(self, size: int, ddof: int, span: Any) -> Any:
+        raise NotImplementedError("a difference of two estimators is not trained with")
+
+
+ESTIMATORS = (Joint(), Decomposed())

@@ -1,0 +1,1 @@
+"""What several test modules share; none of it shares code with the package."""
