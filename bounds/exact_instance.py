@@ -73,9 +73,9 @@ def exactly(instance: Instance) -> ExactInstance:
     target, samples, policies, posterior = _domain(instance)
     return ExactInstance(
         env=instance.env,
-        policy=_exact_policy(instance.env, policy),
+        policy=instance.once(_exact_policy, instance.env, policy),
         scheme=instance.scheme,
-        reference=None if reference is None else _exact_policy(instance.env, reference),
+        reference=None if reference is None else instance.once(_exact_policy, instance.env, reference),
         think_weight=exact(float(instance.think_weight), "think_weight"),
         without=instance.without,
         target=target,
@@ -96,7 +96,7 @@ def _domain(instance: Instance) -> tuple[tuple[Fraction, ...], int, tuple[BallPo
     return (
         given.target,
         given.n,
-        tuple(_exact_policy(instance.env, policy) for policy, _ in shares),
+        tuple(instance.once(_exact_policy, instance.env, policy) for policy, _ in shares),
         tuple(p for _, p in shares),
     )
 

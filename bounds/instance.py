@@ -3,11 +3,17 @@
 from dataclasses import dataclass, field
 from fractions import Fraction
 
+import numpy as np
+
+from bounds.once import Once
 from bounds.pac_bayes.setting import Generalization
-from tamdp_theory import TAMDP, InputError, Policy
-from tamdp_theory.exact import Scheme
+from tamdp_theory import TAMDP, InputError, Policy, TabularSoftmax, exact
+from tamdp_theory.exact import Scheme, UpdatePlan
+from tamdp_theory.exact.law import ClassLaw
+from tamdp_theory.exact.update_potential import Potential, find_potential
+from tamdp_theory.grpo.enumeration import enumerate_update
 from tamdp_theory.guards import check_inside_unit
-from tamdp_theory.model import check_same_process
+from tamdp_theory.model import Floats, check_same_process
 
 BUDGET = 60.0  # seconds
 
@@ -21,7 +27,7 @@ class Instance:
     evidence. without: names of assumptions to drop, for negative controls; the check still says that they are not met.
     think_weight: weight of think actions in the score that the estimator uses (theory.md section 2). generalization:
     training prompts, policies and target domain of Theorem 3 (None: drawn from the seed). budget: seconds that a check
-    may be expected to take; CapacityError beyond.
+    may be expected to take; CapacityError beyond. once: where computed quantities are kept; copies share it.
     """
 
     env: TAMDP
@@ -38,6 +44,7 @@ class Instance:
     think_weight: float = 1.0
     generalization: Generalization | None = None
     budget: float = BUDGET
+    once: Once = field(default_factory=Once, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.runs < 2:
@@ -62,3 +69,91 @@ class Instance:
     def name(self) -> str:
         """For tables: process, policy and scheme."""
         return self.label or f"{self.env.name} G={self.scheme.group_size} {self.scheme.normalization}"
+
+    # -- exact quantities, each computed when first read, and then shared by the claims that read it ------------------
+
+    @property
+    def values(self) -> exact.Values:
+        """J and its components."""
+        return self.once(exact.values, self.env, self.policy)
+
+    @property
+    def optimum(self) -> exact.Values:
+        """J* and its components."""
+        return self.once(exact.optimal_values, self.env)
+
+    @property
+    def gradient(self) -> Floats:
+        """grad J (d,)."""
+        return self.once(exact.policy_gradient, self.env, self.policy)
+
+    @property
+    def smoothness(self) -> float:
+        """L_J of L3."""
+        return self.once(exact.smoothness, self.env)
+
+    @property
+    def reward_range(self) -> Floats:
+        """osc(c) on each prompt (N,)."""
+        return self.once(exact.reward_range, self.env)
+
+    @property
+    def hessian_norm(self) -> float:
+        """Spectral norm of the Hessian of J."""
+        return self.once(_hessian_norm, self.env, self.policy)
+
+    @property
+    def domination(self) -> exact.GradientDomination:
+        """Comparator and constants of L4, which look at the probabilities alone."""
+        return self.once(_domination, self.env, self.policy)
+
+    @property
+    def class_law(self) -> ClassLaw:
+        """P_m and what follows from it, with one column."""
+        return self.once(_class_law, self.env, self.policy, self.think_weight)
+
+    @property
+    def laws(self) -> tuple[exact.PromptLaw, ...]:
+        """The reward law of each prompt, scores with the instance's think weight."""
+        return self.once(_laws, self.env, self.policy, self.think_weight)
+
+    @property
+    def trajectories(self) -> exact.Trajectories:
+        """Every trajectory. CapacityError where they are too many."""
+        return self.once(exact.enumerate_trajectories, self.env)
+
+    @property
+    def plan(self) -> UpdatePlan:
+        """What the update's moments need that does not depend on the policy."""
+        return self.once(UpdatePlan, self.env, self.scheme, self.think_weight)
+
+    @property
+    def update(self) -> exact.UpdateMoments:
+        """m, V and E||g||^2 from the group moments."""
+        return self.once(UpdatePlan.moments, self.plan, self.policy)
+
+    @property
+    def listed_update(self) -> exact.UpdateMoments:
+        """The same by listing groups of trajectories."""
+        return self.once(enumerate_update, self.env, self.policy, self.scheme, self.think_weight)
+
+    @property
+    def potential(self) -> Potential | None:
+        """The potential of L7, where there is one."""
+        return self.once(find_potential, self.env, self.scheme)
+
+
+def _hessian_norm(env: TAMDP, policy: Policy) -> float:
+    return float(np.linalg.norm(exact.hessian(env, policy), 2))
+
+
+def _domination(env: TAMDP, policy: Policy) -> exact.GradientDomination:
+    return exact.gradient_domination(env, policy if policy.is_tabular else TabularSoftmax.like(policy))
+
+
+def _class_law(env: TAMDP, policy: Policy, think_weight: float) -> ClassLaw:
+    return ClassLaw.of(env, policy.pair_probability[:, None], think_weight)
+
+
+def _laws(env: TAMDP, policy: Policy, think_weight: float) -> tuple[exact.PromptLaw, ...]:
+    return tuple(exact.reward_law(env, policy, think_weight))

@@ -6,10 +6,11 @@ A claim's record names one of these functions, or one of its own, as ``instances
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from bounds.instance import Instance
+from bounds.once import Once
 from tamdp_theory import TAMDP, Policy
 from tamdp_theory.exact import Scheme
 from tamdp_theory.model import THINK
@@ -29,6 +30,7 @@ class Suite:
 
     steps: of training; runs: of training on processes of up to 3 pairs, of up to 60, and of more; sizes: of groups,
     where a claim asks how something falls with them. quick: the smallest suite, where one violation is enough.
+    once: where the instances keep what several claims read.
     """
 
     processes: tuple[TAMDP, ...]
@@ -37,6 +39,7 @@ class Suite:
     runs: tuple[int, int, int]
     sizes: tuple[int, ...]
     quick: Suite | None = None
+    once: Once = field(default_factory=Once)
 
     @property
     def smallest(self) -> Suite:
@@ -74,6 +77,7 @@ def each(claim: Claim, suite: Suite, only: Collection[str] | None = None) -> Ite
                     steps=suite.steps,
                     runs=suite.runs_on(env),
                     label=_label(env, name, scheme, bool(claim.schemes)),
+                    once=suite.once,
                 )
 
 

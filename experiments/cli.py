@@ -1,43 +1,17 @@
-"""The ``tamdp`` command. Each subcommand is a dataclass in ``experiments.commands``."""
+"""The ``tamdp`` command. A subcommand is a module of ``experiments.commands`` with ``COMMAND``, loaded when it is asked
+for: a dataclass with ``run``, or a function from the arguments to an object with ``run``.
+"""
 
 import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
-from typing import Annotated
 
-import tyro
+from tamdp_theory.discovery import load, modules_with
+from tamdp_theory.errors import TamdpError
+from tamdp_theory.version import __version__
 
-from experiments.commands.bound import Bound
-from experiments.commands.certify import Certify
-from experiments.commands.claims import Claims
-from experiments.commands.exact import Exact
-from experiments.commands.falsify import Falsify
-from experiments.commands.figures import Figures
-from experiments.commands.lvlm import Lvlm
-from experiments.commands.report import Report
-from experiments.commands.run import Studies
-from experiments.commands.show import Show
-from experiments.commands.train import Train
-from experiments.commands.verify import Verify
-from experiments.console import fail
-from tamdp_theory import TamdpError, __version__
-
-Command = (
-    Annotated[Verify, tyro.conf.subcommand("verify")]
-    | Annotated[Show, tyro.conf.subcommand("show")]
-    | Annotated[Exact, tyro.conf.subcommand("exact")]
-    | Annotated[Claims, tyro.conf.subcommand("claims")]
-    | Annotated[Falsify, tyro.conf.subcommand("falsify")]
-    | Annotated[Certify, tyro.conf.subcommand("certify")]
-    | Annotated[Bound, tyro.conf.subcommand("bound")]
-    | Annotated[Studies, tyro.conf.subcommand("run")]
-    | Annotated[Figures, tyro.conf.subcommand("figures")]
-    | Annotated[Report, tyro.conf.subcommand("report")]
-    | Annotated[Train, tyro.conf.subcommand("train")]
-    | Annotated[Lvlm, tyro.conf.subcommand("lvlm")]
-)
-
+COMMANDS = "experiments.commands"
 DESCRIPTION = """Exact numbers for the theory of reinforcement fine-tuning with tools.
 
 Examples:
@@ -64,9 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         try:
-            code = _run(arguments)
+            code = _run(list(sys.argv[1:] if arguments is None else arguments))
         except KeyboardInterrupt:
-            code = fail("interrupted", 130)
+            code = _fail("interrupted", 130)
         finally:
             sys.stdout.flush()  # a broken pipe shows here, not while Python shuts down
     except BrokenPipeError:
@@ -75,19 +49,34 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(code)
 
 
-def _run(arguments: Sequence[str] | None) -> int:
-    given = list(sys.argv[1:] if arguments is None else arguments)
+def _run(given: list[str]) -> int:
     if given == ["--version"]:
         print(__version__)
         return 0
-    command = tyro.cli(
-        Command,  # type: ignore[arg-type]
-        prog="tamdp",
-        description=DESCRIPTION,
-        args=given or ["--help"],
-        config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
-    )
+    if not given or given[0] in ("-h", "--help"):
+        print(_help())
+        return 0
+    name, rest = given[0], given[1:]
     try:
-        return command.run()
+        chosen = load(COMMANDS, name, "COMMAND", "command").COMMAND
+        if isinstance(chosen, type):
+            from experiments.options import parse
+
+            return int(parse(chosen, f"tamdp {name}", rest).run())
+        return int(chosen(rest).run())
     except TamdpError as error:
-        return fail(str(error))
+        return _fail(str(error))
+
+
+def _fail(message: str, code: int = 2) -> int:
+    from experiments.console import fail
+
+    return fail(message, code)
+
+
+def _help() -> str:
+    from experiments.options import listing
+
+    texts = {name: text.partition(": ")[2] for name, text in modules_with(COMMANDS, "COMMAND").items()}
+    usage = "usage: tamdp [-h] [--version] COMMAND ...        tamdp COMMAND --help says more\n"
+    return f"{usage}\n{DESCRIPTION}\n\nCommands:\n{listing(texts)}"

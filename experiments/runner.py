@@ -10,7 +10,6 @@ same bytes whatever the number of workers and however often the run was broken o
 
 import csv
 import hashlib
-import importlib
 import io
 import json
 import os
@@ -28,30 +27,24 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-from experiments.verification import one_thread_each
+from experiments.workers import one_thread_each
 from tamdp_theory import InputError, TamdpError, storage
+from tamdp_theory.discovery import load, modules_with
 
 Row = dict[str, Any]
-STUDIES = (
-    "convergence",
-    "variance",
-    "field",
-    "potentials",
-    "decomposition",
-    "tightness",
-    "generalization",
-    "transfer",
-    "depth",
-    "thought",
-)
 LIBRARIES = ("numpy", "scipy", "sympy", "python-flint")
 
 
-def study(name: str) -> Any:
-    """A study by name: a module with ``Config``, ``sweep(quick)``, the configs of its cells, and ``run(config)``, the
-    rows of one.
+def studies() -> dict[str, str]:
+    """Every study and the first line of its text: a module of ``experiments.studies`` with ``Config``,
+    ``sweep(quick)``, the configs of its cells, and ``run(config)``, the rows of one.
     """
-    return importlib.import_module(f"experiments.studies.{name}")
+    return modules_with("experiments.studies", "sweep")
+
+
+def study(name: str) -> Any:
+    """A study by name. InputError, naming those that there are, for another one."""
+    return load("experiments.studies", name, "sweep", "study")
 
 
 @dataclass(frozen=True)

@@ -1,16 +1,16 @@
 """Running the checks of a verification, and judging them together."""
 
-import os
 import statistics
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 
 import sympy as sp
 
 from bounds import CLAIMS, Check, Claim, Evidence, Instance, Standing, Verdict
+from bounds.once import Once
+from experiments.workers import one_thread_each
 from tamdp_theory import CapacityError
 
 MUST_HOLD = (Standing.PROVED, Standing.LITERATURE)
@@ -104,41 +104,45 @@ def _success(claim: Claim, checks: Sequence[Check]) -> bool | None:
 def run(plan: Sequence[tuple[Claim, Instance]], progress: Callable[[int, str], None], workers: int = 1) -> list[Check]:
     """Make every check; the result is in the order of the plan, the same for any number of worker processes.
 
-    progress(done, what is at hand).
+    Checks on one process and policy are made together, so that what several claims read is computed once; then it is
+    forgotten. progress(checks done, what is at hand).
     """
+    units = list(_units(plan).values())
+    checks: list[Check | None] = [None] * len(plan)
+    done = 0
+    for unit, found in _made(plan, units, workers):
+        for place, check in zip(unit, found, strict=True):
+            checks[place] = check
+        done += len(unit)
+        progress(done, plan[unit[0]][1].name)
+    return [check for check in checks if check is not None]
+
+
+def _units(plan: Sequence[tuple[Claim, Instance]]) -> dict[tuple[int, int], list[int]]:
+    """Places in the plan by process and policy, in the order in which they first occur."""
+    units: dict[tuple[int, int], list[int]] = {}
+    for place, (_, instance) in enumerate(plan):
+        units.setdefault((id(instance.env), id(instance.policy)), []).append(place)
+    return units
+
+
+def _made(
+    plan: Sequence[tuple[Claim, Instance]], units: Sequence[list[int]], workers: int
+) -> Iterator[tuple[list[int], list[Check]]]:
+    """The checks of each unit; the largest processes first, so that no worker is left alone with one at the end."""
+    tasks = [[(plan[place][0].id, plan[place][1]) for place in unit] for unit in units]
     if workers == 1:
-        checks = []
-        for done, (claim, instance) in enumerate(plan):
-            progress(done, f"{claim.id} {instance.name}")
-            checks.append(checked(claim, instance))
-        return checks
+        yield from ((unit, _together([(plan[place][0], plan[place][1]) for place in unit])) for unit in units)
+        return
+    order = sorted(range(len(units)), key=lambda u: -plan[units[u][0]][1].env.n_pairs)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool, one_thread_each():
-        futures = [pool.submit(_check, claim.id, instance) for claim, instance in plan]
+        futures = {pool.submit(_by_id, tasks[u]): units[u] for u in order}
         try:
-            checks = []
-            for done, ((claim, instance), future) in enumerate(zip(plan, futures, strict=True)):
-                progress(done, f"{claim.id} {instance.name}")
-                checks.append(future.result())
-            return checks
+            for future in as_completed(futures):
+                yield futures[future], future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Processes that start in this block get one thread for linear algebra: more would compete for the same cores."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def checked(claim: Claim, instance: Instance) -> Check:
@@ -160,8 +164,14 @@ def checked(claim: Claim, instance: Instance) -> Check:
         )
 
 
-def _check(claim_id: str, instance: Instance) -> Check:
-    return checked(CLAIMS[claim_id], instance)
+def _together(checks: Sequence[tuple[Claim, Instance]]) -> list[Check]:
+    """Checks that share what they compute; afterwards it is forgotten."""
+    once = Once()
+    return [checked(claim, replace(instance, once=once)) for claim, instance in checks]
+
+
+def _by_id(checks: Sequence[tuple[str, Instance]]) -> list[Check]:
+    return _together([(CLAIMS[claim_id], instance) for claim_id, instance in checks])
 
 
 def summary(outcomes: Mapping[str, Outcome], seconds: float) -> str:

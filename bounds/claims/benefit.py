@@ -1,6 +1,6 @@
 """When decomposition helps: both sides of T2.benefit and the exact expected gain of one sampled step."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import sympy as sp
@@ -37,16 +37,6 @@ class Benefit:
 
     joint: Progress
     decomposed: Progress
-
-    @property
-    def promised(self) -> bool:
-        """Whether the criterion says that decomposition helps: its guaranteed gain is larger."""
-        return self.decomposed.guaranteed > self.joint.guaranteed
-
-    @property
-    def realized(self) -> bool:
-        """Whether the exact expected gain at the best step is larger decomposed."""
-        return self.decomposed.best_gain > self.joint.best_gain
 
 
 def benefit(
@@ -96,16 +86,16 @@ def _benefit(instance: Instance) -> Measured:
         return failed
     rows, unknown = [], False
     for scheme in both(instance.scheme):
-        moments = exact.UpdatePlan(env, scheme).moments(policy)
-        drift = float(exact.policy_gradient(env, policy) @ moments.mean)
-        smooth, second = exact.smoothness(env), moments.second_moment
+        moments = replace(instance, scheme=scheme).update
+        drift = float(instance.gradient @ moments.mean)
+        smooth, second = instance.smoothness, moments.second_moment
         unknown = unknown or 0 < second <= 1e-14 * env.total_weight**2
         if smooth > 0 and second > 1e-14 * env.total_weight**2 and drift > 0:
             try:
                 after = StepPlan(env, policy, scheme, MAX_STEPS_LISTED).objective(drift / (smooth * second))[0]
             except CapacityError:
                 return Measured(numbers={}, assumptions={**conditions, "listable": False})
-            rows.append((float(after) - exact.values(env, policy).total, drift, smooth, second))
+            rows.append((float(after) - instance.values.total, drift, smooth, second))
     if not rows:
         return Measured(numbers={}, assumptions={"listable": True, "informative": None if unknown else False})
     conditions["informative"] = True

@@ -23,7 +23,7 @@ def _closed(instance: Instance) -> Measured:
     """Whether the one-form of L8 is closed, against the number of values, on each prompt whose composite varies; both
     decided exactly.
     """
-    rows = closed_rows(instance.env, instance.scheme)
+    rows = instance.once(closed_rows, instance.env, instance.scheme)
     if not rows:
         return Measured(numbers={}, empty="no composite reward varies")
     closed, two = np.array([(one[s.closed], one[s.two_valued]) for one in rows], dtype=float).T
@@ -49,7 +49,7 @@ def _single_three_arm() -> Instance:
 
 
 def _is_closed_everywhere(instance: Instance) -> Measured:
-    rows = closed_rows(instance.env, instance.scheme)
+    rows = instance.once(closed_rows, instance.env, instance.scheme)
     if not rows:
         return Measured(numbers={}, empty="no component with weight varies")
     return Measured(

@@ -87,7 +87,7 @@ def _drawn_coverage(
     level: float,
     more: Further | None,
 ) -> Coverage:
-    atoms = exact_atoms(instance.env, setting.policies)
+    atoms = instance.once(exact_atoms, instance.env, setting.policies)
     if setting.rollouts:
         batches = draw_rollouts(instance.env, setting.policies, setting.n, setting.resamples, generator)
     else:
@@ -151,7 +151,7 @@ def _covers(claim_id: str) -> Callable[[Instance], Measured]:
 def _tighter(instance: Instance) -> Measured:
     """Empirical risk and divergence of every training set, or of a thousand."""
     setting = setting_of(instance)
-    atoms = exact_atoms(instance.env, setting.policies).merged()
+    atoms = instance.once(exact_atoms, instance.env, setting.policies).merged()
     try:
         counts = list_sets(len(atoms.probability), setting.n)
     except CapacityError:

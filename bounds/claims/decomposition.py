@@ -8,7 +8,7 @@ import numpy as np
 from bounds.claim import Grouped
 from bounds.instance import Instance
 from bounds.observation import Observation
-from tamdp_theory import CapacityError, exact
+from tamdp_theory import TAMDP, CapacityError, exact
 from tamdp_theory.exact import Groups, balls
 from tamdp_theory.model import Floats
 
@@ -22,15 +22,19 @@ def groups(instance: Grouped, limit: int = MAX_GROUPS) -> Iterator[Groups]:
     if isinstance(instance, Observation):
         yield instance.table(limit)
         return
-    env, size = instance.env, instance.scheme.group_size
-    generator = np.random.default_rng(instance.seed)
+    yield from instance.once(_listed, instance.env, instance.scheme.group_size, instance.seed, limit)
+
+
+def _listed(env: TAMDP, size: int, seed: int, limit: int) -> list[Groups]:
+    generator, found = np.random.default_rng(seed), []
     for classes in env.prompt_classes:
         rewards = tuple(env.exact_class_rewards[c] for c in classes)
         if exact.count_multisets(len(classes), size) <= limit:
             members = exact.list_multisets(len(classes), size)[0]
         else:
             members = np.sort(generator.integers(len(classes), size=(limit, size)), axis=1)
-        yield Groups(members, rewards, env.exact_weights)
+        found.append(Groups(members, rewards, env.exact_weights))
+    return found
 
 
 def are_listed(instance: Grouped, limit: int = MAX_GROUPS) -> bool:

@@ -17,16 +17,21 @@ MAX_LISTED = 100_000  # trajectories that a check lists
 
 
 def _reference(instance: Instance) -> Policy:
-    if instance.reference is not None:
-        return instance.reference
-    noise = np.random.default_rng(instance.seed).standard_normal(instance.policy.n_parameters)
-    return instance.policy.with_parameters(instance.policy.parameters + noise)
+    return instance.reference or instance.once(_drawn_near, instance.policy, instance.seed)
+
+
+def _drawn_near(policy: Policy, seed: int) -> Policy:
+    noise = np.random.default_rng(seed).standard_normal(policy.n_parameters)
+    return policy.with_parameters(policy.parameters + noise)
 
 
 def _by_listing(instance: Instance, reference: Policy) -> tuple[float, float]:
     """Trajectory divergence by listing trajectories, and a bound on the rounding of that sum."""
-    env, policy = instance.env, instance.policy
-    paths = exact.enumerate_trajectories(env)
+    return instance.once(_listed_divergence, instance.trajectories, instance.policy, reference)
+
+
+def _listed_divergence(paths: exact.Trajectories, policy: Policy, reference: Policy) -> tuple[float, float]:
+    env = policy.env
     log = np.stack([policy.pair_log_probability, reference.pair_log_probability], axis=1)
     ours, theirs = paths.log_policy(log).T
     weight = env.prompt_probability[paths.prompt] * paths.kernel * np.exp(ours)

@@ -18,8 +18,8 @@ from bounds.pac_bayes.setting import Generalization, around, default_generalizat
 from bounds.structure import moves_something
 from bounds.suite import Suite, each
 from bounds.verdicts import Standing
-from tamdp_theory import TAMDP, TabularSoftmax, families
-from tamdp_theory.domains import Domains, prompt_values, risks
+from tamdp_theory import TAMDP, Policy, TabularSoftmax, families
+from tamdp_theory.domains import Domains, Risks, prompt_values, risks
 from tamdp_theory.exact.balls import Number, moves, number, order
 from tamdp_theory.model import Floats
 
@@ -30,7 +30,7 @@ Bounds = list[tuple[Number, Number]]  # of one expected reward on each prompt
 
 def setting_of(instance: Instance) -> Generalization:
     """What the instance says about training prompts and target, or what its seed draws."""
-    return instance.generalization or default_generalization(instance.policy, instance.seed)
+    return instance.generalization or instance.once(default_generalization, instance.policy, instance.seed)
 
 
 def measure_shift(instance: Instance, by: str) -> Measured:
@@ -40,9 +40,7 @@ def measure_shift(instance: Instance, by: str) -> Measured:
     A process gives every prompt of its own probability, so KL is finite.
     """
     env, setting = instance.env, setting_of(instance)
-    domains = Domains(env, env.exact_prompt_probability, setting.target)
-    policies, posterior = setting.voters(instance.policy)
-    found = risks(domains, policies, posterior)
+    domains, found, values = instance.once(_compared, env, instance.policy, setting)
     loss = found.per_prompt
     rho = env.prompt_probability
     numbers = {
@@ -59,13 +57,20 @@ def measure_shift(instance: Instance, by: str) -> Measured:
         s.var_S: float(rho @ (loss - rho @ loss) ** 2),
         s.n: setting.n,
     }
-    values = np.einsum("s,snk->nk", posterior, prompt_values(env, policies))
     empty = (
         ""
         if moves_something(env, setting.target)
         else "the target is the source, or no reward varies: the risk could not change"
     )
     return Measured(numbers=numbers, trivial=1 - 1e-12, attained=_attained(domains, values, by), empty=empty)
+
+
+def _compared(env: TAMDP, policy: Policy, setting: Generalization) -> tuple[Domains, Risks, Floats]:
+    """Both domains, the risks under them, and the expected components of each prompt (N, K)."""
+    domains = Domains(env, env.exact_prompt_probability, setting.target)
+    policies, posterior = setting.voters(policy)
+    values = np.einsum("s,snk->nk", posterior, prompt_values(env, policies))
+    return domains, risks(domains, policies, posterior), values
 
 
 def _attained(domains: Domains, values: Floats, by: str) -> bool:
@@ -172,11 +177,18 @@ def two_questions() -> Instance:
 
 def suite_setting(instance: Instance) -> Generalization:
     """Eight policies around one, tens of training prompts, and a target drawn from the seed."""
-    policy, seed = instance.policy, instance.seed
-    n = 60 if instance.env.n_prompts <= 4 else 20
-    return Generalization(
-        default_target(instance.env, seed), around(policy, 8, seed), n=n, inverse_temperature=20.0, resamples=5000
-    )
+    return instance.once(_setting_around, instance.policy, instance.seed)
+
+
+def _setting_around(policy: Policy, seed: int) -> Generalization:
+    env = policy.env
+    n = 60 if env.n_prompts <= 4 else 20
+    around_it = around(policy, 8, seed)
+    return Generalization(default_target(env, seed), around_it, n=n, inverse_temperature=20.0, resamples=5000)
+
+
+def _with_posterior(setting: Generalization, shares: tuple[Fraction, ...]) -> Generalization:
+    return replace(setting, posterior=shares)
 
 
 def _between_domains(claim: Claim, suite: Suite) -> Iterable[Instance]:
@@ -185,7 +197,7 @@ def _between_domains(claim: Claim, suite: Suite) -> Iterable[Instance]:
     for instance in each(claim, suite):
         setting = suite_setting(instance)
         yield replace(instance, generalization=setting)
-        mixed = replace(setting, posterior=shares)
+        mixed = instance.once(_with_posterior, setting, shares)
         yield replace(instance, generalization=mixed, label=f"{instance.label} posterior")
 
 

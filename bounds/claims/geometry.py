@@ -12,43 +12,40 @@ from bounds.enclosed import geometry as enclosed
 from bounds.instance import Instance
 from bounds.structure import composites
 from bounds.verdicts import Standing
-from tamdp_theory import CapacityError, TabularSoftmax, exact
+from tamdp_theory import CapacityError, exact
 
 
 def _score_energy(instance: Instance) -> Measured:
     env, policy = instance.env, instance.policy
     visits = exact.occupancy(env, policy)
     spread = 1 - env.node_sum(policy.pair_probability[:, None] ** 2)[:, 0]
-    law = sum(
-        rho * one.score_energy.sum()
-        for rho, one in zip(env.prompt_probability, exact.reward_law(env, policy), strict=True)
-    )
+    law = sum(rho * one.score_energy.sum() for rho, one in zip(env.prompt_probability, instance.laws, strict=True))
     numbers = {s.energy: float(law), s.energy_nodes: float(visits @ spread), s.H: env.horizon, s.A_max: env.n_actions}
     return Measured(numbers=numbers, scale=env.horizon)
 
 
 def _hessian(instance: Instance) -> Measured:
-    env, policy = instance.env, instance.policy
+    env = instance.env
     if env.n_pairs > 1000:
         raise CapacityError(f"{env.name}: the dense Hessian of {env.n_pairs} actions is not formed; 1000 would fit")
-    norm = np.linalg.norm(exact.hessian(env, policy), 2)
-    osc = 2 * exact.smoothness(env)
+    norm = instance.hessian_norm
+    osc = 2 * instance.smoothness
     if not any(len(set(values)) > 1 for values in composites(env)):
         return Measured(numbers={}, empty="no reward varies")
     return Measured(numbers={s.hessian: float(norm), s.osc: osc}, scale=env.total_weight)
 
 
 def _domination(instance: Instance) -> Measured:
-    env, policy = instance.env, instance.policy
-    result = exact.gradient_domination(env, policy if policy.is_tabular else TabularSoftmax.like(policy))
-    gradient = exact.policy_gradient(env, policy)
+    env = instance.env
+    result = instance.domination
+    gradient = instance.gradient
     numbers = {
-        s.J_star: exact.optimal_values(env).total,
-        s.J: exact.values(env, policy).total,
+        s.J_star: instance.optimum.total,
+        s.J: instance.values.total,
         s.C_theta: result.constant,
         s.grad_J: float(np.sqrt((gradient**2).sum())),
     }
-    ceiling = float((env.prompt_probability * exact.reward_range(env)).sum())
+    ceiling = float((env.prompt_probability * instance.reward_range).sum())
     return Measured(numbers=numbers, trivial=ceiling * (1 - 1e-12), scale=env.total_weight)
 
 

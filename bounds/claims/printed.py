@@ -33,7 +33,7 @@ def measure_printed(instance: Instance) -> Measured:
     conditions = {"listable": exact.count_trajectories(env) <= 10_000}
     if failed := unmet(instance, conditions):
         return failed
-    paths = exact.enumerate_trajectories(env)
+    paths = instance.trajectories
     ratio = np.exp(paths.log_policy((policy.pair_log_probability - old.pair_log_probability)[:, None]))[:, 0]
     joint: list[Floats] = []
     split: list[Floats] = []

@@ -78,7 +78,7 @@ def _law_of_variance(instance: Instance) -> Measured:
     env, policy, scheme = instance.env, instance.policy, instance.scheme
     if env.n_prompts > 1:
         return Measured(numbers={}, assumptions={"uninformative scores": False}, note="speaks of one prompt")
-    law = exact.reward_law(env, policy)[0]
+    law = instance.laws[0]
     composite: dict[Fraction, float] = {}
     for c, p in zip(env.exact_class_composite, law.probability.tolist(), strict=True):
         composite[c] = composite.get(c, 0.0) + p

@@ -100,7 +100,7 @@ def suboptimality_rows(instance: Instance, found: list[Shortfall], split: bool) 
 def measure_suboptimality(instance: Instance, split: bool = False) -> Measured:
     """The rows that h enters; where there is none, all of them, as a check that says nothing."""
     env = instance.env
-    rows = suboptimality_rows(instance, shortfalls(env, instance.policy, instance.scheme), split)
+    rows = suboptimality_rows(instance, instance.once(shortfalls, env, instance.policy, instance.scheme), split)
     extra = {s.w: env.weights, s.K: env.n_components} if split else {}
     if not rows.telling.any():
         return Measured(numbers=rows.numbers | extra, trivial=-np.inf, scale=env.total_weight, note=SILENT)
@@ -113,7 +113,7 @@ def measure_signed(instance: Instance, solvable: bool) -> Measured:
     env, scheme = instance.env, instance.scheme
     rows, slopes, before, after, trivial = [], [], [], [], []
     least_gain = np.inf
-    for one in shortfalls(env, instance.policy, scheme):
+    for one in instance.once(shortfalls, env, instance.policy, scheme):
         p, best = one.law @ one.rewards, one.law_star @ one.rewards
         varies = (np.ptp(one.rewards, axis=0) > 0) & (env.weights > 0)
         if not varies.any():

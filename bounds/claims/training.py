@@ -1,5 +1,7 @@
 """How Theorem 1 is measured: sampled and exact training against its bounds."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from bounds import symbols as s
@@ -10,8 +12,8 @@ from bounds.instance import Instance
 from bounds.rollouts import intervals
 from bounds.rollouts.intervals import Estimate
 from bounds.verdicts import Evidence
-from tamdp_theory import exact, grpo
-from tamdp_theory.exact.update_potential import Potential, find_potential
+from tamdp_theory import TAMDP, Policy, exact, grpo
+from tamdp_theory.exact.update_potential import Potential
 from tamdp_theory.model import Floats
 
 _SMALLEST = 8
@@ -20,7 +22,7 @@ _FINENESS = 16
 
 def _start(instance: Instance) -> tuple[Potential, dict[str, bool]] | Measured:
     """The potential and the conditions met so far, or why Theorem 1 does not speak of the instance."""
-    potential = find_potential(instance.env, instance.scheme)
+    potential = instance.potential
     conditions = {
         "potential": potential is not None,
         "rewards vary": potential is not None and potential.smoothness > 0,
@@ -39,10 +41,16 @@ def _step_size(potential: Potential, gap: float, instance: Instance) -> float:
     return result
 
 
-def _sample(instance: Instance, learning_rate: float, record_variance: bool = False) -> grpo.History:
+def _sample(instance: Instance, learning_rate: float) -> grpo.History:
+    """Runs of sampled training, with the update's moments recorded along the path."""
+    config = replace(_config(instance, learning_rate), mode="sampled", record_variance=True)
+    return instance.once(_trained, instance.env, instance.policy, config, instance.seed, instance.runs)
+
+
+def _config(instance: Instance, learning_rate: float) -> grpo.Config:
     scheme = instance.scheme
-    config = grpo.Config(
-        mode="sampled",
+    return grpo.Config(
+        mode="exact",
         steps=instance.steps,
         learning_rate=learning_rate,
         group_size=scheme.group_size,
@@ -50,10 +58,11 @@ def _sample(instance: Instance, learning_rate: float, record_variance: bool = Fa
         eps=scheme.eps,
         ddof=scheme.ddof,
         record_update=True,
-        record_variance=record_variance,
     )
-    seeds = [np.random.default_rng([instance.seed, run]) for run in range(instance.runs)]
-    return grpo.train(instance.env, instance.policy, config, seeds)
+
+
+def _trained(env: TAMDP, policy: Policy, config: grpo.Config, seed: int, runs: int) -> grpo.History:
+    return grpo.train(env, policy, config, [np.random.default_rng([seed, run]) for run in range(runs)])
 
 
 def gradient_ceiling(potential: Potential) -> float:
@@ -69,7 +78,7 @@ def gradient_ceiling(potential: Potential) -> float:
 def _largest_advantages(instance: Instance) -> Floats:
     """What the root mean square of the advantages of a prompt's groups cannot exceed (N,)."""
     env, scheme = instance.env, instance.scheme
-    ceiling = scheme.estimator.ceiling(scheme.group_size, scheme.ddof, exact.reward_range(env))
+    ceiling = scheme.estimator.ceiling(scheme.group_size, scheme.ddof, instance.reward_range)
     total = float(scheme.estimator.total(env.exact_weights))
     return np.broadcast_to(total * np.asarray(ceiling, dtype=np.float64), env.n_prompts)
 
@@ -88,7 +97,7 @@ def drift_ceiling(instance: Instance) -> float:
     <= E[h^2]/2 <= E[A^2]/2.
     """
     env = instance.env
-    return float((env.prompt_probability**2 * exact.reward_range(env) * _largest_advantages(instance)).sum() / 4)
+    return float((env.prompt_probability**2 * instance.reward_range * _largest_advantages(instance)).sum() / 4)
 
 
 def _over_runs(instance: Instance, per_run: Floats, level: float, low: float, high: float) -> Estimate:
@@ -122,7 +131,7 @@ def stationary(instance: Instance, along_path: bool) -> Measured:
     conditions["step size"] = bool(eta <= 1 / smooth * (1 + 1e-12))
     if failed := unmet(instance, conditions):
         return failed
-    history = _sample(instance, eta, along_path)
+    history = _sample(instance, eta)
     assert history.update_norm2 is not None
     squares, ceiling = history.update_norm2[:, :-1].mean(axis=1), gradient_ceiling(potential)
     numbers = {
@@ -172,18 +181,9 @@ def exact_path(instance: Instance) -> Measured:
     if isinstance(started, Measured):
         return started
     potential, conditions = started
-    env, scheme, smooth = instance.env, instance.scheme, potential.smoothness
-    config = grpo.Config(
-        mode="exact",
-        steps=instance.steps,
-        learning_rate=1 / smooth,
-        group_size=scheme.group_size,
-        normalization=scheme.normalization,
-        eps=scheme.eps,
-        ddof=scheme.ddof,
-        record_update=True,
-    )
-    history = grpo.train(env, instance.policy, config)
+    smooth = potential.smoothness
+    config = _config(instance, 1 / smooth)
+    history = instance.once(grpo.train, instance.env, instance.policy, config)
     assert history.update_norm2 is not None
     end = instance.policy.with_parameters(history.parameters[0])
     numbers = {
@@ -205,7 +205,7 @@ def exact_path(instance: Instance) -> Measured:
 def biased(instance: Instance) -> Measured:
     """The mean of ||grad J||^2 over a run against its bound, with a drift constant that is shown at the level."""
     env, scheme = instance.env, instance.scheme
-    smooth = exact.smoothness(env)
+    smooth = instance.smoothness
     conditions = {"rewards vary": smooth > 0}
     if smooth == 0 or unmet(instance, conditions):
         return Measured(numbers={}, assumptions=conditions)
@@ -213,7 +213,7 @@ def biased(instance: Instance) -> Measured:
     history = _sample(instance, eta)
     assert history.drift is not None
     squares, drift = history.gradient_norm2[:, :-1].mean(axis=1), history.drift[:, :-1].mean(axis=1)
-    ceiling = float((env.prompt_probability**2 * exact.reward_range(env) ** 2).sum() / 8)
+    ceiling = float((env.prompt_probability**2 * instance.reward_range**2).sum() / 8)
     estimate = float(drift.sum() / squares.sum()) if squares.sum() > 0 else 0.0
     # the constant and the left side share the level
     alpha = (
@@ -230,14 +230,11 @@ def biased(instance: Instance) -> Measured:
     if failed := unmet(instance, conditions):
         return Measured(numbers=failed.numbers, assumptions=conditions, note=f"not met: drift; {note}")
     found = _over_runs(instance, squares, (1 + instance.level) / 2, 0.0, ceiling)
-    gap, second = (
-        exact.optimal_values(env).total - exact.values(env, instance.policy).total,
-        second_moment_ceiling(instance),
-    )
+    gap, second = (instance.optimum.total - instance.values.total, second_moment_ceiling(instance))
     numbers = {
         s.mean_grad_J: float(squares.mean()),
-        s.J_star: exact.optimal_values(env).total,
-        s.J_0: exact.values(env, instance.policy).total,
+        s.J_star: instance.optimum.total,
+        s.J_0: instance.values.total,
         s.alpha: alpha,
         s.eta: eta,
         s.T: instance.steps,

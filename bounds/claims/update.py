@@ -12,9 +12,7 @@ from bounds.comparison import Measured
 from bounds.enclosed import update as enclosed
 from bounds.instance import Instance
 from bounds.verdicts import Standing
-from tamdp_theory import exact
-from tamdp_theory.exact import UpdatePlan
-from tamdp_theory.grpo.enumeration import MAX_GROUPS, count_groups, enumerate_update
+from tamdp_theory.grpo.enumeration import MAX_GROUPS, count_groups
 from tamdp_theory.model import Floats
 
 
@@ -31,30 +29,30 @@ def groups_fit(instance: Instance) -> bool:
 
 
 def _effective_reward(instance: Instance) -> Measured:
-    env, policy, scheme = instance.env, instance.policy, instance.scheme
+    env = instance.env
     if failed := unmet(instance, {"listable": groups_fit(instance)}):
         return failed
     direction = direction_of(instance)
-    plan = UpdatePlan(env, scheme, instance.think_weight)
-    laws = exact.reward_law(env, policy, instance.think_weight)
+    plan = instance.plan
+    laws = instance.laws
     law = np.concatenate([one.probability for one in laws])[:, None]
     h = plan.effective_reward(law)[:, 0]
     along = sum(
         rho * float(h[classes] @ (one.gradient @ direction))
         for rho, classes, one in zip(env.prompt_probability, env.prompt_classes, laws, strict=True)
     )
-    direct = float(enumerate_update(env, policy, scheme, instance.think_weight).mean @ direction)
+    direct = float(instance.listed_update.mean @ direction)
     return Measured(
         numbers={s.mean_direct: direct, s.mean_law: along}, assumptions={"listable": True}, scale=env.total_weight
     )
 
 
 def _second_moment(instance: Instance) -> Measured:
-    env, policy, scheme = instance.env, instance.policy, instance.scheme
+    env = instance.env
     if failed := unmet(instance, {"listable": groups_fit(instance)}):
         return failed
-    direct = enumerate_update(env, policy, scheme, instance.think_weight).second_moment
-    law = UpdatePlan(env, scheme, instance.think_weight).moments(policy).second_moment
+    direct = instance.listed_update.second_moment
+    law = instance.update.second_moment
     return Measured(
         numbers={s.second_direct: direct, s.second_law: law}, assumptions={"listable": True}, scale=env.total_weight**2
     )

@@ -1,6 +1,8 @@
 """Distance of the joint from the decomposed update (T2.gradient), and where it is nothing (T2.lossless.center)."""
 
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeAlias
 
 import numpy as np
 import sympy as sp
@@ -18,60 +20,73 @@ from bounds.rollouts import measures as observed
 from bounds.rounding import QUANTITY
 from bounds.structure import both, contrast
 from bounds.verdicts import Standing
-from tamdp_theory import exact
-from tamdp_theory.exact import GroupPlan, Scheme, UpdatePlan
+from tamdp_theory import Policy, exact
+from tamdp_theory.exact import GroupPlan, Scheme
 from tamdp_theory.exact.law import ClassLaw
-from tamdp_theory.grpo.enumeration import enumerate_update
 from tamdp_theory.model import Floats
 
+Rewards: TypeAlias = tuple[tuple[Fraction, ...], ...]
 GAP = Assumption("gap", "on some prompt joint and decomposed advantages differ")
-_ROUNDING = 1e-13  # error of expected products of standardized advantages, relative to their size
+
+
+@dataclass(frozen=True)
+class _Gap:
+    """On one prompt: ||m_joint - lambda m_dec||, Q at this lambda, E||s||^2, and how large advantages are before they
+    cancel."""
+
+    prompt: int
+    distance: float
+    square: float
+    energy: float
+    size: float
 
 
 def _gradient_gap(instance: Instance, bound: str) -> Measured:
     """||m_joint - lambda m_dec|| on each prompt for lambda = 1 and the lambda with the smallest Q."""
     env, policy, scheme = instance.env, instance.policy, instance.scheme
-    law = ClassLaw.of(env, policy.pair_probability[:, None], instance.think_weight)
-    energy = law.energy(policy)[:, 0]
-    norms = (
-        exact.score_norm_bound(env, policy, instance.think_weight)
-        if bound == "largest"
-        else np.full(env.n_prompts, 0.5)
-    )
-    rows, unknown = [], False
-    for q, classes in enumerate(env.prompt_classes):
-        p, table = law.probability[classes, 0], tuple(env.exact_class_rewards[c] for c in classes)
-        joint, split = (GroupPlan(table, env.exact_weights, one).moments(p) for one in both(scheme))
-        alpha, gamma, parts = (
-            float(p @ joint.second),
-            float(p @ split.second),
-            _parts(table, env.exact_weights, scheme, p),
-        )
-        gradient, total = law.gradients(policy, q), float(energy[classes].sum())
-        one = float(p @ GroupPlan(table, env.exact_weights, contrast(scheme)).moments(p).second)
-        for share in (1.0, *_best_share(alpha, gamma, one, parts)):
-            gap = (
-                one
-                if share == 1.0
-                else float(p @ GroupPlan(table, env.exact_weights, contrast(scheme, share)).moments(p).second)
-            )
-            # both are differences of sums of standardized numbers, which are off by a few units of rounding, before
-            # anything cancels
-            size = alpha + share**2 * parts
-            if gap > 10 * _ROUNDING * size:
-                distance = float(np.sqrt((((joint.first - share * split.first) @ gradient) ** 2).sum()))
-                rows.append(
-                    (distance, gap, norms[q], total, _ROUNDING * np.sqrt(size * max(total, norms[q])), _ROUNDING * size)
-                )
-            else:
-                unknown = unknown or size > 0 or scheme.eps > 0  # a large eps brings advantages below the floats
+    norms = np.full(env.n_prompts, 0.5)
+    if bound == "largest":
+        norms = instance.once(exact.score_norm_bound, env, policy, instance.think_weight)
+    found = instance.once(_gaps, instance.class_law, policy, both(scheme)[0])
+    # both are differences of sums of standardized numbers, which are off by a few units of rounding, before anything
+    # cancels
+    rows = [one for one in found if one.square > 10 * _ROUNDING * one.size]
+    # a large eps brings advantages below the floats
+    unknown = any(one.size > 0 or scheme.eps > 0 for one in found if one not in rows)
     conditions = {"gap": True if rows else None if unknown else False}
     if not rows:
         return Measured(numbers={}, assumptions=conditions)
-    distance, square, norm, total, off_distance, off_square = np.array(rows).T
+    distance, square, total, size = np.array([(one.distance, one.square, one.energy, one.size) for one in rows]).T
+    norm = norms[[one.prompt for one in rows]]
     numbers = {s.gap_norm: distance, s.kappa: scheme.kappa, s.Q_gap: square, s.lambda_max: norm, s.energy: total}
+    off_distance, off_square = _ROUNDING * np.sqrt(size * np.maximum(total, norm)), _ROUNDING * size
     errors = {s.gap_norm: off_distance + QUANTITY * distance, s.Q_gap: off_square + QUANTITY * square}
     return Measured(numbers=numbers, assumptions=conditions, errors=errors, scale=0.0)
+
+
+def _gaps(law: ClassLaw, policy: Policy, scheme: Scheme) -> list[_Gap]:
+    """Each prompt at lambda = 1 and at the best one."""
+    env, energy, found = policy.env, law.energy(policy)[:, 0], []
+    for q, classes in enumerate(env.prompt_classes):
+        p, table = law.probability[classes, 0], tuple(env.exact_class_rewards[c] for c in classes)
+        joint, split = (GroupPlan(table, env.exact_weights, one).moments(p) for one in both(scheme))
+        alpha, gamma = float(p @ joint.second), float(p @ split.second)
+        parts = _parts(table, env.exact_weights, scheme, p)
+        gradient, total = law.gradients(policy, q), float(energy[classes].sum())
+
+        def square(share: float, p: Floats = p, table: Rewards = table) -> float:
+            plan = GroupPlan(table, env.exact_weights, contrast(scheme, share))
+            return float(p @ plan.moments(p).second)
+
+        one = square(1.0)
+        for share in (1.0, *_best_share(alpha, gamma, one, parts)):
+            distance = float(np.sqrt((((joint.first - share * split.first) @ gradient) ** 2).sum()))
+            size = alpha + share**2 * parts
+            found.append(_Gap(q, distance, one if share == 1.0 else square(share), total, size))
+    return found
+
+
+_ROUNDING = 1e-13  # error of expected products of standardized advantages, relative to their size
 
 
 def _best_share(alpha: float, gamma: float, one: float, parts: float) -> tuple[float, ...]:
@@ -84,9 +99,7 @@ def _best_share(alpha: float, gamma: float, one: float, parts: float) -> tuple[f
     return () if share == 1.0 else (share,)
 
 
-def _parts(
-    rewards: tuple[tuple[Fraction, ...], ...], weights: tuple[Fraction, ...], scheme: Scheme, p: Floats
-) -> float:
+def _parts(rewards: Rewards, weights: tuple[Fraction, ...], scheme: Scheme, p: Floats) -> float:
     """(sum_k w_k sqrt E[(A^k)^2])^2: how large the decomposed advantages are before components cancel."""
     alone = both(scheme)[0]
     columns = [(float(w), tuple((row[k],) for row in rewards)) for k, w in enumerate(weights) if w]
@@ -106,15 +119,11 @@ def _center_is_linear(instance: Instance) -> Measured:
     """
     env, policy, scheme = instance.env, instance.policy, instance.scheme
     direction, listed = direction_of(instance), groups_fit(instance)
-    found = (
-        enumerate_update(env, policy, scheme, instance.think_weight)
-        if listed
-        else UpdatePlan(env, scheme, instance.think_weight).moments(policy)
-    )
+    found = instance.listed_update if listed else instance.update
     whole = float(found.mean @ direction)
     # h_m = kappa (R_k - J_k) given the prompt; the baseline matters where think scores are weighted, as they then have
     # a mean
-    means = exact.values(env, policy).per_prompt[env.class_prompt]
+    means = instance.values.per_prompt[env.class_prompt]
     parts = [
         scheme.kappa
         * exact.policy_gradient(env, policy, env.class_rewards[:, k] - means[:, k], instance.think_weight)

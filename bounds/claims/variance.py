@@ -15,18 +15,18 @@ from bounds.instance import Instance
 from bounds.rollouts import measures as observed
 from bounds.structure import is_standardized
 from bounds.verdicts import Standing
-from tamdp_theory import Policy, exact
-from tamdp_theory.exact import Scheme, UpdatePlan
+from tamdp_theory import Policy
+from tamdp_theory.exact import Scheme
 from tamdp_theory.exact.group import GroupPlan
 from tamdp_theory.exact.law import ClassLaw
-from tamdp_theory.exact.update_potential import Potential, find_potential
+from tamdp_theory.exact.update_potential import Potential
 from tamdp_theory.model import Floats
 
 
 def _variance(instance: Instance) -> Measured:
-    env, policy, scheme = instance.env, instance.policy, instance.scheme
-    moments = UpdatePlan(env, scheme, instance.think_weight).moments(policy)
-    energies = [float(law.score_energy.sum()) for law in exact.reward_law(env, policy, instance.think_weight)]
+    env, scheme = instance.env, instance.scheme
+    moments = instance.update
+    energies = [float(law.score_energy.sum()) for law in instance.laws]
     energy = float((env.prompt_probability**2 * energies).sum())
     numbers = {
         s.variance: moments.variance,
@@ -42,7 +42,7 @@ def _variance(instance: Instance) -> Measured:
 
 def _standardized(instance: Instance) -> Potential | Measured:
     """The two-valued terms that are standardized, or why L9.two-valued does not speak of the instance."""
-    potential = find_potential(instance.env, instance.scheme) if is_standardized(instance.scheme) else None
+    potential = instance.potential if is_standardized(instance.scheme) else None
     return Measured(numbers={}, assumptions={"two-valued": False}) if potential is None else potential
 
 
@@ -56,7 +56,7 @@ def _variance_component(instance: Instance) -> Measured:
     if isinstance(potential, Measured):
         return potential
     env, policy, scheme = instance.env, instance.policy, instance.scheme
-    law = ClassLaw.of(env, policy.pair_probability[:, None])
+    law = instance.class_law
     rows = []
     for q, j in zip(*np.nonzero(potential.coefficient), strict=True):
         classes = env.prompt_classes[q]
@@ -84,17 +84,17 @@ def _variance_decomposed(instance: Instance) -> Measured:
     if isinstance(potential, Measured):
         return potential
     env, scheme = instance.env, instance.scheme
-    per_prompt = UpdatePlan(env, scheme).moments(instance.policy).prompt_variance
+    per_prompt = instance.update.prompt_variance
     total = float(scheme.estimator.total(env.exact_weights))
     numbers = {s.variance: per_prompt, s.H: env.horizon, s.W: total, s.G: scheme.group_size}
     return Measured(numbers=numbers, assumptions={"two-valued": True}, scale=total**2)
 
 
 def _leave_one_out(instance: Instance) -> Measured:
-    env, policy, scheme = instance.env, instance.policy, instance.scheme
-    per_prompt = UpdatePlan(env, scheme).moments(policy).prompt_variance / scheme.kappa**2
+    env, scheme = instance.env, instance.scheme
+    per_prompt = instance.update.prompt_variance / scheme.kappa**2
     projection, kernel = [], []
-    for law, classes in zip(exact.reward_law(env, policy), env.prompt_classes, strict=True):
+    for law, classes in zip(instance.laws, env.prompt_classes, strict=True):
         c, p, e, g = env.class_composite[classes], law.probability, law.score_energy, law.gradient
         gradient = c @ g
         projection.append(float(((c - p @ c) ** 2) @ e - gradient @ gradient))

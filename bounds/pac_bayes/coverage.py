@@ -16,11 +16,11 @@ import numpy as np
 import sympy as sp
 from numpy.typing import NDArray
 from scipy.special import gammaln, rel_entr
-from scipy.stats import binomtest
 
 from bounds import symbols as s
 from bounds.pac_bayes.formulas import numeric
 from bounds.pac_bayes.worst_posterior import Excess, ceiling, climb
+from bounds.quantiles import clopper_pearson
 from tamdp_theory import TAMDP, CapacityError, InputError, Policy
 from tamdp_theory.domains import prompt_values
 from tamdp_theory.exact.law import ClassLaw
@@ -296,10 +296,9 @@ def resampled_coverage(
         raise InputError("resamples: need at least one training set")
     fails, doubtful = round(totals.pop("fails")), round(totals.pop("doubtful"))
     # a doubtful set counts as a failure for the upper limit and as none for the lower
-    low = binomtest(fails, sets).proportion_ci(level, method="exact").low
-    high = binomtest(fails + doubtful, sets).proportion_ci(level, method="exact").high
+    low, high = clopper_pearson(fails, sets, level)[0], clopper_pearson(fails + doubtful, sets, level)[1]
     means = {name: total / sets for name, total in totals.items()}
-    return Coverage(fails / sets, doubtful / sets, **means, sets=sets, low=float(low), high=float(high))
+    return Coverage(fails / sets, doubtful / sets, **means, sets=sets, low=low, high=high)
 
 
 def draw_prompts(atoms: Atoms, n: int, sets: int, generator: np.random.Generator) -> Iterator[Floats]:

@@ -13,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 import sympy as sp
 from numpy.typing import ArrayLike
-from scipy.optimize import elementwise
 from scipy.special import rel_entr
 
 from bounds import symbols as s
@@ -66,6 +65,8 @@ def kl_inverse(p: ArrayLike, c: ArrayLike) -> Floats:
     result = np.where(c > 0, 1.0, p)
     result[np.isnan(p) | np.isnan(c)] = np.nan
     if inside.any():
+        from scipy.optimize import elementwise  # takes a quarter of a second to import
+
         found = elementwise.find_root(
             lambda q, p, c: binary_kl(p, q) - c,
             (p[inside], np.full(inside.sum(), top)),

@@ -24,10 +24,10 @@ without bets near the largest one that is safe, which numbers that hardly vary n
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 from scipy.special import logsumexp
 
 from bounds.pac_bayes.formulas import kl_inverse
+from bounds.quantiles import clopper_pearson, normal, student
 from tamdp_theory import InputError
 from tamdp_theory.guards import check_inside_unit
 from tamdp_theory.model import Floats
@@ -84,8 +84,7 @@ class Estimate:
 def share(count: int, n: int, level: float) -> Estimate:
     """A probability from ``count`` successes in n independent trials (Clopper and Pearson 1934)."""
     check_inside_unit("level", level)
-    interval = stats.binomtest(count, n).proportion_ci(confidence_level=level, method="exact")
-    return Estimate(count / n, float(interval.low), float(interval.high))
+    return Estimate(count / n, *clopper_pearson(count, n, level))
 
 
 def mean(values: Floats, level: float) -> Estimate:
@@ -94,7 +93,7 @@ def mean(values: Floats, level: float) -> Estimate:
     n, centre = len(values), float(values.mean())
     if n < 2:
         return Estimate(centre, -np.inf, np.inf, valid=False)
-    half = float(stats.t.ppf((1 + level) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    half = float(student((1 + level) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
     return Estimate(centre, centre - half, centre + half, valid=False)
 
 
@@ -245,7 +244,7 @@ def squared_norm(a: Floats, level: float, generator: np.random.Generator, larges
     noisiest = float(np.linalg.eigvalsh(centred)[-1]) / (n - 1)
     tail = (1 - level) / 2
     low, high = _pair_noise(centred, tail, generator)
-    first = 4 * float(stats.t.ppf(1 - tail, n - 1)) ** 2 * noisiest / n
+    first = 4 * student(1 - tail, n - 1) ** 2 * noisiest / n
     bottom = value + first / 2 - np.sqrt(max(first**2 / 4 + first * value + high**2, 0.0))
     top = value + first / 2 + np.sqrt(max(first**2 / 4 + first * value + low**2, 0.0))
     if a.any(
@@ -320,6 +319,6 @@ def _pair_noise(centred: Floats, tail: float, generator: np.random.Generator) ->
     for start in range(0, count, step):
         multiplier = generator.standard_normal((min(step, count - start), n))
         moved[start : start + step] = ((multiplier @ pair) * multiplier).sum(axis=1) / (n * (n - 1))
-    stretch = float(stats.t.ppf(1 - tail, n - 1) / stats.norm.ppf(1 - tail))
+    stretch = student(1 - tail, n - 1) / normal(1 - tail)
     low, high = np.quantile(moved, [tail, 1 - tail]) * stretch
     return float(low), float(high)

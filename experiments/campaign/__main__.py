@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from experiments.campaign.chunks import INSTANCES, key_of, make_chunk, summary, text
 from experiments.campaign.judge import ENCLOSED
 from experiments.console import console, fail
-from experiments.verification import one_thread_each
+from experiments.workers import one_thread_each
 from tamdp_theory import TamdpError, storage
 
 

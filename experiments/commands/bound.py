@@ -99,3 +99,6 @@ _NAMES = {"kl": "small kl (T3.kl)", "mcallester": "square root (T3.mcallester)",
 
 def _show(value: float) -> str:
     return f"{value:.6f}" if value < 1 else f"{value:.6f} vacuous"
+
+
+COMMAND = Bound

@@ -108,3 +108,6 @@ class Certify:
 
 def _short(text: str) -> str:
     return plain(text if len(text) <= 40 else text[:37] + "...")
+
+
+COMMAND = Certify

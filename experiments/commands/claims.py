@@ -144,3 +144,6 @@ def plain(latex: str) -> str:
     for old, new in _PLAIN:
         latex = latex.replace(old, new)
     return " ".join(latex.split())
+
+
+COMMAND = Claims

@@ -69,3 +69,6 @@ class Exact:
         table.add_row("variance V", number(update.variance))
         console().print(table)
         return 0
+
+
+COMMAND = Exact

@@ -158,3 +158,6 @@ def rational_text(value: object) -> str:
     """A short rational as it is, a long one rounded."""
     text = str(value)
     return text if len(text) <= 12 else rational(value)  # type: ignore[arg-type]
+
+
+COMMAND = Falsify

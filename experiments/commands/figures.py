@@ -1,13 +1,13 @@
 """``tamdp figures``: redraw figures from saved results."""
 
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from experiments.console import console, plain
+from experiments.plots import figure_names, load_figure
 from tamdp_theory import InputError
 
 
@@ -29,14 +29,9 @@ class Figures:
 
     def run(self) -> int:
         """Draw and return 0."""
-        # figures are plugged in by entry points: this room does not import theirs
-        known = {point.name: point for point in entry_points(group="tamdp.figures")}
-        for name in self.id:
-            if name not in known:
-                raise InputError(f"no figure {name!r}; there are {', '.join(sorted(known))}")
         out, folder = console(), self.out or self.results / "figures"
-        for name in self.id or sorted(known):
-            module = known[name].load()
+        for name in self.id or figure_names():
+            module = load_figure(name)
             source = self.results / module.SOURCE
             if not source.exists():
                 text = f"{name}: no {source}; make it with `{module.COMMAND}`"
@@ -47,3 +42,6 @@ class Figures:
             paths = module.draw(source, folder)
             out.print(f"{name}: {plain(', '.join(map(str, paths)) or 'nothing to draw')}", soft_wrap=True)
         return 0
+
+
+COMMAND = Figures

@@ -155,3 +155,6 @@ class Lvlm:
 
         require()
         return self.command.run()
+
+
+COMMAND = Lvlm

@@ -48,3 +48,6 @@ class Report:
             out.print(f"[yellow]left out[/] {plain(line)}", soft_wrap=True)
         out.print(f"written: {plain(str(path))}", soft_wrap=True)
         return 0
+
+
+COMMAND = Report

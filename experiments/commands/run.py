@@ -4,16 +4,18 @@ import ast
 import inspect
 import itertools
 import os
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, make_dataclass, replace
+from dataclasses import field, fields, make_dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Union, get_type_hints
+from typing import Annotated, Any, get_type_hints
 
 import tyro
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from experiments import runner
 from experiments.console import console, plain
+from experiments.options import listing, parse
 from tamdp_theory import InputError
 
 
@@ -28,7 +30,7 @@ class Run:
 
     def run(self) -> int:
         """Compute what is missing, write the table, say where it is."""
-        names = runner.STUDIES if self.study == "all" else (self.study,)
+        names = runner.studies() if self.study == "all" else (self.study,)
         for name in names:
             module = runner.study(name)
             configs = module.sweep(self.quick) if self.study == "all" else chosen(module, self.quick, self)
@@ -150,31 +152,26 @@ def attribute_texts(config: type) -> dict[str, str]:
     }
 
 
-_COMMANDS = {**{name: command(name) for name in runner.STUDIES}, "all": everything()}
+def choose(arguments: Sequence[str]) -> Run:
+    """The command of the study that is named first, with its options; of no other study options are built."""
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(f"{_HELP}\n\nStudies:\n{listing({**runner.studies(), 'all': 'Every study.'})}")
+        sys.exit(0)
+    name = arguments[0]
+    chosen = everything() if name == "all" else command(name)
+    made: Run = parse(chosen, f"tamdp run {name}", arguments[1:])
+    return made
 
 
-_CHOICES = tuple(
-    Annotated[made, tyro.conf.subcommand(name, description=made.__doc__.partition("\n")[0])]
-    for name, made in _COMMANDS.items()
-)
-_STUDY = Union[_CHOICES]  # noqa: UP007
+_HELP = """usage: tamdp run STUDY [OPTIONS]        tamdp run STUDY --help says more
 
+Run a study: compute its cells in parallel, keep each on disk as it ends, write one table.
 
-@dataclass(frozen=True)
-class Studies:
-    """Run a study: compute its cells in parallel, keep each on disk as it ends, write one table.
+A run that was broken off goes on where it stopped. Results are plain files in results/STUDY; figures are drawn from
+them.
 
-    A run that was broken off goes on where it stopped. Results are plain files in results/STUDY; figures are drawn from
-    them.
+Example: tamdp run transfer --quick
 
-    Example: tamdp run transfer --quick
+Example: tamdp run transfer --depth 0 1 2 --seed 0 1 --workers 2"""
 
-    Example: tamdp run transfer --depth 0 1 2 --seed 0 1 --workers 2
-    """
-
-    study: Annotated[_STUDY, tyro.conf.arg(name="")]
-
-    def run(self) -> int:
-        """Run it and return 0."""
-        code: int = self.study.run()
-        return code
+COMMAND = choose

@@ -91,3 +91,6 @@ class Show:
                     shown.add(target)
                     found.append((action.add(f"{p}:"), target))
         return found
+
+
+COMMAND = Show

@@ -100,3 +100,6 @@ def history_content(env: TAMDP, history: grpo.History) -> dict[str, object]:
 def _spread(values: np.ndarray) -> str:
     mean = number(float(values.mean()))
     return mean if len(values) == 1 else f"{mean} ± {number(float(values.std(ddof=1)))}"
+
+
+COMMAND = Train

@@ -1,9 +1,8 @@
-"""``tamdp verify``: the main job. Every claim on the reference suite."""
+"""``tamdp verify``: every claim on the reference suite, the main job."""
 
 import os
 import time
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +12,7 @@ from rich.table import Column, Table
 
 from bounds import CLAIMS, Check, Verdict
 from bounds.instance import BUDGET
-from experiments import benefit, verification
+from experiments import plots, verification
 from experiments.commands.claims import RELATIONS, find_claim
 from experiments.console import console, number, write_json
 from experiments.suite import Level, plan
@@ -73,14 +72,7 @@ class Verify:
         outcomes = verification.judge(checks)
         content = {"checks": [check.to_dict() for check in checks]}
         write_json(str(folder / "checks.json"), content)
-        survey = benefit.survey(level) if "T2.benefit" in chosen else []
-        write_json(str(folder / "benefit.json"), {"instances": [row.to_dict() for row in survey]})
-        # figures are plugged in by the entry-point group tamdp.figures: this room does not import theirs
-        figures = [
-            path
-            for point in entry_points(group="tamdp.figures", name="verdicts")
-            for path in point.load().draw(folder / "checks.json", folder)
-        ]
+        figures = plots.load_figure("verdicts").draw(folder / "checks.json", folder)
         if self.json is not None:
             write_json(self.json, content)
         if self.json != "-":
@@ -94,8 +86,6 @@ class Verify:
                 soft_wrap=True,
                 markup=False,
             )
-            if survey:
-                out.print(benefit.summary(survey), soft_wrap=True)
             out.print(verification.summary(outcomes, time.perf_counter() - started), soft_wrap=True)
         return 0 if all(outcome.success is not False for outcome in outcomes.values()) else 1
 
@@ -208,3 +198,6 @@ def _counts(outcome: verification.Outcome) -> str:
         Verdict.ASSUMPTION_UNMET: "n/a",
     }
     return ", ".join(f"{count} {word}" for verdict, word in words.items() if (count := outcome.count(verdict)))
+
+
+COMMAND = Verify

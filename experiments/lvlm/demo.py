@@ -12,7 +12,6 @@ import json
 import shutil
 from dataclasses import asdict
 from functools import partial
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from experiments.console import console, plain
 from experiments.lvlm import check, verdicts
 from experiments.lvlm.quiet import one_bar, quiet
 from experiments.lvlm.theory_check import TheoryCheck
+from experiments.plots import load_figure
 from tamdp_theory import InputError, storage
 from tamdp_theory.lvlm import loading
 from tamdp_theory.lvlm.environments import NumberLine
@@ -77,8 +77,8 @@ def _run(options: Any, task: NumberLine, out: Path, state: Any) -> int:
         evaluation=watched.evaluation(),
         label="after training",
     )
-    (figure,) = entry_points(group="tamdp.figures", name="lvlm")
-    _say(f"figure: {', '.join(str(path) for path in figure.load().draw(out / 'table.csv', out))}")
+    drawn = load_figure("lvlm").draw(out / "table.csv", out)
+    _say(f"figure: {', '.join(str(path) for path in drawn)}")
     return int(verdicts.failed(findings.checks))
 
 

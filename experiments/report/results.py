@@ -4,7 +4,6 @@ import base64
 import hashlib
 import struct
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import msgspec
 
 from bounds import CLAIMS, Check, Claim, Evidence, Standing, Verdict
 from experiments import verification
+from experiments.plots import figure_names, load_figure
 from tamdp_theory import InputError, storage
 from tamdp_theory.errors import quote
 from tamdp_theory.files import readable
@@ -167,11 +167,11 @@ def _figures(folder: Path) -> tuple[list[Figure], list[str]]:
         text = storage.read_bytes(caption).decode(errors="replace") if caption.is_file() else ""
         found[name] = Figure(name, content, " ".join(text.split()))
         missing.pop(name, None)
-    for point in sorted(entry_points(group="tamdp.figures"), key=lambda point: point.name):
-        if point.name not in found and point.name not in missing:
-            module = point.load()
+    for name in figure_names():
+        if name not in found and name not in missing:
+            module = load_figure(name)
             first = "" if (folder / module.SOURCE).exists() else f"`{module.COMMAND}` and then "
-            missing[point.name] = f"{point.name}: not drawn yet; make it with {first}`tamdp figures {point.name}`"
+            missing[name] = f"{name}: not drawn yet; make it with {first}`tamdp figures {name}`"
     return [found[name] for name in sorted(found, key=lambda name: (name != "verdicts", name))], [
         missing[name] for name in sorted(missing)
     ]

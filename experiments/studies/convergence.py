@@ -21,10 +21,10 @@ from typing import Any, Literal
 
 import numpy as np
 import sympy as sp
-from scipy import stats
 
 from bounds import CLAIMS, Claim
 from bounds import symbols as s
+from bounds.quantiles import student
 from tamdp_theory import InputError, TabularSoftmax, exact, families, grpo
 from tamdp_theory.exact import Normalization, Scheme
 from tamdp_theory.exact.update_potential import Potential, find_potential
@@ -232,7 +232,7 @@ def interval(per_run: Floats) -> tuple[float, float]:
     n = len(per_run)
     if n == 1:
         return float(per_run[0]), 0.0
-    return float(per_run.mean()), float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * per_run.std(ddof=1) / np.sqrt(n))
+    return float(per_run.mean()), float(student((1 + LEVEL) / 2, n - 1) * per_run.std(ddof=1) / np.sqrt(n))
 
 
 def summary(table: dict[str, list[Any]], out: Any) -> None:

@@ -307,7 +307,7 @@ TAMPERED: list[tuple[str, tuple[str | int, ...], Any, str]] = [
     ("T1.drift", ("instance", "group_size"), 1, "instance: group_size"),
     ("T1.drift", ("instance", "group_size"), 10**9, "terms exceed the limit"),
     ("T1.drift", ("instance", "normalization"), "center", "assumptions: computed"),
-    ("T1.drift", ("instance", "normalization"), "none", "instance.normalization"),
+    ("T1.drift", ("instance", "normalization"), "none", "instance: normalization"),
     ("T1.drift", ("instance", "eps"), 0.001, "lhs: computed"),
     ("T1.drift", ("instance", "eps"), -0.5, "instance.eps: must be 0 or"),
     ("T1.drift", ("instance", "eps"), "1" + 399 * "0", "instance.eps: must be 0 or"),

@@ -119,7 +119,7 @@ def test_bad_options_are_one_line(
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["exact", SEARCH, "--normalization", "mean"], "invalid choice 'mean' for argument '--normalization'"),
+        (["exact", SEARCH, "--mode", "mean"], "Unrecognized options: --mode"),
         (["exact", SEARCH, "--group-size", "many"], "invalid literal for int"),
         (["exact"], "STR"),
         (["train", SEARCH, "--mode", "guess"], "invalid choice 'guess'"),

@@ -35,7 +35,7 @@ def test_against_fractions(values: list[Fraction], eps: float, ddof: int) -> Non
     both = [*values, Fraction(1, 3), Fraction(1, 5)]
     distances = Distances.of(both, [np.arange(4), np.arange(4, 6)])
     groups = np.array(list(itertools.product(range(4), repeat=3))).T
-    found, centred = distances.advantages(groups, scheme), distances.centred(groups)
+    found, centred = distances.advantages(groups, scheme), distances.advantages(groups, scheme.under("center"))
     for row, group in enumerate(groups.T):
         chosen = [values[m] for m in group]
         np.testing.assert_allclose(found[:, row], oracle.standardize(chosen, eps, ddof), rtol=1e-14, atol=2e-15)

@@ -300,7 +300,7 @@ def test_options_replace_axes() -> None:
 
 
 def test_help_comes_from_the_dataclass(capsys: pytest.CaptureFixture[str]) -> None:
-    for name in runner.STUDIES:
+    for name in runner.studies():
         config = runner.study(name).Config
         texts = command.attribute_texts(config)
         assert set(texts) == set(config.__dataclass_fields__), name
