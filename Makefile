@@ -35,7 +35,7 @@ test-browser: $(VENV)/browser
 	$(BIN)/python -m pytest -q -m browser tests/browser
 
 test-lvlm: $(VENV)/lvlm
-	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS) -q -m lvlm --disable-warnings tests/lvlm
+	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS) -q -m lvlm --disable-warnings tests
 
 demo: $(VENV)/demo
 	$(BIN)/tamdp lvlm demo

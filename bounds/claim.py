@@ -9,7 +9,7 @@ verdict; where they see a violation or cannot tell, the same statement is decide
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import sympy as sp
@@ -29,6 +29,7 @@ from tamdp_theory.exact import Normalization, Scheme, balls
 from tamdp_theory.sources import ExactSource, RolloutGroups, RolloutSource
 
 Grouped: TypeAlias = Instance | Observation
+Shown: TypeAlias = Literal["", "groups", "scores", "training", "held-out"]
 Subject: TypeAlias = Instance | ExactInstance | Observation
 MAX_EXACT_GROUPS = 2000  # of an observation that an exact decision looks at
 
@@ -118,7 +119,9 @@ class Claim:
     weighted, or says so itself; enclose: the rows of its numbers in exact arithmetic, None where it trains, samples or
     sums over training sets; observe: how it is measured on rollouts alone, None if they do not show what it speaks of;
     zero_tells: a left side of zero is what it says, not emptiness; cost: seconds that a check may be expected to take;
-    instances: what of a suite it is checked on, besides its example.
+    instances: what of a suite it is checked on, besides its example; shown_on: what rollouts must have for a table of
+    their checks to show it ("": it is not shown); needs_reference: it compares with a reference policy; figure: that
+    shows it best.
     """
 
     id: str
@@ -139,6 +142,9 @@ class Claim:
     zero_tells: bool = False
     cost: Callable[[Instance], float] = cost.engine
     instances: Instances = everywhere
+    shown_on: Shown = ""
+    needs_reference: bool = False
+    figure: str = ""
 
     def latex(self) -> str:
         """The statement as LaTeX."""

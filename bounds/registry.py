@@ -47,7 +47,12 @@ _MODULES = (
     domains,
     depth,
 )
-SECTIONS = ("L", "T1", "T2", "T3")
+SECTIONS = {
+    "L": "Lemmas",
+    "T1": "Theorem 1: convergence",
+    "T2": "Theorem 2: reward decomposition",
+    "T3": "Theorem 3: generalization",
+}
 
 
 def _collect(*groups: tuple[Claim, ...]) -> Mapping[str, Claim]:

@@ -3,18 +3,13 @@
 import sys
 
 from bounds import CLAIMS, Claim
-from bounds.registry import section
+from bounds.registry import SECTIONS, section
 from bounds.symbols import meaning
 from experiments.console import fail
 from tamdp_theory import InputError, TamdpError, storage
 
 MARK = "<!-- claims:"
-_TITLES = (
-    "4. Lemmas",
-    "5. Theorem 1: convergence",
-    "6. Theorem 2: reward decomposition",
-    "7. Theorem 3: generalization",
-)
+FIRST = 4  # number of the page's section of lemmas
 
 
 def page(current: str) -> str:
@@ -23,8 +18,11 @@ def page(current: str) -> str:
     if not mark:
         raise InputError(f"the page has no line that begins with {MARK!r}; restore it")
     parts = [head + mark + rest.split("\n", 1)[0] + "\n"]
-    for place, title in enumerate(_TITLES):
-        parts += [f"## {title}\n", *(_section(claim) for claim in CLAIMS.values() if section(claim) == place)]
+    for place, title in enumerate(SECTIONS.values()):
+        parts += [
+            f"## {FIRST + place}. {title}\n",
+            *(_section(claim) for claim in CLAIMS.values() if section(claim) == place),
+        ]
     return "\n".join(parts)
 
 

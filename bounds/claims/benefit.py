@@ -127,5 +127,6 @@ CLAIMS = (
         depends_on=("L3", "L6"),
         schemes=(Scheme(3, "normalize_then_sum"), Scheme(4, "normalize_then_sum", 1e-2, 1)),
         enclose=enclosed.benefit_rows,
+        figure="decomposition",
     ),
 )

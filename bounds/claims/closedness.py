@@ -97,6 +97,7 @@ CLAIMS = (
         enclose=lambda i: closed_rows(i.env, i.scheme),
         zero_tells=True,
         cost=cost.nothing,
+        figure="field",
     ),
     Claim(
         id="L8.pair",
@@ -112,6 +113,7 @@ CLAIMS = (
         schemes=(Scheme(2, "sum_then_normalize"),),
         example=_single_three_arm,
         enclose=enclosed.curl_pair_rows,
+        figure="field",
     ),
     Claim(
         id="T2.closed",
@@ -128,6 +130,7 @@ CLAIMS = (
         example=lambda: two_bits("normalize_then_sum"),
         enclose=lambda i: closed_rows(i.env, i.scheme),
         cost=cost.nothing,
+        figure="field",
     ),
     Claim(
         id="T2.open",
@@ -144,5 +147,6 @@ CLAIMS = (
         enclose=enclosed.open_rows,
         cost=cost.nothing,
         instances=nowhere,
+        figure="field",
     ),
 )

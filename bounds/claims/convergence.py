@@ -51,6 +51,8 @@ CLAIMS = (
         observe=observed.convergence,
         cost=cost.potential_training,
         instances=_runs,
+        shown_on="training",
+        figure="convergence",
     ),
     Claim(
         id="T1.stationary.path",
@@ -67,6 +69,7 @@ CLAIMS = (
         observe=observed.convergence,
         cost=cost.potential_training,
         instances=_runs,
+        figure="convergence",
     ),
     Claim(
         id="T1.exact",
@@ -83,6 +86,7 @@ CLAIMS = (
         observe=observed.convergence,
         cost=cost.exact_training,
         instances=_runs,
+        figure="convergence",
     ),
     Claim(
         id="T1.exact.start",
@@ -99,6 +103,7 @@ CLAIMS = (
         observe=observed.convergence,
         cost=cost.exact_training,
         instances=_runs,
+        figure="convergence",
     ),
     Claim(
         id="T1.biased",
@@ -117,5 +122,7 @@ CLAIMS = (
         observe=observed.convergence,
         cost=cost.training,
         instances=_short_runs,
+        shown_on="training",
+        figure="convergence",
     ),
 )

@@ -214,6 +214,8 @@ CLAIMS = (
         zero_tells=True,
         cost=cost.nothing,
         instances=_training_sets,
+        shown_on="held-out",
+        figure="generalization",
     ),
     Claim(
         id="T3.mcallester",
@@ -230,6 +232,8 @@ CLAIMS = (
         zero_tells=True,
         cost=cost.nothing,
         instances=_training_sets,
+        shown_on="held-out",
+        figure="generalization",
     ),
     Claim(
         id="T3.kl.tighter",
@@ -243,6 +247,7 @@ CLAIMS = (
         depends_on=("T3.kl", "T3.mcallester"),
         cost=cost.nothing,
         instances=_settings,
+        figure="generalization",
     ),
     Claim(
         id="T3.catoni",
@@ -257,6 +262,7 @@ CLAIMS = (
         zero_tells=True,
         cost=cost.nothing,
         instances=_training_sets,
+        figure="generalization",
     ),
     Claim(
         id="T3.kl.sampled",
@@ -275,6 +281,7 @@ CLAIMS = (
         zero_tells=True,
         cost=cost.nothing,
         instances=_training_sets,
+        figure="generalization",
     ),
     Claim(
         id="T3.transfer",
@@ -289,5 +296,6 @@ CLAIMS = (
         zero_tells=True,
         cost=cost.nothing,
         instances=_training_sets,
+        figure="generalization",
     ),
 )

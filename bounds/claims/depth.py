@@ -66,6 +66,7 @@ CLAIMS = (
         enclose=enclosed.runs_rows,
         cost=cost.nothing,
         instances=each,
+        figure="depth",
     ),
     Claim(
         id="T3.depth",
@@ -82,5 +83,7 @@ CLAIMS = (
         enclose=enclosed.depth_rows,
         cost=cost.passes,
         instances=each,
+        needs_reference=True,
+        figure="depth",
     ),
 )

@@ -85,6 +85,7 @@ CLAIMS = (
         ),
         enclose=enclosed.divergence_rows,
         cost=cost.passes,
+        needs_reference=True,
     ),
     Claim(
         id="L1.bound",
@@ -99,5 +100,6 @@ CLAIMS = (
         depends_on=("L1",),
         enclose=enclosed.divergence_rows,
         cost=cost.passes,
+        needs_reference=True,
     ),
 )

@@ -223,6 +223,7 @@ CLAIMS = (
         enclose=enclosed.shift_rows,
         cost=cost.nothing,
         instances=_between_domains,
+        figure="generalization",
     ),
     Claim(
         id="T3.shift.loss",
@@ -237,6 +238,7 @@ CLAIMS = (
         enclose=enclosed.shift_rows,
         cost=cost.nothing,
         instances=_between_domains,
+        figure="generalization",
     ),
     Claim(
         id="T3.shift.pinsker",
@@ -251,6 +253,7 @@ CLAIMS = (
         enclose=enclosed.shift_rows,
         cost=cost.nothing,
         instances=_between_domains,
+        figure="generalization",
     ),
     Claim(
         id="T3.shift.chi",
@@ -264,6 +267,7 @@ CLAIMS = (
         enclose=enclosed.shift_rows,
         cost=cost.nothing,
         instances=_between_domains,
+        figure="generalization",
     ),
     Claim(
         id="T3.printed",
@@ -279,5 +283,6 @@ CLAIMS = (
         enclose=enclosed.shift_rows,
         cost=cost.nothing,
         instances=_between_few_domains,
+        figure="generalization",
     ),
 )

@@ -71,6 +71,7 @@ CLAIMS = (
         enclose=enclosed.drift_rows,
         cost=cost.nothing,
         instances=nowhere,
+        shown_on="scores",
     ),
     Claim(
         id="T1.drift.decomposed",

@@ -92,6 +92,7 @@ CLAIMS = (
         ),
         enclose=enclosed.hessian_rows,
         cost=cost.hessian,
+        figure="tightness",
     ),
     Claim(
         id="L3.bandit",
@@ -109,6 +110,7 @@ CLAIMS = (
         depends_on=("L3",),
         enclose=enclosed.hessian_rows,
         cost=cost.hessian,
+        figure="tightness",
     ),
     Claim(
         id="L3.tree",
@@ -123,6 +125,7 @@ CLAIMS = (
         depends_on=("L3",),
         enclose=enclosed.hessian_rows,
         cost=cost.hessian,
+        figure="tightness",
     ),
     Claim(
         id="L4",

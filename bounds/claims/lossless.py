@@ -172,6 +172,7 @@ CLAIMS = (
         enclose=enclosed.lossless_exactly_rows,
         zero_tells=True,
         cost=cost.single_groups,
+        shown_on="groups",
     ),
     Claim(
         id="T2.lossless.comonotone",

@@ -79,6 +79,7 @@ CLAIMS = (
         schemes=(Scheme(4, "center"), *SCALED),
         weighted=True,
         enclose=enclosed.potential_rows,
+        figure="potentials",
     ),
     Claim(
         id="L7.upper",
@@ -93,6 +94,7 @@ CLAIMS = (
         depends_on=("L7",),
         schemes=SCALED,
         enclose=enclosed.slopes_rows,
+        figure="potentials",
     ),
     Claim(
         id="L7.lower",
@@ -107,5 +109,6 @@ CLAIMS = (
         depends_on=("L7",),
         schemes=SCALED,
         enclose=enclosed.slopes_rows,
+        figure="potentials",
     ),
 )

@@ -113,5 +113,6 @@ CLAIMS = (
         enclose=enclosed.printed_rows,
         cost=cost.nothing,
         instances=on_quick,
+        needs_reference=True,
     ),
 )

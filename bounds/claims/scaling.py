@@ -147,6 +147,7 @@ CLAIMS = (
         schemes=(Scheme(8, "sum_then_normalize"),),
         enclose=enclosed.scaling_rows,
         instances=_over_sizes,
+        figure="variance",
     ),
     Claim(
         id="T1.scaling.independent",
@@ -165,6 +166,7 @@ CLAIMS = (
         schemes=(Scheme(8, "normalize_then_sum"),),
         enclose=enclosed.scaling_rows,
         instances=_over_sizes,
+        figure="variance",
     ),
     Claim(
         id="T1.scaling.comonotone",
@@ -180,6 +182,7 @@ CLAIMS = (
         schemes=(Scheme(8, "normalize_then_sum"),),
         enclose=enclosed.scaling_rows,
         instances=_over_sizes,
+        figure="variance",
     ),
     Claim(
         id="T1.assumption2",
@@ -200,5 +203,6 @@ CLAIMS = (
         enclose=enclosed.exponent_rows,
         instances=_over_schemes,
         cost=cost.nothing,
+        figure="variance",
     ),
 )

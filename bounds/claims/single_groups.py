@@ -151,6 +151,7 @@ CLAIMS = (
         observe=measure_identity,
         enclose=enclosed.identity_rows,
         cost=cost.single_groups,
+        shown_on="groups",
     ),
     Claim(
         id="T2.identity.spread",
@@ -169,6 +170,7 @@ CLAIMS = (
         observe=measure_spread,
         enclose=enclosed.spread_rows,
         cost=cost.single_groups,
+        shown_on="groups",
     ),
     Claim(
         id="T2.advantage",
@@ -189,6 +191,7 @@ CLAIMS = (
         observe=measure_advantage_gap,
         enclose=enclosed.advantage_gap_rows,
         cost=cost.single_groups,
+        shown_on="groups",
     ),
     Claim(
         id="T2.cancel",

@@ -154,6 +154,7 @@ CLAIMS = (
         weighted=True,
         observe=lambda o: observed.gradient_gap(o, "largest"),
         enclose=enclosed.gradient_gap_rows,
+        shown_on="scores",
     ),
     Claim(
         id="T2.gradient.energy",
@@ -170,6 +171,7 @@ CLAIMS = (
         weighted=True,
         observe=lambda o: observed.gradient_gap(o, "energy"),
         enclose=enclosed.gradient_gap_rows,
+        shown_on="scores",
     ),
     Claim(
         id="T2.gradient.tabular",

@@ -127,6 +127,8 @@ CLAIMS = (
         weighted=True,
         observe=observed.variance,
         enclose=enclosed.variance_rows,
+        shown_on="scores",
+        figure="variance",
     ),
     Claim(
         id="L9.components",
@@ -143,6 +145,7 @@ CLAIMS = (
         weighted=True,
         observe=observed.variance,
         enclose=enclosed.variance_rows,
+        figure="variance",
     ),
     Claim(
         id="L9.two-valued",
@@ -158,6 +161,7 @@ CLAIMS = (
         proof="Efron-Stein: replace one member at a time.",
         schemes=SCALED,
         enclose=enclosed.variance_component_rows,
+        figure="variance",
     ),
     Claim(
         id="L9.decomposed",
@@ -172,6 +176,7 @@ CLAIMS = (
         depends_on=("L9.two-valued",),
         schemes=SCALED,
         enclose=enclosed.variance_decomposed_rows,
+        figure="variance",
     ),
     Claim(
         id="L9x",
@@ -188,5 +193,6 @@ CLAIMS = (
         depends_on=("L9",),
         schemes=CENTERED,
         enclose=enclosed.leave_one_out_rows,
+        figure="variance",
     ),
 )

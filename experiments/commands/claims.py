@@ -61,6 +61,8 @@ class Claims:
         out.print(f"reference: {claim.reference}", markup=False, soft_wrap=True)
         if claim.depends_on:
             out.print(f"builds on: {', '.join(claim.depends_on)}")
+        if claim.figure:
+            out.print(f"figure: tamdp figures {claim.figure}")
 
 
 def find_claim(claim_id: str) -> bounds.Claim:

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
-
-Task = Literal["number_line", "number_line_step", "blackjack", "image_repair"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +19,7 @@ class Check:
 
     model: str
     """Folder or hub id of an image-text-to-text model."""
-    env: Task = "number_line"
+    env: str = "number_line"
     """number_line and blackjack as in RL4VLM, number_line_step (one move), image_repair (tool calls)."""
     groups: int = 64
     """Groups drawn, each of twice the group size, so that the variance shows too; confidence intervals need
@@ -73,7 +71,7 @@ class FromLogs:
     """
 
     files: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """completions_*.parquet files or folders of them (written with log_completions=True)."""
+    """Files or folders of a log: TRL's completions_*.parquet (log_completions=True), or what a Recorder wrote."""
     group_size: int | None = None
     """G; default: read off the advantages."""
     components: tuple[str, ...] = ()

@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from bounds import Instance
+from bounds import Claim, Instance
 from bounds.exact_instance import rational_probabilities
 from tamdp_theory import TAMDP, InputError, LogLinear, Policy, TabularSoftmax
 from tamdp_theory.exact import Scheme
 from tamdp_theory.model import Floats
 from tamdp_theory.numbers import exact
 
-NEEDS_REFERENCE = frozenset({"L1", "L1.bound", "T2.printed"})
 FLOOR = Fraction(1, 10**12)  # of a probability that a search sets
 
 
@@ -73,13 +72,13 @@ class Candidate:
         )
 
 
-def of_instance(instance: Instance, claim_id: str, without: tuple[str, ...]) -> Candidate | None:
+def of_instance(instance: Instance, claim: Claim, without: tuple[str, ...]) -> Candidate | None:
     """The candidate of an instance; None for a policy that has no exact form."""
     policy = _behaviour(instance.policy)
     if policy is None:
         return None
     env, reference = instance.env, None
-    if claim_id in NEEDS_REFERENCE:
+    if claim.needs_reference:
         given = instance.reference or instance.policy.with_parameters(np.zeros(instance.policy.n_parameters))
         reference = _behaviour(given)
     scheme = instance.scheme

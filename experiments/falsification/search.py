@@ -119,7 +119,7 @@ class Search:
 
     def take(self, instance: Instance) -> float:
         """Judge an instance of another source."""
-        candidate = of_instance(instance, self.claim.id, self.without)
+        candidate = of_instance(instance, self.claim, self.without)
         return np.inf if candidate is None else self.judge(candidate)
 
 
@@ -195,7 +195,7 @@ def _hypothesis(search: Search, until: float) -> None:
 def _descent(search: Search, until: float) -> None:
     """Autograd from the best candidates, then from fresh draws."""
     fresh = draw_instances(search.claim, search.without, np.random.default_rng([search.seed, 2]))
-    drawn = (of_instance(instance, search.claim.id, search.without) for instance in islice(fresh, MAX_STARTS))
+    drawn = (of_instance(instance, search.claim, search.without) for instance in islice(fresh, MAX_STARTS))
     for candidate in chain((one[3] for one in search.best), drawn):
         if search.over(until):
             return
@@ -217,7 +217,7 @@ def _evolution(search: Search, until: float) -> None:
         if search.best:
             candidate: Candidate | None = search.best[turn // 2 % len(search.best)][3]
         else:
-            candidate = of_instance(next(fallback), search.claim.id, search.without)
+            candidate = of_instance(next(fallback), search.claim, search.without)
         if candidate is not None:
             share = time.monotonic() + max((search.deadline - time.monotonic()) / 3, 1.0)
             _evolve(search, Chart(candidate, rewards=turn % 2 == 1), generator, share)

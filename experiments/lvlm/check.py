@@ -15,27 +15,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from experiments.console import console, plain
 from experiments.lvlm import twin, verdicts
 from experiments.lvlm.quiet import quiet
-from tamdp_theory import CapacityError, InputError, storage
+from tamdp_theory import CapacityError, InputError, environments, storage
+from tamdp_theory.environments import Environment
 from tamdp_theory.exact import Scheme
 from tamdp_theory.guards import check_inside_unit
 from tamdp_theory.lvlm import loading
-from tamdp_theory.lvlm.environments import Blackjack, Environment, ImageRepair, NumberLine
 from tamdp_theory.lvlm.projection import Projection
 from tamdp_theory.lvlm.source import Play, Settings, TransformersSource
-
-
-def environment(name: str, template: str = "") -> Environment:
-    """An environment by the name that the command line has for it; tool results come as what the chat
-    template knows.
-    """
-    if name == "image_repair":
-        return ImageRepair(result_role="tool" if "tool" in template else "user")
-    makers: dict[str, Callable[[], Environment]] = {
-        "number_line": NumberLine,
-        "number_line_step": lambda: NumberLine(max_steps=1, max_distance=1),
-        "blackjack": Blackjack,
-    }
-    return makers[name]()
 
 
 def run(options: Any) -> int:
@@ -58,7 +44,7 @@ def run(options: Any) -> int:
             loaded = loading.with_adapter(loaded, options.adapter)
         elif options.lora_rank:
             loaded = loading.with_lora(loaded, options.lora_rank, options.seed)
-        task = environment(options.env, str(loaded.processor.chat_template))
+        task = environments.make(options.env, "tool" if "tool" in str(loaded.processor.chat_template) else "user")
         played = play(loaded, task, settings, 2 * options.group_size, options.groups, options.seed)
     findings = report(played, scheme, options.level, options.seed, task.twin, options.out)
     return int(verdicts.failed(findings.checks))

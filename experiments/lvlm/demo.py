@@ -18,17 +18,17 @@ from typing import Any
 import numpy as np
 
 from experiments.console import console, plain
+from experiments.demo_model.warm_start import WarmStart, imperfect_policy, last_checkpoint, warm_start
 from experiments.lvlm import check, verdicts
 from experiments.lvlm.quiet import one_bar, quiet
 from experiments.lvlm.theory_check import TheoryCheck
 from experiments.plots import load_figure
 from tamdp_theory import InputError, storage
+from tamdp_theory.environments import NumberLine
 from tamdp_theory.lvlm import loading
-from tamdp_theory.lvlm.environments import NumberLine
 from tamdp_theory.lvlm.projection import Projection
 from tamdp_theory.lvlm.source import Settings
-from tamdp_theory.lvlm.tasks import dataset, reward_functions, reward_weights
-from tamdp_theory.lvlm.warm_start import WarmStart, imperfect_policy, last_checkpoint, warm_start
+from tamdp_theory.lvlm.trl.tasks import dataset, reward_functions, reward_weights
 
 PIXELS, MAX_NEW_TOKENS, RANK, PROJECTION = 64, 16, 8, 2048
 LEARNING_RATE = 3e-4
@@ -117,11 +117,11 @@ def _model(options: Any, task: NumberLine, out: Path) -> None:
         return
     if not (out / "base" / "done").exists():
         if options.tiny:
-            from tamdp_theory.lvlm.tiny import tiny_llava
+            from experiments.demo_model.tiny import tiny_llava
 
             tiny_llava(out / "base", options.seed)
         else:
-            from tamdp_theory.lvlm.grafting import graft
+            from experiments.demo_model.grafting import graft
 
             _say("grafting a vision tower to SmolLM2-135M-Instruct (Apache-2.0)")
             graft(out / "base", image_size=PIXELS, seed=options.seed)

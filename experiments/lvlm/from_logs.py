@@ -9,7 +9,8 @@ from experiments.lvlm import verdicts
 from experiments.lvlm.theory_check import TRL_DDOF, TRL_EPS
 from tamdp_theory import grpo, storage
 from tamdp_theory.exact import Scheme
-from tamdp_theory.lvlm.logs import LoggedStep, read_completions
+from tamdp_theory.lvlm import logs
+from tamdp_theory.lvlm.logs import LoggedStep
 from tamdp_theory.sources import rewards_of
 
 ROUNDING = 4e-6  # of TRL's float32 sum of rewards, relative to their weight
@@ -17,7 +18,7 @@ ROUNDING = 4e-6  # of TRL's float32 sum of rewards, relative to their weight
 
 def run(options: Any) -> int:
     """Read, judge, save; 1 if a claim is violated or the trainer's advantages are not those of the scheme."""
-    steps = read_completions(options.files, options.group_size, options.components or None, options.weights or None)
+    steps = logs.read(options.files, options.group_size, options.components or None, options.weights or None)
     storage.check_writable(options.out)
     fresh = [step.groups for step in steps if not step.repeated]
     everything = rewards_of(fresh)
@@ -34,7 +35,9 @@ def run(options: Any) -> int:
         f"{len(everything.prompt)} groups of {scheme.group_size} from {len(fresh)} files"
         f"{f', {repeated} repeated ones left out' if repeated else ''}; intervals take them as independent draws"
     )
-    if options.normalization == "normalize_then_sum":
+    if all(step.advantages is None for step in steps):
+        out.print("advantages: this log has none of the trainer's to compare with")
+    elif options.normalization == "normalize_then_sum":
         out.print("advantages: TRL whitens decomposed ones over the batch, so the logged ones are not compared")
     elif far:
         out.print(
@@ -53,6 +56,8 @@ def _disagreement(steps: list[LoggedStep], scheme: Scheme) -> tuple[int, float]:
         return 0, 0.0
     far, worst = 0, 0.0
     for step in steps:
+        if step.advantages is None:
+            continue
         weights = np.array([float(w) for w in step.groups.weights])
         gap = np.abs(
             grpo.advantages(step.groups.rewards, weights, scheme.normalization, scheme.eps, scheme.ddof)

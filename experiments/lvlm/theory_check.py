@@ -32,8 +32,8 @@ from tamdp_theory import InputError
 from tamdp_theory.exact import Normalization, Scheme
 from tamdp_theory.lvlm.loading import base_model
 from tamdp_theory.lvlm.projection import Projection
-from tamdp_theory.lvlm.recording import Recorder
 from tamdp_theory.lvlm.scores import scores
+from tamdp_theory.lvlm.trl.recording import Recorder
 from tamdp_theory.sources import RolloutGroups, rewards_of
 
 TRL_EPS, TRL_DDOF = 1e-4, 1

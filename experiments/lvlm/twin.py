@@ -6,9 +6,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from bounds.structure import contrast
 from tamdp_theory import TAMDP, Policy, TabularSoftmax, exact
-from tamdp_theory.exact import ContrastPlan, Scheme, UpdatePlan
-from tamdp_theory.lvlm.environments import Decision
+from tamdp_theory.environments import Decision
+from tamdp_theory.exact import GroupPlan, Scheme, UpdatePlan
 
 PRIOR = 0.5  # added to the count of every action over all nodes: a policy has full support
 
@@ -44,11 +45,11 @@ def numbers(env: TAMDP, policy: Policy, scheme: Scheme) -> dict[str, float]:
     silent = gap = 0.0
     for q, classes in enumerate(env.prompt_classes):
         p, rows = law[q].probability, tuple(env.exact_class_rewards[c] for c in classes)
-        gap += rho[q] * float(p @ ContrastPlan(rows, env.exact_weights, scheme).moments(p).second)
+        gap += rho[q] * float(p @ GroupPlan(rows, env.exact_weights, contrast(scheme)).moments(p).second)
         composite = np.unique([float(env.exact_class_composite[c]) for c in classes], return_inverse=True)[1]
         silent += rho[q] * float((np.bincount(composite, p) ** scheme.group_size).sum())
     found["gap"] = gap
-    if scheme.normalization != "normalize_then_sum":  # decomposed advantages may also cancel
+    if len(scheme.estimator.mixtures(env.exact_weights)) == 1:  # the advantages of several columns may also cancel
         found["silent"] = silent
     return found
 

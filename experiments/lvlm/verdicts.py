@@ -18,7 +18,8 @@ import numpy as np
 from rich.console import Group
 from rich.table import Table
 
-from bounds import CLAIMS, Check, Evaluation, Evidence, Observation, Verdict
+from bounds import CLAIMS, Check, Claim, Evaluation, Evidence, Observation, Verdict
+from bounds.claims.assumptions import CENTER, POTENTIAL
 from bounds.rollouts import intervals
 from bounds.rollouts import measures as observed
 from bounds.rollouts.intervals import Estimate
@@ -31,11 +32,6 @@ from tamdp_theory import CapacityError, Policy, storage
 from tamdp_theory.exact import Normalization, Scheme
 from tamdp_theory.sources import RolloutGroups
 
-# the single groups, the update at fixed parameters, a run, held-out prompts
-REWARDS = ("T2.identity", "T2.identity.spread", "T2.advantage", "T2.lossless.exactly")
-UPDATES = ("T2.gradient", "T2.gradient.energy", "L9", "T1.drift")
-RUNS = ("T1.stationary", "T1.biased")
-HELD_OUT = ("T3.kl", "T3.mcallester")
 NORMALIZATIONS: tuple[Normalization, ...] = ("center", "sum_then_normalize", "normalize_then_sum")
 NAMES = {
     "objective": "J, composite reward",
@@ -87,21 +83,21 @@ def judge(
     plain_groups = Observation(
         single, Scheme(min(scheme.group_size, single.group_size), scheme.normalization), level, seed
     )
-    chosen = [(name, plain_groups) for name in REWARDS]
-    if rollouts.scores is not None:
-        chosen += [(name, centred if name == "L9" else base) for name in UPDATES]
-    chosen += [(name, base) for name in RUNS] if training else []
-    chosen += [(name, base) for name in HELD_OUT] if evaluation is not None else []
-    checks = tuple(CLAIMS[name].check(observation) for name, observation in chosen)
-    beside = (
-        {}
-        if policy is None
-        else {
-            name: one
-            for name, observation in chosen
-            if (one := _twin_check(name, policy, observation.scheme)) is not None
-        }
-    )
+    available = {"groups": plain_groups}
+    available |= {"scores": base} if rollouts.scores is not None else {}
+    available |= {"training": base} if training else {}
+    available |= {"held-out": base} if evaluation is not None else {}
+    chosen = [
+        (claim, centred if CENTER in claim.assumptions else observation)
+        for what, observation in available.items()
+        for claim in CLAIMS.values()
+        if claim.shown_on == what
+    ]
+    checks = tuple(claim.check(observation) for claim, observation in chosen)
+    beside: dict[str, Check] = {}
+    for claim, observation in chosen if policy is not None else ():
+        if (one := _twin_check(claim, policy, observation.scheme)) is not None:
+            beside[claim.id] = one
     rows = [
         *_numbers(base, policy),
         *_variances(base, policy),
@@ -112,21 +108,19 @@ def judge(
     return Findings(checks, beside, tuple(rows))
 
 
-def _twin_check(name: str, policy: Policy, scheme: Scheme) -> Check | None:
+def _twin_check(claim: Claim, policy: Policy, scheme: Scheme) -> Check | None:
     """The same claim on the process itself, by the exact engine; None where it is too large for a check.
 
-    T1.drift is left out: whether a step is uphill depends on the parametrization, and enclosing it takes minutes on a
+    Examples are left out: whether a step is uphill depends on the parametrization, and enclosing it takes minutes on a
     large process.
     """
-    if name == "T1.drift":
+    if claim.kind == "example":
         return None
-    settings: dict[str, Any] = {"steps": 50, "runs": 8} if name in RUNS else {}
-    if name == "T1.stationary":
-        scheme = replace(
-            scheme, normalization="center", eps=0.0, ddof=0
-        )  # the one with a potential whatever the rewards
+    settings: dict[str, Any] = {"steps": 50, "runs": 8} if claim.shown_on == "training" else {}
+    if POTENTIAL in claim.assumptions:  # centred there is one whatever the rewards
+        scheme = replace(scheme, normalization="center", eps=0.0, ddof=0)
     try:
-        return CLAIMS[name].check(
+        return claim.check(
             policy.env,
             policy,
             group_size=scheme.group_size,

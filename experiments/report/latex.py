@@ -6,6 +6,7 @@ theorems.tex needs amsmath and amssymb; verdicts.tex needs no package.
 import unicodedata
 
 from bounds import Claim, Verdict
+from bounds.registry import section
 from experiments.console import number
 from experiments.report import formulas
 from experiments.report.markup import prose
@@ -125,7 +126,7 @@ def theorems(results: Results) -> str:
 
 
 def _theorem(claim: Claim) -> str:
-    name = "conjecture" if claim.standing == "conjectured" else "lemma" if claim.id.startswith("L") else "theorem"
+    name = "conjecture" if claim.standing == "conjectured" else "lemma" if section(claim) == 0 else "theorem"
     standing = {"printed": " Printed, and refuted:", "literature": " From the literature:"}.get(claim.standing, "")
     lines = [f"\n\\begin{{{name}}}[{escaped(claim.id)}]\\label{{{claim.id}}}", f"\\textbf{{{_text(claim.title)}.}}"]
     if claim.assumptions:

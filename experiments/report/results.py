@@ -10,19 +10,13 @@ from typing import Any
 import msgspec
 
 from bounds import CLAIMS, Check, Claim, Evidence, Standing, Verdict
+from bounds.registry import SECTIONS, section
 from experiments import verification
 from experiments.plots import figure_names, load_figure
 from tamdp_theory import InputError, storage
 from tamdp_theory.errors import quote
 from tamdp_theory.files import readable
 
-GROUPS = {
-    "L": "Lemmas",
-    "T1": "Theorem 1: convergence",
-    "T2": "Theorem 2: reward decomposition",
-    "T3": "Theorem 3: generalization",
-    "": "Further claims",
-}
 FOLDERS = ("verify", "figures")  # of figures; the first that has one of a name is taken
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -102,11 +96,10 @@ class Results:
 
     def groups(self) -> dict[str, list[Result]]:
         """Results by heading, in the order of the registry."""
+        titles = list(SECTIONS.values())
         found: dict[str, list[Result]] = {}
         for result in self.claims:
-            prefix = result.claim.id.split(".")[0]
-            key = prefix if prefix in GROUPS else "L" if prefix.startswith("L") else ""
-            found.setdefault(GROUPS[key], []).append(result)
+            found.setdefault(titles[section(result.claim)], []).append(result)
         return found
 
 

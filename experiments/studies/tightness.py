@@ -35,7 +35,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import sympy as sp
 
-from bounds import CLAIMS, Check, Claim, Instance, Measured
+from bounds import CLAIMS, Check, Claim, Instance, Measured, Standing, cost
 from bounds import symbols as s
 from bounds.pac_bayes.setting import default_target
 from tamdp_theory import TAMDP, InputError, TabularSoftmax, exact, families
@@ -43,9 +43,8 @@ from tamdp_theory.exact import Scheme
 
 Row: TypeAlias = dict[str, Any]
 Family: TypeAlias = Literal["bandit", "tree", "search"]
+SAMPLED = (cost.training, cost.potential_training)  # statistical checks of sampled training
 STEPS = 25  # of the exact training of T1.exact
-SAMPLED = ("T1.stationary", "T1.stationary.path", "T1.biased")  # statistical checks of sampled training
-SHIFTS = ("T3.shift", "T3.printed")  # claims about two domains
 LITERATURE: dict[str, Callable[[int], float]] = {  # over max_q rho_q osc_q(c), from H
     "bandit": lambda h: 5 / 2,
     "discounted": lambda h: 8 * h**3,
@@ -86,7 +85,7 @@ def sweep(quick: bool = False) -> list[Config]:
 
 def claims() -> list[Claim]:
     """The inequalities with an exact check."""
-    return [claim for claim in CLAIMS.values() if claim.kind == "inequality" and claim.id not in SAMPLED]
+    return [claim for claim in CLAIMS.values() if claim.kind == "inequality" and claim.cost not in SAMPLED]
 
 
 def make_process(config: Config) -> TAMDP:
@@ -153,11 +152,9 @@ def run(config: Config) -> list[Row]:
 
 
 def says_nothing(claim: Claim, env: TAMDP, seed: int) -> bool:
-    """Whether a claim about two domains would compare equal ones, or the costly T2.printed was refuted on the first
-    seed.
-    """
-    same = claim.id.startswith(SHIFTS) and default_target(env, seed) == env.exact_prompt_probability
-    return same or (claim.id == "T2.printed" and seed > 0)
+    """Whether a claim about two domains would compare equal ones, or what is printed was refuted on the first seed."""
+    same = s.R_T in claim.symbols and default_target(env, seed) == env.exact_prompt_probability
+    return same or (claim.standing is Standing.PRINTED and seed > 0)
 
 
 def literature(env: TAMDP, constant: str) -> float:

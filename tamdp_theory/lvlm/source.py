@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from transformers import GenerationConfig
 
+from tamdp_theory.environments.base import Decision, Environment, Episode, Message
 from tamdp_theory.errors import InputError
-from tamdp_theory.lvlm.environments.base import Decision, Environment, Episode, Message
 from tamdp_theory.lvlm.loading import VisionLanguageModel
 from tamdp_theory.lvlm.projection import Projection
 from tamdp_theory.lvlm.scores import evaluating, log_probabilities, on_model, scores

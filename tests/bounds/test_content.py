@@ -13,15 +13,17 @@ import numpy as np
 import pytest
 
 from bounds import CLAIMS, Generalization, Instance, Verdict, certificates
+from bounds import instance as instances
 from bounds import symbols as s
 from bounds.certificates import certify, save, verify
-from bounds.claims import divergence, update_gap
+from bounds.claims import divergence
 from bounds.claims.printed import measure_printed
 from bounds.claims.printed import printed_delta as float_delta
 from bounds.decision import decide
 from bounds.enclosed.printed import printed_delta, printed_rows
 from bounds.enclosed.single_groups import Single
 from bounds.exact_instance import exactly
+from bounds.once import Once
 from tamdp_theory import TAMDP, CapacityError, InputError, LogLinear, TabularSoftmax, exact, families
 from tamdp_theory.exact import Groups, Scheme, balls
 from tests import oracle
@@ -116,21 +118,20 @@ def test_the_two_sides_of_centred_updates_do_not_share_a_route(
     assert check.verdict is Verdict.HOLDS and route in check.note and "policy gradients" in check.note
     wrong = exact.policy_gradient
     monkeypatch.setattr(exact, "policy_gradient", lambda *args: 1.01 * wrong(*args))
+    instance = replace(instance, once=Once())
     # floats see it; the exact route, which was not broken, does not let them violate what is proved
     assert replace(CLAIMS["T2.lossless.center"], enclose=None).check(instance).is_doubtful
     assert CLAIMS["T2.lossless.center"].check(instance).verdict is not Verdict.VIOLATED
     monkeypatch.undo()
-    plan, listed = update_gap.UpdatePlan, update_gap.enumerate_update
+    listed = instances.enumerate_update
+    moments = exact.UpdatePlan.moments
 
     def off(found: Any) -> Any:
         return replace(found, mean=1.01 * found.mean)
 
-    class Wrong(plan):  # type: ignore[misc, valid-type]
-        def moments(self, one: Any) -> Any:
-            return off(super().moments(one))
-
-    monkeypatch.setattr(update_gap, "UpdatePlan", Wrong)
-    monkeypatch.setattr(update_gap, "enumerate_update", lambda *args: off(listed(*args)))
+    monkeypatch.setattr(exact.UpdatePlan, "moments", lambda self, one: off(moments(self, one)))
+    monkeypatch.setattr(instances, "enumerate_update", lambda *args: off(listed(*args)))
+    instance = replace(instance, once=Once())
     # floats see it; the exact route, which was not broken, does not let them violate what is proved
     assert replace(CLAIMS["T2.lossless.center"], enclose=None).check(instance).is_doubtful
     assert CLAIMS["T2.lossless.center"].check(instance).verdict is not Verdict.VIOLATED
@@ -147,7 +148,7 @@ def test_centred_updates_exactly_by_two_routes(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(balls.BallGroup, "moments", wrong)
     with balls.precision(128):
-        assert decide(CLAIMS["T2.lossless.center"], exactly(instance)).verdict is Verdict.VIOLATED
+        assert decide(CLAIMS["T2.lossless.center"], exactly(replace(instance, once=Once()))).verdict is Verdict.VIOLATED
 
 
 # -- the printed Delta ----------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import bounds
-import experiments.cli
+from experiments.commands.show import Show
 from tamdp_theory import TAMDP, TabularSoftmax, exact, grpo, save_policy
 from tests.cli.command import DRIFT, REPOSITORY, SEARCH, here, refused, script, start
 
@@ -38,7 +38,7 @@ def test_help_lists_the_commands_and_examples(tmp_path: Path) -> None:
     done = script("--help", folder=tmp_path)
     assert (done.code, done.err) == (0, "")
     for name in SUBCOMMANDS:
-        assert f"• {name} " in done.out
+        assert f"\n  {name} " in done.out
         assert f"  tamdp {name} " in done.out, "an example"
     assert os.listdir(tmp_path) == []
 
@@ -139,7 +139,7 @@ def test_an_interrupt_is_one_line(capsys: Captured, monkeypatch: pytest.MonkeyPa
     def interrupt(_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(experiments.cli.Show, "run", interrupt)
+    monkeypatch.setattr(Show, "run", interrupt)
     done = here(capsys, "show", SEARCH)
     assert (done.code, done.err) == (130, "error: interrupted\n")
 

@@ -70,7 +70,7 @@ def test_descent_comes_close_to_the_sharp_constant() -> None:
     """L3.tree: autograd alone brings a random tree from below .6 to above .98 of 27/128."""
     env = families.random_tree(seed=1, prompts=1, tools=1, answers=2, max_tool_depth=1, components=1)
     claim = CLAIMS["L3.tree"]
-    start = of_instance(claim_instance(env), claim.id, ())
+    start = of_instance(claim_instance(env), claim, ())
     assert start is not None and is_smooth(claim, start)
     ratios = []
     for candidate in (start, *descend(claim, start)):
@@ -87,7 +87,7 @@ def claim_instance(env: TAMDP) -> Instance:
 
 def test_a_chart_returns_to_where_it_started() -> None:
     env = families.random_tree(seed=1, prompts=2, tools=1, answers=2, max_tool_depth=1, components=2)
-    start = of_instance(claim_instance(env), "L9", ())
+    start = of_instance(claim_instance(env), CLAIMS["L9"], ())
     assert start is not None
     for rewards in (False, True):
         chart = Chart(start, rewards)

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import CLIPConfig, LlamaConfig, LlamaForCausalLM
 
+from experiments.demo_model.tiny import tiny_llava, tiny_qwen3_vl
 from tamdp_theory.errors import InputError
 from tamdp_theory.lvlm import extra
 from tamdp_theory.lvlm.loading import load, with_adapter, with_lora
-from tamdp_theory.lvlm.tiny import tiny_llava, tiny_qwen3_vl
 
 pytestmark = [pytest.mark.lvlm, pytest.mark.filterwarnings("default")]
 

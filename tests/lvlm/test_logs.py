@@ -12,8 +12,8 @@ import pandas as pd
 
 from tamdp_theory import grpo
 from tamdp_theory.errors import InputError
-from tamdp_theory.lvlm.logs import read_completions
-from tamdp_theory.lvlm.recording import Recorder
+from tamdp_theory.lvlm import logs
+from tamdp_theory.lvlm.trl.recording import Recorder
 from tests.lvlm.training import make, parity, rows, variety
 
 pytestmark = [pytest.mark.lvlm, pytest.mark.filterwarnings("default")]
@@ -24,7 +24,7 @@ def test_files_of_trl_have_what_the_recorder_saw(tmp_path, more):
     trainer = make(tmp_path, log_completions=True, max_steps=3, **{k: v for k, v in more.items() if k != "group_size"})
     recorder = Recorder().attach(trainer)
     trainer.train()
-    logged = read_completions(tmp_path / "completions", more.get("group_size"), weights=["1/5", 0.6])
+    logged = logs.read(tmp_path / "completions", more.get("group_size"), weights=["1/5", 0.6])
     assert [entry.step for entry in logged] == [1, 2, 3] and not any(entry.repeated for entry in logged)
     for entry in logged:
         groups = recorder.groups(entry.step - 1)
@@ -38,7 +38,7 @@ def test_files_of_trl_have_what_the_recorder_saw(tmp_path, more):
 def test_repeated_files_are_marked(tmp_path):
     trainer = make(tmp_path, log_completions=True, max_steps=3, num_iterations=2)
     trainer.train()
-    assert [entry.repeated for entry in read_completions(tmp_path / "completions")] == [False, True, False]
+    assert [entry.repeated for entry in logs.read(tmp_path / "completions")] == [False, True, False]
 
 
 def test_an_evaluation_takes_the_place_of_a_file(tmp_path):
@@ -57,7 +57,7 @@ def test_an_evaluation_takes_the_place_of_a_file(tmp_path):
     with pytest.raises(
         InputError, match="different prompts; the group size is another, or rows of an evaluation are among them"
     ):
-        read_completions(tmp_path / "completions", 4)
+        logs.read(tmp_path / "completions", 4)
 
 
 def test_extra_columns_are_no_rewards_when_rewards_are_named(tmp_path):
@@ -68,15 +68,15 @@ def test_extra_columns_are_no_rewards_when_rewards_are_named(tmp_path):
 
     trainer = make(tmp_path, [variety, extra], log_completions=True, max_steps=1)
     trainer.train()
-    (entry,) = read_completions(tmp_path / "completions", components=["extra", "variety"], weights=[3, 1])
+    (entry,) = logs.read(tmp_path / "completions", components=["extra", "variety"], weights=[3, 1])
     assert entry.groups.component_names == ("extra", "variety")
     table = pd.read_parquet(entry.path)
     assert {"length", "note"} <= set(table.columns)
     np.testing.assert_array_equal(entry.groups.rewards.reshape(-1, 2), table[["extra", "variety"]])
     with pytest.raises(InputError, match="column 'length' is not in"):
-        read_completions(tmp_path / "completions")
+        logs.read(tmp_path / "completions")
     with pytest.raises(InputError, match="no numeric column 'note'"):
-        read_completions(tmp_path / "completions", components=["note"])
+        logs.read(tmp_path / "completions", components=["note"])
 
 
 def table(groups=6, size=4, seed=0, step=7, normalization="sum_then_normalize", same_prompt=False, **columns):
@@ -104,7 +104,7 @@ def write(frame, path):
 def test_group_size_is_read_off_the_advantages(tmp_path, size, same_prompt):
     for seed in range(20):
         frame, rewards = table(size=size, groups=12, seed=seed, same_prompt=same_prompt)
-        (entry,) = read_completions(write(frame, tmp_path / "completions_00007.parquet"))
+        (entry,) = logs.read(write(frame, tmp_path / "completions_00007.parquet"))
         assert entry.groups.group_size == size and entry.step == 7
         np.testing.assert_array_equal(entry.groups.rewards, rewards)
         np.testing.assert_array_equal(entry.advantages, frame["advantage"].to_numpy().reshape(12, size))
@@ -119,8 +119,8 @@ def test_group_size_is_asked_for_where_nothing_tells_it(tmp_path):
     for frame in (silent, centred, batch):
         path = write(frame, tmp_path / "completions_00001.parquet")
         with pytest.raises(InputError, match="do not tell the group size; pass group_size"):
-            read_completions(path)
-        (entry,) = read_completions(path, 4)
+            logs.read(path)
+        (entry,) = logs.read(path, 4)
         assert entry.groups.rewards.shape == rewards.shape
 
 
@@ -162,7 +162,7 @@ def changed(name, row, value):
 def test_bad_tables(tmp_path, frame, arguments, message):
     path = write(frame, tmp_path / "completions_00007.parquet")
     with pytest.raises(InputError, match=message) as caught:
-        read_completions(path, **arguments)
+        logs.read(path, **arguments)
     assert "\n" not in str(caught.value)
 
 
@@ -176,20 +176,22 @@ def test_bad_files(tmp_path):
     empty.write_bytes(b"")
     for path in (cut, text, empty):
         with pytest.raises(InputError, match=rf"{path.name}: not a readable parquet file") as caught:
-            read_completions(path)
+            logs.read(path)
         assert "\n" not in str(caught.value)
     middle = bytearray(good.read_bytes())
     middle[4:200] = bytes(196)
     cut.write_bytes(bytes(middle))
     with pytest.raises(InputError, match=r"cut\.parquet: not a readable"):
-        read_completions(cut)
+        logs.read(cut)
     with pytest.raises(InputError, match="missing: no such file"):
-        read_completions(tmp_path / "missing")
+        logs.read(tmp_path / "missing")
     (tmp_path / "folder").mkdir()
-    with pytest.raises(InputError, match=r"folder: no completions_\*\.parquet"):
-        read_completions(tmp_path / "folder")
+    with pytest.raises(
+        InputError, match=r"folder: no log that is known by its name; known are: .*completions_\*\.parquet"
+    ):
+        logs.read(tmp_path / "folder")
     with pytest.raises(InputError, match="paths: none given"):
-        read_completions([])
+        logs.read([])
     write(table()[0].rename(columns={"format": "shape"}), other)
     with pytest.raises(InputError, match=r"other\.parquet: reward columns shape, accuracy, elsewhere format, accuracy"):
-        read_completions([good, other])
+        logs.read([good, other])

@@ -10,7 +10,7 @@ pa = pytest.importorskip("pyarrow")
 import pyarrow.parquet as pq  # noqa: E402
 
 from tamdp_theory.exact import Groups  # noqa: E402
-from tamdp_theory.lvlm.logs import read_completions  # noqa: E402
+from tamdp_theory.lvlm import logs  # noqa: E402
 from tamdp_theory.numbers import exact  # noqa: E402
 
 REWARDS = [(0.1, 0.2), (0.3, 0.0)]
@@ -39,7 +39,7 @@ def test_ties_are_ties(tmp_path: Path, kind: Any) -> None:
         ),
         path,
     )
-    (entry,) = read_completions(path, 2)
+    (entry,) = logs.read(path, 2)
     assert entry.groups.rewards.tolist() == [[list(row) for row in REWARDS]]
     rows = tuple(tuple(exact(float(v), "r") for v in row) for row in entry.groups.rewards[0])
     assert not Groups(np.array([[0, 1]]), rows, entry.groups.weights).composite.squares.any()

@@ -12,6 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 pytest.importorskip("transformers")
@@ -23,11 +25,11 @@ from transformers import TrainerCallback
 
 from tamdp_theory import grpo
 from tamdp_theory.errors import InputError
-from tamdp_theory.lvlm import trl_hooks
-from tamdp_theory.lvlm.recording import Recorder
-from tamdp_theory.lvlm.records import load_records
 from tamdp_theory.lvlm.scores import scores
-from tamdp_theory.lvlm.taps import prompt_digest
+from tamdp_theory.lvlm.trl import hooks as trl_hooks
+from tamdp_theory.lvlm.trl.columns import load_records
+from tamdp_theory.lvlm.trl.recording import Recorder
+from tamdp_theory.lvlm.trl.taps import prompt_digest
 from tests.lvlm.training import LORA, Gradients, Spy, make, parity, rows, variety
 
 pytestmark = [pytest.mark.lvlm, pytest.mark.filterwarnings("default")]
@@ -443,14 +445,14 @@ def test_a_folder_in_use_is_not_overwritten(tmp_path):
     first = make(tmp_path / "run", max_steps=1)
     Recorder(folder=tmp_path / "records").attach(first)
     first.train()
-    content = (tmp_path / "records" / "records.json").read_text()
+    content = {path: path.read_bytes() for path in (tmp_path / "records").iterdir()}
     again = make(tmp_path / "run", max_steps=1)
     Recorder(folder=tmp_path / "records").attach(again)
     with pytest.raises(InputError, match="holds records of an earlier run; resume"):
         again.train()
     with pytest.raises(InputError, match="other components or weights"):
         Recorder(folder=tmp_path / "records").attach(make(tmp_path / "run", [variety]))
-    assert (tmp_path / "records" / "records.json").read_text() == content
+    assert {path: path.read_bytes() for path in (tmp_path / "records").iterdir()} == content
 
 
 def test_an_evaluation_of_a_run_that_broke_off_is_not_the_next_runs(tmp_path):
@@ -473,46 +475,53 @@ def test_a_folder_that_cannot_be_written_is_refused_at_once(tmp_path):
         Recorder(folder=tmp_path / "file" / "records").attach(make(tmp_path / "run"))
 
 
-def broken(folder, change):
-    index = json.loads((folder / "records.json").read_text())
-    change(folder, index)
+FIRST = "step-00000000.parquet"
+
+
+def rewritten(folder, *, about=None, columns=None):
+    """The first step's file with other metadata, or with other columns (None: left out)."""
+    table = pq.ParquetFile(folder / FIRST).read()
+    content = json.loads(table.schema.metadata[b"tamdp"]) | (about or {})
+    for name, values in (columns or {}).items():
+        place = table.column_names.index(name)
+        table = table.remove_column(place)
+        if values is not None:
+            table = table.add_column(place, name, pa.array(values))
+    pq.write_table(table.replace_schema_metadata({b"tamdp": json.dumps(content).encode()}), folder / FIRST)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda f, i: (f / "records.json").unlink(), "records.json: cannot read"),
-        (lambda f, i: (f / "records.json").write_text("{"), "records.json: not an index"),
-        (lambda f, i: (f / "records.json").write_text("[" * 100_000), "records.json: not an index"),
-        (lambda f, i: (f / "records.json").write_text("[]"), "records.json: not an index"),
-        (lambda f, i: (f / "records.json").write_text(json.dumps(i | {"schema": "x"})), "schema 'x'"),
-        (lambda f, i: (f / "records.json").write_text(json.dumps(i | {"weights": ["1/0", 1]})), r"weights\[0\]"),
+        (lambda f: (f / FIRST).unlink(), "step-00000001.parquet: the file of step 0 is missing"),
+        (lambda f: [path.unlink() for path in f.iterdir()], "no records of a run"),
+        (lambda f: (f / FIRST).write_bytes(b"PAR1"), f"{FIRST}: not a readable parquet file"),
+        (lambda f: (f / FIRST).write_bytes((f / FIRST).read_bytes()[:200]), f"{FIRST}: not a readable parquet file"),
+        (lambda f: pq.write_table(pa.table({"prompt": [1]}), f / FIRST), f"{FIRST}: not of a recorded run"),
+        (lambda f: rewritten(f, about={"schema": "x"}), "schema 'x'"),
+        (lambda f: rewritten(f, about={"kind": "x"}), "not of a recorded run"),
+        (lambda f: rewritten(f, about={"step": "[" * 10_000}), "not of a recorded run"),
+        (lambda f: rewritten(f, about={"weights": ["1/0", 1]}), r"weights\[0\]"),
+        (lambda f: rewritten(f, about={"weights": [1]}), "1 weights for 2 components"),
+        (lambda f: rewritten(f, about={"weights": [1, 2]}), "components or weights are not those of"),
+        (lambda f: rewritten(f, about={"components": ["variety", "other"]}), "no column 'reward other'"),
+        (lambda f: rewritten(f, about={"group_size": 5}), "rows are no whole groups of 5"),
+        (lambda f: rewritten(f, columns={"reward parity": None}), "no column 'reward parity'"),
+        (lambda f: rewritten(f, columns={"prompt": ["a"] * 8}), "column 'prompt' has type string, expected int64"),
+        (lambda f: rewritten(f, columns={"prompt": list(range(8))}), "column 'prompt' differs within a group"),
         (
-            lambda f, i: (f / "records.json").write_text(json.dumps(i | {"weights": [1]})),
-            "step-00000000.npz: rewards: expected",
+            lambda f: rewritten(f, columns={"reward parity": [None] + [0.0] * 7}),
+            "column 'reward parity' has type double",
         ),
-        (
-            lambda f, i: (f / "records.json").write_text(
-                json.dumps(i | {"steps": [{"step": 0, "file": "../x", "dropped": 0}]})
-            ),
-            "inside the folder",
-        ),
-        (lambda f, i: (f / "step-00000000.npz").unlink(), "step-00000000.npz: cannot read"),
-        (lambda f, i: (f / "step-00000000.npz").write_bytes(b"PK\x03\x04"), "step-00000000.npz: not a readable npz"),
-        (
-            lambda f, i: (f / "step-00000000.npz").write_bytes((f / "step-00000000.npz").read_bytes()[:200]),
-            "not a readable npz",
-        ),
-        (lambda f, i: np.savez(f / "step-00000000.npz", prompt=np.array([{}], dtype=object)), "not a readable npz"),
-        (lambda f, i: np.savez(f / "step-00000000.npz", prompt=np.array(["a"])), "array prompt has type"),
-        (lambda f, i: np.savez(f / "step-00000000.npz", prompt=np.array([1])), "step-00000000.npz: 'rewards'"),
+        (lambda f: rewritten(f, columns={"reward parity": [2.0] * 8}), f"{FIRST}: rewards"),
     ],
 )
 def test_broken_records(tmp_path, change, message):
-    trainer = make(tmp_path / "run", max_steps=1)
+    trainer = make(tmp_path / "run", max_steps=2)
     Recorder(folder=tmp_path / "records").attach(trainer)
     trainer.train()
-    broken(tmp_path / "records", change)
+    load_records(tmp_path / "records")
+    change(tmp_path / "records")
     with pytest.raises(InputError, match=message) as caught:
         load_records(tmp_path / "records")
     assert "\n" not in str(caught.value)

@@ -13,13 +13,13 @@ import torch
 from PIL import Image
 from transformers import GenerationConfig
 
+from experiments.demo_model.tiny import tiny_llava, tiny_qwen3_vl
 from tamdp_theory.errors import InputError
 from tamdp_theory.lvlm import projection as projecting
 from tamdp_theory.lvlm.loading import load, with_lora
 from tamdp_theory.lvlm.projection import Projection
 from tamdp_theory.lvlm.scores import evaluating, log_probabilities, scores
 from tamdp_theory.lvlm.sequences import Sequence, batches, collate
-from tamdp_theory.lvlm.tiny import tiny_llava, tiny_qwen3_vl
 
 pytestmark = [pytest.mark.lvlm, pytest.mark.filterwarnings("default")]
 BUILDERS = {"llava": tiny_llava, "qwen": tiny_qwen3_vl}

@@ -12,14 +12,14 @@ import torch
 from PIL import Image
 from transformers import GenerationConfig
 
+from experiments.demo_model.tiny import tiny_llava, tiny_qwen3_vl
+from tamdp_theory.environments.base import Decision, Environment, Episode
 from tamdp_theory.errors import InputError
-from tamdp_theory.lvlm.environments.base import Decision, Environment, Episode
 from tamdp_theory.lvlm.loading import load, with_lora
 from tamdp_theory.lvlm.projection import Projection
 from tamdp_theory.lvlm.scores import log_probabilities
 from tamdp_theory.lvlm.sequences import Sequence
 from tamdp_theory.lvlm.source import Settings, TransformersSource
-from tamdp_theory.lvlm.tiny import tiny_llava, tiny_qwen3_vl
 from tamdp_theory.model import TAMDP
 
 pytestmark = [pytest.mark.lvlm, pytest.mark.filterwarnings("default")]
@@ -344,7 +344,7 @@ def test_bad_numbers_of_rollouts(loaded, size, count):
 
 
 def test_the_number_line_is_played(loaded):
-    from tamdp_theory.lvlm.environments.number_line import NumberLine
+    from tamdp_theory.environments.number_line import NumberLine
 
     environment = NumberLine(size=3, max_steps=2)
     play = TransformersSource(loaded, environment, Settings(max_new_tokens=6)).play(2, 2, np.random.default_rng(0))

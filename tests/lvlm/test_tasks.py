@@ -12,12 +12,12 @@ from datasets import Dataset
 from PIL import Image
 
 from tamdp_theory import TabularSoftmax, exact, families
+from tamdp_theory.environments import Environment, NumberLine
+from tamdp_theory.environments.image_repair import ImageRepair
 from tamdp_theory.errors import InputError
-from tamdp_theory.lvlm import tasks
-from tamdp_theory.lvlm.environments import Environment, NumberLine
-from tamdp_theory.lvlm.environments.image_repair import ImageRepair
-from tamdp_theory.lvlm.recording import Recorder
 from tamdp_theory.lvlm.scores import scores
+from tamdp_theory.lvlm.trl import tasks
+from tamdp_theory.lvlm.trl.recording import Recorder
 from tests.lvlm.training import LORA, Gradients, make
 
 pytestmark = [pytest.mark.lvlm, pytest.mark.filterwarnings("default")]

@@ -26,10 +26,10 @@ from experiments.lvlm.check import drawing
 from experiments.lvlm.from_logs import _disagreement
 from experiments.lvlm.theory_check import TheoryCheck, scheme_of
 from tamdp_theory import InputError
+from tamdp_theory.environments import NumberLine
 from tamdp_theory.exact import Normalization, Scheme
-from tamdp_theory.lvlm.environments import NumberLine
 from tamdp_theory.lvlm.logs import LoggedStep
-from tamdp_theory.lvlm.tasks import dataset, reward_functions, reward_weights
+from tamdp_theory.lvlm.trl.tasks import dataset, reward_functions, reward_weights
 from tamdp_theory.sources import RolloutGroups
 from tests.cli.command import REPOSITORY, Done, environment, here, refused
 from tests.lvlm.training import make, model_folder

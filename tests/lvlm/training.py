@@ -14,7 +14,7 @@ from PIL import Image
 from transformers import AutoModelForImageTextToText, AutoProcessor, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from tamdp_theory.lvlm import tiny
+from experiments.demo_model import tiny
 
 LORA = LoraConfig(
     r=4, target_modules=r".*language_model.*\.(q_proj|v_proj)", init_lora_weights=False

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tamdp_theory.lvlm.recording import Recorder
 from tamdp_theory.lvlm.scores import scores
+from tamdp_theory.lvlm.trl.recording import Recorder
 from tests.lvlm.training import Gradients, make, rows
 
 

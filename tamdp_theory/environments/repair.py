@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from PIL import Image
 
-from tamdp_theory.lvlm.environments import drawing
-from tamdp_theory.lvlm.environments.parsing import Between, Call, OneOf, Tools
+from tamdp_theory.environments import drawing
+from tamdp_theory.environments.parsing import Between, Call, OneOf, Tools
 
 COLOURS = {"red": (220, 32, 32), "green": (24, 160, 60), "blue": (32, 72, 220)}
 FORMS = ("circle", "square", "triangle")

@@ -10,8 +10,8 @@ from functools import cached_property
 
 import numpy as np
 
+from tamdp_theory.environments.base import Decision, Environment, Episode
 from tamdp_theory.errors import CapacityError, InputError, quote
-from tamdp_theory.lvlm.environments.base import Decision, Environment, Episode
 from tamdp_theory.model import Floats, check_same_process
 from tamdp_theory.policies.base import Policy
 from tamdp_theory.sources import MAX_NUMBERS, RolloutGroups, score_bound

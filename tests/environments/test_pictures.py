@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tamdp_theory.lvlm.environments import Blackjack, Decision, Environment, ImageRepair, NumberLine, repair
-from tamdp_theory.lvlm.environments.parsing import Call
+from tamdp_theory.environments import Blackjack, Decision, Environment, ImageRepair, NumberLine, repair
+from tamdp_theory.environments.parsing import Call
 
 GENERATOR = np.random.default_rng(0)
 

@@ -34,13 +34,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from tamdp_theory.environments import repair
+from tamdp_theory.environments.base import Environment, Message
+from tamdp_theory.environments.parsing import BadCall, Call, answer, check_call, tool_call
+from tamdp_theory.environments.turns import Turns, choose, prompt_name, user
+from tamdp_theory.environments.twins import BAD_CALL, LATE_CALL, UNTAGGED, Question, action_of_call, image_repair
 from tamdp_theory.errors import InputError
 from tamdp_theory.families._build import Number, integer
-from tamdp_theory.lvlm.environments import repair
-from tamdp_theory.lvlm.environments.base import Environment, Message
-from tamdp_theory.lvlm.environments.parsing import BadCall, Call, answer, check_call, tool_call
-from tamdp_theory.lvlm.environments.turns import Turns, choose, prompt_name, user
-from tamdp_theory.lvlm.environments.twins import BAD_CALL, LATE_CALL, UNTAGGED, Question, action_of_call, image_repair
 from tamdp_theory.model import TAMDP
 
 ANSWERS = tuple(f"{colour} {form}" for colour, form in product(repair.COLOURS, repair.FORMS))
@@ -296,3 +296,6 @@ def _wordings() -> dict[str, tuple[str, ...]]:
 
 EXAMPLE = Call("rotate", {"degrees": 90})
 WORDINGS = _wordings()
+
+
+ENVIRONMENTS = {"image_repair": lambda role: ImageRepair(result_role=role)}

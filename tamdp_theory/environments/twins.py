@@ -12,10 +12,10 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
+from tamdp_theory.environments.base import Environment
+from tamdp_theory.environments.parsing import Call
+from tamdp_theory.environments.repair import CENTRE, SPOILED, TURNS, Picture
 from tamdp_theory.families._build import End, Kind, Move, Number, document, expand, flag, integer, merge, uniform
-from tamdp_theory.lvlm.environments.base import Environment
-from tamdp_theory.lvlm.environments.parsing import Call
-from tamdp_theory.lvlm.environments.repair import CENTRE, SPOILED, TURNS, Picture
 from tamdp_theory.model import TAMDP
 from tamdp_theory.numbers import exact
 

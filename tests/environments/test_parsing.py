@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tamdp_theory.lvlm.environments.parsing import (
+from tamdp_theory.environments.parsing import (
     MAX_CHARACTERS,
     BadCall,
     Between,

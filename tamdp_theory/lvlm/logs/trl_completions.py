@@ -16,7 +16,7 @@ function, extra columns, advantage; G consecutive rows are a group. What to know
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tamdp_theory.errors import InputError, quote
+from tamdp_theory.lvlm.logs.base import LoggedStep
 from tamdp_theory.model import Floats
 from tamdp_theory.numbers import exact, narrow, reals
 from tamdp_theory.sources import RolloutGroups
@@ -35,21 +36,17 @@ ZERO_SUM = 1e-3  # of a group's advantages in float32, relative to its size
 NEAR = 0.25  # of the group's sum of squared advantages to G - 1; another group size is off by 1/2 or more
 
 
-@dataclass(frozen=True, eq=False)
-class LoggedStep:
-    """One file. step: as logged; groups: n groups of G, no scores; advantages (n, G): the trainer's; repeated: same
-    rows as the file before.
-    """
-
-    path: Path
-    step: int
-    groups: RolloutGroups
-    advantages: Floats
-    repeated: bool
+FORMAT = "completions_*.parquet of TRL's GRPOTrainer with log_completions=True"
+PATTERN = "completions_*.parquet"
 
 
-def read_completions(
-    paths: str | Path | Iterable[str | Path],
+def recognizes(path: Path) -> bool:
+    """Whether a path is a parquet file, or a folder with files of such names."""
+    return path.suffix == ".parquet" if path.is_file() else any(path.glob(PATTERN))
+
+
+def read(
+    paths: Sequence[Path],
     group_size: int | None = None,
     components: Sequence[str] | None = None,
     weights: Sequence[Any] | None = None,
@@ -62,8 +59,6 @@ def read_completions(
     cut off, empty, without the columns, rewards missing or outside [0, 1], rows that are no whole groups, a group size
     that the advantages do not tell.
     """
-    if group_size is not None and (isinstance(group_size, bool) or not isinstance(group_size, int) or group_size < 2):
-        raise InputError(f"group_size: must be an integer of at least 2, got {group_size!r}")
     tables = [_Table.read(path, components) for path in _files(paths)]
     names = tables[0].components
     for table in tables:
@@ -190,10 +185,10 @@ def _group_size(tables: Sequence[_Table]) -> int:
     return fitting[0]
 
 
-def _files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
+def _files(paths: Sequence[Path]) -> list[Path]:
     files: list[Path] = []
-    for path in [Path(paths)] if isinstance(paths, (str, Path)) else [Path(p) for p in paths]:
-        inside = sorted(path.glob("completions_*.parquet")) if path.is_dir() else [path]
+    for path in paths:
+        inside = sorted(path.glob(PATTERN)) if path.is_dir() else [path]
         if not inside:
             raise InputError(
                 f"{path}: no completions_*.parquet in this folder; point at OUTPUT_DIR/completions of a run with "
@@ -203,8 +198,6 @@ def _files(paths: str | Path | Iterable[str | Path]) -> list[Path]:
             if not file.is_file():
                 raise InputError(f"{file}: no such file; check the path")
         files += inside
-    if not files:
-        raise InputError("paths: none given; name files or the folder OUTPUT_DIR/completions")
     return files
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from tamdp_theory import InputError, TabularSoftmax, exact, families
-from tamdp_theory.lvlm.environments import Blackjack, Environment, ImageRepair, NumberLine
-from tamdp_theory.lvlm.environments.blackjack import RANKS, SUITS, Card, count, draw_card
+from tamdp_theory.environments import Blackjack, Environment, ImageRepair, NumberLine
+from tamdp_theory.environments.blackjack import RANKS, SUITS, Card, count, draw_card
+from tests.environments.enumeration import episodes, played_law, uneven
 from tests.families.oracle import law, means, read
-from tests.lvlm.enumeration import episodes, played_law, uneven
 
 GENERATOR = np.random.default_rng(0)
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tamdp_theory.environments.base import Decision, Episode, Message
 from tamdp_theory.errors import InputError, quote
 from tamdp_theory.families._build import integer
-from tamdp_theory.lvlm.environments.base import Decision, Episode, Message
 from tamdp_theory.model import TAMDP
 
 HALF = Fraction(1, 2)

@@ -30,9 +30,9 @@ from typing import Any
 import numpy as np
 from datasets import Dataset
 
+from tamdp_theory.environments.base import Environment, Message
+from tamdp_theory.environments.image_repair import ImageRepair, ImageRepairEpisode
 from tamdp_theory.errors import InputError
-from tamdp_theory.lvlm.environments.base import Environment, Message
-from tamdp_theory.lvlm.environments.image_repair import ImageRepair, ImageRepairEpisode
 
 SEEDS = 2**31
 

@@ -8,8 +8,8 @@ pytest.importorskip("transformers")
 import torch
 from PIL import Image
 
+from experiments.demo_model.tiny import tiny_llava, tiny_qwen3_vl
 from tamdp_theory.lvlm.loading import load
-from tamdp_theory.lvlm.tiny import tiny_llava, tiny_qwen3_vl
 
 pytestmark = [pytest.mark.lvlm, pytest.mark.filterwarnings("default")]
 BUILDERS = {"llava": tiny_llava, "qwen": tiny_qwen3_vl}

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from tamdp_theory import families
+from tamdp_theory.environments import drawing
+from tamdp_theory.environments.base import Message
+from tamdp_theory.environments.parsing import legal_action
+from tamdp_theory.environments.turns import Turns, choose, prompt_name, user
+from tamdp_theory.environments.twins import UNPARSED, Game
 from tamdp_theory.families._build import Number
-from tamdp_theory.lvlm.environments import drawing
-from tamdp_theory.lvlm.environments.base import Message
-from tamdp_theory.lvlm.environments.parsing import legal_action
-from tamdp_theory.lvlm.environments.turns import Turns, choose, prompt_name, user
-from tamdp_theory.lvlm.environments.twins import UNPARSED, Game
 
 ACTIONS = {"-": "-1", "+": "+1"}
 
@@ -130,3 +130,9 @@ class NumberLineEpisode(Turns):
             self.pay -= 1
         if arrived or self.steps == self.environment.max_steps:
             self._end(int(self.parsed), int(self.pay > 0), int(not self.clamped))
+
+
+ENVIRONMENTS = {
+    "number_line": lambda role: NumberLine(),
+    "number_line_step": lambda role: NumberLine(max_steps=1, max_distance=1),
+}

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tamdp_theory.lvlm.environments import Blackjack, Decision, Environment, ImageRepair, NumberLine
-from tamdp_theory.lvlm.environments.image_repair import ANSWERS
+from tamdp_theory.environments import Blackjack, Decision, Environment, ImageRepair, NumberLine
+from tamdp_theory.environments.image_repair import ANSWERS
 
 GENERATOR = np.random.default_rng(0)
 

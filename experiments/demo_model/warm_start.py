@@ -21,9 +21,9 @@ from peft import LoraConfig, get_peft_model
 from torch.utils.data import Dataset
 from transformers import CLIPConfig, CLIPForImageClassification, Trainer, TrainingArguments
 
+from tamdp_theory.environments.base import Environment, Message
 from tamdp_theory.errors import InputError, quote
 from tamdp_theory.exact.passes import best
-from tamdp_theory.lvlm.environments.base import Environment, Message
 from tamdp_theory.lvlm.loading import LANGUAGE_Q_V, VisionLanguageModel
 from tamdp_theory.lvlm.sequences import PER_TOKEN, Inputs, collate
 from tamdp_theory.model import TAMDP, check_same_process

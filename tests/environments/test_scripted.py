@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tamdp_theory import CapacityError, InputError, LogLinear, TabularSoftmax, exact
-from tamdp_theory.lvlm.environments import Blackjack, Decision, Environment, ImageRepair, NumberLine, ScriptedSource
+from tamdp_theory.environments import Blackjack, Decision, Environment, ImageRepair, NumberLine, ScriptedSource
 from tamdp_theory.sources import MAX_NUMBERS, SampledSource
 
 LEVEL = 1e-6

@@ -13,12 +13,12 @@ from functools import cache
 import numpy as np
 
 from tamdp_theory import families
+from tamdp_theory.environments import drawing
+from tamdp_theory.environments.base import Message
+from tamdp_theory.environments.parsing import legal_action
+from tamdp_theory.environments.turns import HALF, Turns, choose, prompt_name, user
+from tamdp_theory.environments.twins import UNPARSED, Game
 from tamdp_theory.families._build import Number
-from tamdp_theory.lvlm.environments import drawing
-from tamdp_theory.lvlm.environments.base import Message
-from tamdp_theory.lvlm.environments.parsing import legal_action
-from tamdp_theory.lvlm.environments.turns import HALF, Turns, choose, prompt_name, user
-from tamdp_theory.lvlm.environments.twins import UNPARSED, Game
 
 ACTIONS = ("hit", "stand")
 RANKS = ("A", "2", "3", "4", "5", "6", "7", "8", "9", "10", "J", "Q", "K")
@@ -162,3 +162,6 @@ def _first_pairs(hand: str) -> tuple[tuple[str, str], ...]:
 def _name(hand: Sequence[Card]) -> str:
     total, soft = count(hand)
     return f"{'soft' if soft else 'hard'}{total}"
+
+
+ENVIRONMENTS = {"blackjack": lambda role: Blackjack()}

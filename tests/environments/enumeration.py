@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tamdp_theory.lvlm.environments import Decision, Environment
+from tamdp_theory.environments import Decision, Environment
 from tests.families.oracle import Law, Policy, Process
 
 Branches = Callable[[int], list[tuple[int, F]]]

@@ -5,7 +5,7 @@
     recorder.groups(0)              # RolloutGroups of the first optimizer step
 
 Public hooks give the component rewards (the trainer's reward functions are wrapped) and the rhythm of training (a
-callback); the trainer's own advantages and the token ids that scores need come through ``trl_hooks``. Nothing that the
+callback); the trainer's own advantages and the token ids that scores need come through ``hooks``. Nothing that the
 trainer computes is changed: same losses, same parameters, to the bit.
 
 Rules. Step t has the rollouts drawn under theta_t, the parameters after t optimizer steps; where TRL reuses a
@@ -29,9 +29,10 @@ import torch
 from transformers import TrainerCallback
 
 from tamdp_theory.errors import InputError, quote
-from tamdp_theory.lvlm import trl_hooks
-from tamdp_theory.lvlm.records import INDEX, Batch, Evaluation, Records, joined, load_records, save_records
-from tamdp_theory.lvlm.taps import Score, as_array, prompts_of, scored, tapped
+from tamdp_theory.lvlm.trl import hooks
+from tamdp_theory.lvlm.trl.columns import load_records, record_files, save_records
+from tamdp_theory.lvlm.trl.records import Batch, Evaluation, Records, joined
+from tamdp_theory.lvlm.trl.taps import Score, as_array, prompts_of, scored, tapped
 from tamdp_theory.model import Floats
 from tamdp_theory.numbers import reals
 from tamdp_theory.sources import RolloutGroups
@@ -118,15 +119,15 @@ class Recorder:
         records = Records(tuple(trainer.reward_func_names), _weights(trainer))
         if self._folder is not None:
             check_writable(self._folder)
-        if self._folder is not None and (self._folder / INDEX).exists():
+        if self._folder is not None and record_files(self._folder):
             found = load_records(self._folder)
             if (found.component_names, found.weights) != (records.component_names, records.weights):
                 raise InputError(f"{self._folder}: holds records of other components or weights; choose another folder")
             records, self._earlier = found, bool(found.steps or found.evaluations)
         self._trainer, self._records = trainer, records
         if self._private:
-            trl_hooks.check_version()
-            trl_hooks.after_generation(trainer, self._generated)
+            hooks.check_version()
+            hooks.after_generation(trainer, self._generated)
         trainer.reward_funcs = [
             tapped(function, functools.partial(self._rewarded, k)) for k, function in enumerate(trainer.reward_funcs)
         ]
@@ -246,7 +247,7 @@ class Recorder:
         batch = replace(batch, advantages=advantages)
         due = batch.step % self._scores_every == 0 if batch.training else self._score_evaluations
         if self._score is not None and due:
-            log_probability, scores = scored(self._trainer.model, self._score, trl_hooks.sequences(output))
+            log_probability, scores = scored(self._trainer.model, self._score, hooks.sequences(output))
             rows = len(output["prompt_ids"])
             if log_probability.shape != (rows,) or scores.ndim != 2 or len(scores) != rows:
                 raise InputError(

@@ -15,13 +15,9 @@ from PIL import Image
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from tamdp_theory import exact, families
-from tamdp_theory.errors import InputError
-from tamdp_theory.lvlm import grafting
-from tamdp_theory.lvlm.environments.number_line import NumberLine
-from tamdp_theory.lvlm.grafting import graft
-from tamdp_theory.lvlm.loading import load
-from tamdp_theory.lvlm.warm_start import (
+from experiments.demo_model import grafting
+from experiments.demo_model.grafting import graft
+from experiments.demo_model.warm_start import (
     Collator,
     Demonstration,
     Demonstrations,
@@ -30,6 +26,10 @@ from tamdp_theory.lvlm.warm_start import (
     imperfect_policy,
     warm_start,
 )
+from tamdp_theory import exact, families
+from tamdp_theory.environments.number_line import NumberLine
+from tamdp_theory.errors import InputError
+from tamdp_theory.lvlm.loading import load
 from tamdp_theory.policies import TabularSoftmax
 
 pytestmark = [pytest.mark.lvlm, pytest.mark.filterwarnings("default")]

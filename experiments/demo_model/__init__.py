@@ -1,0 +1,1 @@
+"""The demonstration's own model: a grafted one, warmed up, or a tiny random one. No part of the adapter."""

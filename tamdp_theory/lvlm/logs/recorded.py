@@ -1,0 +1,39 @@
+"""A run recorded by this package's Recorder: its folder of parquet files (``lvlm.trl.columns``)."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tamdp_theory.errors import InputError
+from tamdp_theory.lvlm.logs.base import LoggedStep
+from tamdp_theory.lvlm.trl.columns import load_records, record_files
+
+FORMAT = "a folder that a Recorder or TheoryCheck wrote: step-*.parquet"
+
+
+def recognizes(path: Path) -> bool:
+    """Whether a path is such a folder, by the names of its files."""
+    return path.is_dir() and bool(record_files(path))
+
+
+def read(
+    paths: Sequence[Path],
+    group_size: int | None = None,
+    components: Sequence[str] | None = None,
+    weights: Sequence[Any] | None = None,
+) -> list[LoggedStep]:
+    """The steps of recorded runs. Group size, components and weights are in the files: InputError where others are
+    asked for.
+    """
+    asked = {"group_size": group_size, "components": components, "weights": weights}
+    if given := [name for name, value in asked.items() if value is not None]:
+        raise InputError(f"{paths[0]}: {', '.join(given)} are in the records themselves; leave them out")
+    found = [
+        LoggedStep(path, step, record.groups, record.advantages)
+        for path in paths
+        for step, record in load_records(path).steps.items()
+        if record.groups is not None
+    ]
+    if not found:
+        raise InputError(f"{paths[0]}: no groups were recorded; train with the Recorder attached")
+    return found
