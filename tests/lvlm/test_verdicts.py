@@ -178,8 +178,8 @@ def test_a_models_scores_decide_nothing(capsys: pytest.CaptureFixture[str]) -> N
     assert "an asymptotic interval at 0.99 says holds; no guarantee" in variance.note
     assert row(found, "score_energy")["interval"] == "asymptotic" and row(found, "objective")["interval"] == "valid"
     console().print(verdicts.tables(found))
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "has no known bound" in shown and "asymptotic" in shown
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "has no known bound" in printed and "asymptotic" in shown
     known = verdicts.judge(scripted(), Scheme(4, "sum_then_normalize", 1e-4, 1), 0.99)
     assert row(known, "score_energy")["interval"] == "valid"
 
