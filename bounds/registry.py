@@ -1,51 +1,36 @@
-"""All claims by id, in the order of theory.md. Duplicate ids, unknown dependencies and cycles fail at import."""
+"""All claims by id, in the order of theory.md. A claim is loaded with the file that it is written in, when it is asked
+for; all of them are where they are counted or listed. Duplicate ids, unknown dependencies and cycles fail then.
+"""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
-from types import MappingProxyType
+from importlib import import_module
+from importlib.resources import files
 
 from bounds.claim import Claim
-from bounds.claims import (
-    benefit,
-    closedness,
-    convergence,
-    coverage,
-    depth,
-    divergence,
-    domains,
-    drift,
-    geometry,
-    lossless,
-    potential,
-    printed,
-    scaling,
-    single_groups,
-    suboptimality,
-    update,
-    update_gap,
-    variance,
-)
 
-# within a section of theory.md claims stand in the order of these modules
-_MODULES = (
-    divergence,
-    geometry,
-    update,
-    potential,
-    closedness,
-    variance,
-    convergence,
-    drift,
-    scaling,
-    single_groups,
-    lossless,
-    update_gap,
-    suboptimality,
-    benefit,
-    printed,
-    coverage,
-    domains,
-    depth,
+# files of claims; within a section of theory.md claims stand in this order
+MODULES = (
+    "divergence",
+    "geometry",
+    "update",
+    "potential",
+    "closedness",
+    "variance",
+    "convergence",
+    "drift",
+    "scaling",
+    "single_groups",
+    "lossless",
+    "update_gap",
+    "suboptimality",
+    "benefit",
+    "printed",
+    "coverage",
+    "domains",
+    "depth",
 )
 SECTIONS = {
     "L": "Lemmas",
@@ -53,31 +38,77 @@ SECTIONS = {
     "T2": "Theorem 2: reward decomposition",
     "T3": "Theorem 3: generalization",
 }
+_ID = re.compile(r"^        id=\"([^\"]+)\",$", re.MULTILINE)
 
 
-def _collect(*groups: tuple[Claim, ...]) -> Mapping[str, Claim]:
-    claims: dict[str, Claim] = {}
-    for claim in sorted((claim for group in groups for claim in group), key=section):
-        if claim.id in claims:
+class Registry(Mapping[str, Claim]):
+    """Claims by id."""
+
+    @cached_property
+    def _homes(self) -> dict[str, str]:
+        """File of each id, read from the sources."""
+        found: dict[str, str] = {}
+        for module in MODULES:
+            for claim_id in _ID.findall((files("bounds.claims") / f"{module}.py").read_text(encoding="utf-8")):
+                if claim_id in found:
+                    raise ValueError(f"claim {claim_id} is defined twice")
+                found[claim_id] = module
+        return {claim_id: found[claim_id] for claim_id in sorted(found, key=_place)}
+
+    @cached_property
+    def _all(self) -> dict[str, Claim]:
+        found = checked([claim for module in MODULES for claim in _claims(module)])
+        if list(found) != list(self._homes):
+            missed = sorted(set(found) ^ set(self._homes))
+            raise ValueError(f'claims {missed}: write id="..." on a line of its own, as the other claims have it')
+        return found
+
+    def __getitem__(self, claim_id: str) -> Claim:
+        return next(claim for claim in _claims(self._homes[claim_id]) if claim.id == claim_id)
+
+    def __contains__(self, claim_id: object) -> bool:
+        return claim_id in self._homes
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._all)
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+
+def _claims(module: str) -> tuple[Claim, ...]:
+    claims: tuple[Claim, ...] = import_module(f"bounds.claims.{module}").CLAIMS
+    return claims
+
+
+def checked(claims: list[Claim]) -> dict[str, Claim]:
+    """Claims by id, in order of their sections. ValueError for duplicate ids, unknown dependencies and cycles."""
+    found: dict[str, Claim] = {}
+    for claim in sorted(claims, key=section):
+        if claim.id in found:
             raise ValueError(f"claim {claim.id} is defined twice")
-        claims[claim.id] = claim
-    for claim in claims.values():
-        unknown = set(claim.depends_on) - set(claims)
+        found[claim.id] = claim
+    for claim in found.values():
+        unknown = set(claim.depends_on) - set(found)
         if unknown:
             raise ValueError(f"claim {claim.id} depends on unknown {sorted(unknown)}")
     try:
-        TopologicalSorter({claim.id: claim.depends_on for claim in claims.values()}).prepare()
+        TopologicalSorter({claim.id: claim.depends_on for claim in found.values()}).prepare()
     except CycleError as error:
         raise ValueError(f"claims depend on each other in a circle: {error.args[1]}") from error
-    return MappingProxyType(claims)
+    return found
 
 
 def section(claim: Claim) -> int:
     """Place of a claim's section of theory.md: its lemmas, then Theorems 1, 2 and 3."""
-    found = [place for place, prefix in enumerate(SECTIONS) if claim.id.startswith(prefix)]
+    return _place(claim.id)
+
+
+def _place(claim_id: str) -> int:
+    found = [place for place, prefix in enumerate(SECTIONS) if claim_id.startswith(prefix)]
     if not found:
-        raise ValueError(f"claim {claim.id}: an id begins with one of {', '.join(SECTIONS)}")
+        raise ValueError(f"claim {claim_id}: an id begins with one of {', '.join(SECTIONS)}")
     return found[0]
 
 
-CLAIMS = _collect(*(module.CLAIMS for module in _MODULES))
+CLAIMS = Registry()

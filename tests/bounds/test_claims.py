@@ -1,5 +1,7 @@
 """Claims: the registry, statements against numbers, negative controls, verdicts that must not be passes."""
 
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +15,7 @@ from bounds.claims.assumptions import JOINT
 from bounds.claims.scaling import component_bandit
 from bounds.decision import decide
 from bounds.exact_instance import exactly
+from experiments.plots import figure_names
 from tamdp_theory import TAMDP, InputError, LogLinear, TabularSoftmax, exact, families
 from tamdp_theory.exact import Scheme, balls
 from tamdp_theory.grpo.enumeration import enumerate_update
@@ -42,14 +45,28 @@ def test_every_claim_is_complete(claim_id: str) -> None:
     assert len(names) == len(set(names))
 
 
+def test_a_claim_is_found_with_its_own_file_alone() -> None:
+    code = """
+import sys, bounds
+assert bounds.CLAIMS["T1.drift"].id == "T1.drift" and "T9" not in bounds.CLAIMS
+assert not {"bounds.claims.coverage", "scipy.stats", "scipy.optimize", "matplotlib", "torch"} & set(sys.modules)
+assert all(bounds.CLAIMS[name] is claim for name, claim in bounds.CLAIMS.items()) and len(bounds.CLAIMS) > 60
+"""
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_figure_of_a_claim_exists() -> None:
+    assert {claim.figure for claim in CLAIMS.values()} - {""} <= set(figure_names())
+
+
 def test_registry_refuses_disorder() -> None:
     claim = CLAIMS["L1"]
     with pytest.raises(ValueError, match="defined twice"):
-        registry._collect((claim, claim))
+        registry.checked([claim, claim])
     with pytest.raises(ValueError, match="unknown"):
-        registry._collect((replace(claim, depends_on=("L0",)),))
+        registry.checked([replace(claim, depends_on=("L0",))])
     with pytest.raises(ValueError, match="circle"):
-        registry._collect((replace(claim, depends_on=("L2",)), replace(CLAIMS["L2"], depends_on=("L1",))))
+        registry.checked([replace(claim, depends_on=("L2",)), replace(CLAIMS["L2"], depends_on=("L1",))])
 
 
 LINEAR = families.search(prompts=2, max_tool_depth=1)
