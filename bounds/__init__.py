@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bounds.claim import Assumption, Check, Claim
+    from bounds.check import Check
+    from bounds.claim import Assumption, Claim
     from bounds.comparison import Measured
     from bounds.instance import Instance
     from bounds.observation import Evaluation, Observation
@@ -31,7 +32,8 @@ __all__ = [
     "Verdict",
 ]
 _HOMES = {
-    "claim": ("Assumption", "Check", "Claim"),
+    "check": ("Check",),
+    "claim": ("Assumption", "Claim"),
     "comparison": ("Measured",),
     "instance": ("Instance",),
     "observation": ("Evaluation", "Observation"),

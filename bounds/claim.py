@@ -15,6 +15,7 @@ import numpy as np
 import sympy as sp
 
 from bounds import cost
+from bounds.check import Check
 from bounds.comparison import Finding, Measured, Quantity, compare
 from bounds.decision import Decision, Row, settle
 from bounds.exact_instance import ExactInstance, exact_groups, exactly
@@ -46,48 +47,6 @@ class Assumption:
     text: str
     met: Callable[[Any], bool] | None = None
     groups: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """The result of one check (theory.md section 8). slack = rhs - lhs; for identities -|rhs - lhs|."""
-
-    claim_id: str
-    instance: str
-    lhs: float | None
-    rhs: float | None
-    slack: float | None
-    verdict: Verdict
-    evidence: Evidence
-    assumptions: Mapping[str, bool]
-    error: float = 0.0
-    note: str = ""
-
-    @property
-    def is_doubtful(self) -> bool:
-        """Whether floats alone see a violation, which exact arithmetic could not settle: no verdict, but a reason to
-        look.
-        """
-        return self.verdict is Verdict.UNDECIDED and self.slack is not None and self.slack < -self.error
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain content for JSON."""
-        return {
-            "claim": self.claim_id,
-            "instance": self.instance,
-            "lhs": _finite(self.lhs),
-            "rhs": _finite(self.rhs),
-            "slack": _finite(self.slack),
-            "verdict": str(self.verdict),
-            "evidence": str(self.evidence),
-            "assumptions": {name: bool(met) for name, met in self.assumptions.items()},
-            "error": _finite(self.error),
-            "note": self.note,
-        }
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and np.isfinite(value) else None
 
 
 FULL_SCORE = Assumption(
@@ -145,6 +104,9 @@ class Claim:
     shown_on: Shown = ""
     needs_reference: bool = False
     figure: str = ""
+
+    def __repr__(self) -> str:
+        return f"Claim({self.id!r}: {self.title}; {self.standing} {self.kind})"
 
     def latex(self) -> str:
         """The statement as LaTeX."""
@@ -206,6 +168,14 @@ class Claim:
         ``settings`` are further fields of ``Instance``, or of ``Observation`` for rollouts. A source that samples is
         asked for ``groups`` groups of twice the size, so that the variance within a prompt shows too, with a generator
         of the seed.
+
+        Args:
+            env: a process, a source of rollouts, groups of rollouts, an instance or an observation; None: the stored
+                example.
+            policy: on a process; None: uniform.
+            group_size, normalization: of the scheme; None: the first that the claim names, else 8, centred.
+            eps, ddof: of deviations, >= 0, and 0 or 1.
+            groups: how many a sampling source is asked for.
         """
         if isinstance(env, (Instance, Observation)):
             return self.judge(env)

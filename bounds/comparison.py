@@ -75,7 +75,14 @@ class Compared:
 
 
 def compare(statement: sp.Rel, sides: tuple[Any, Any], measured: Measured, zero_tells: bool) -> Compared:
-    """Judge every row and report the one that decides. zero_tells: zero on the left is content, not emptiness."""
+    """Judge every row and report the one that decides. zero_tells: zero on the left is content, not emptiness.
+
+    Args:
+        statement: a relation of sympy expressions.
+        sides: its two sides, floats or arrays.
+        measured: what they were made of, with errors and intervals.
+        zero_tells: zero on the left is content, not emptiness.
+    """
     left, right = (np.atleast_1d(np.asarray(side, dtype=np.float64)) for side in sides)
     left, right = np.broadcast_arrays(left, right)
     error, noise = _errors(statement, measured, left.shape)

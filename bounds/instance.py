@@ -60,6 +60,9 @@ class Instance:
         if not self.budget > 0:
             raise InputError(f"budget: must be a positive number of seconds, got {self.budget}")
 
+    def __repr__(self) -> str:
+        return f"Instance({self.name}: {self.env!r}, {self.policy!r}, {self.scheme})"
+
     @property
     def exact_weights(self) -> tuple[Fraction, ...]:
         """Component weights (K,)."""

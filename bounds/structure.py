@@ -15,10 +15,12 @@ class OfGroups(Protocol):
     """What is known of groups alone: the scheme, and component weights (K,)."""
 
     @property
-    def scheme(self) -> Scheme: ...
+    def scheme(self) -> Scheme:
+        """How groups become advantages."""
 
     @property
-    def exact_weights(self) -> tuple[Fraction, ...]: ...
+    def exact_weights(self) -> tuple[Fraction,]:
+        """Component weights (K,)."""
 
 
 class OfProcess(OfGroups, Protocol):

@@ -8,7 +8,8 @@ from typing import Any
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from bounds.claim import Check, Claim
+from bounds.check import Check
+from bounds.claim import Claim
 from bounds.instance import Instance
 from bounds.verdicts import Verdict
 from tamdp_theory import CapacityError, LogLinear, TabularSoftmax, files

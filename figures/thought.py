@@ -45,7 +45,7 @@ def draw(source: Path, out: Path) -> list[Path]:
                 and weight in (None, row["think_weight"])
             ]
             for panel, name in zip(axes[i, :3], ("success", "drift", "cosine"), strict=True):
-                _path(panel, chosen, name, colour, line, marker)
+                _path(panel, chosen, name, colour=colour, line=line, marker=marker)
         _ends(axes[i, 3], own, schemes, weights)
         axes[i, 0].set_ylabel(_TASKS[task])
         if all(row["drift"] > 0 for row in main):

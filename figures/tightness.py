@@ -32,7 +32,7 @@ def draw(source: Path, out: Path) -> list[Path]:
     families = list(dict.fromkeys(table["family"]))
     for y, key in enumerate(found):
         rows = [i for i, own in enumerate(keys) if own == key]
-        _row(axes, y, table, rows, families, key[1] == "own")
+        _row(axes, y, table, rows=rows, families=families, own=key[1] == "own")
         axes.annotate(f"{len(rows)}", (1.01, y), xycoords=("axes fraction", "data"), va="center", fontsize=6)
     axes.annotate("checks", (1.01, len(found) - 0.2), xycoords=("axes fraction", "data"), va="center", fontsize=6)
     printed = {

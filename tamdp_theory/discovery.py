@@ -32,7 +32,14 @@ def modules_with(package: str, name: str) -> dict[str, str]:
 
 
 def load(package: str, module: str, name: str, what: str) -> ModuleType:
-    """A module that ``modules_with`` finds. InputError, naming those that there are, for another ``module``."""
+    """A module that ``modules_with`` finds. InputError, naming those that there are, for another ``module``.
+
+    Args:
+        package: where it is, e.g. "figures".
+        module: its name.
+        name: what such modules define.
+        what: the word for them in the error.
+    """
     known = modules_with(package, name)
     if module not in known:
         raise InputError(f"no {what} {module!r}; there are {', '.join(known)}")

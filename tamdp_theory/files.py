@@ -181,7 +181,16 @@ def compile_document(document: Document) -> TAMDP:
     target = np.array(reader.edge_target)
     where = _places(document, pair_node, edge_pair)
     structure = graph.analyse(node_ids, np.array(start), pair_node[edge_pair], target, where)
-    _check_depths(depth, document.max_tool_depth, np.array(start), pair_node, pair_kind, edge_pair, target, where)
+    _check_depths(
+        depth,
+        document.max_tool_depth,
+        np.array(start),
+        pair_node=pair_node,
+        pair_kind=pair_kind,
+        edge_pair=edge_pair,
+        target=target,
+        where=where,
+    )
     class_prompt, class_rewards, edge_class = _classes(structure.prompt[pair_node[edge_pair]], target, reader.outcomes)
     terminal = target < 0
     target = np.where(terminal, len(node_ids) + edge_class, target)

@@ -272,7 +272,9 @@ class TAMDP:
             starts = np.cumsum(counts) - counts
             pairs = np.repeat(self.pair_start[nodes] - starts, counts) + np.arange(counts.sum())
             members = _indicator(starts, len(pairs))
-            levels.append(Level(nodes, pairs, starts, members, self.kernel[pairs], into_nodes[nodes]))
+            levels.append(
+                Level(nodes, pairs, starts, members=members, outgoing=self.kernel[pairs], incoming=into_nodes[nodes])
+            )
         return tuple(levels)
 
     # -- sums over nodes ----------------------------------------------------------------------------------------

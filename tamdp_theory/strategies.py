@@ -166,7 +166,13 @@ def tamdps(
     shape: Shape | None = None,
     one_decision: bool = False,
 ) -> st.SearchStrategy[TAMDP]:
-    """Processes: ``documents`` with the same arguments, compiled."""
+    """Processes: ``documents`` with the same arguments, compiled.
+
+    Args:
+        max_prompts, max_nodes, max_components: largest sizes.
+        shape: of the rewards; None: any.
+        one_decision: every trajectory is one decision.
+    """
     return documents(max_prompts, max_nodes, max_components, shape, one_decision).map(TAMDP.from_dict)
 
 

@@ -28,7 +28,7 @@ from tamdp_theory import (
 from tamdp_theory.domains import extend, join, part, prompt_values, restrict
 from tamdp_theory.policies.base import Floats
 from tamdp_theory.strategies import documents, policies
-from tests.oracle import paths
+from tests.helpers.oracle import paths
 
 SHALLOW, DEEP = families.search(2, 0, difficulties=[0, 1]), families.search(2, 1, difficulties=[1, 2])
 # the shallow nodes have fewer actions, and those come last among the names of the whole

@@ -22,7 +22,9 @@ def numbers(env: TAMDP, logits: dict[str, dict[str, float]], scheme: Scheme) -> 
         x, a = env.pair_node[i], env.pair_action[i]
         table[x, a] = logits[env.node_ids[x]][env.action_names[i]]
     policy = TabularSoftmax(env, table)
-    update = exact.update_moments(env, policy, scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof)
+    update = exact.update_moments(
+        env, policy, scheme.group_size, normalization=scheme.normalization, eps=scheme.eps, ddof=scheme.ddof
+    )
 
     def by_name(flat: np.ndarray) -> dict[tuple[str, str], float]:
         return {

@@ -318,7 +318,12 @@ def test_a_gaussian_posterior_on_weights(kind: str) -> None:
             (loss[draws:] @ env.prompt_probability).std() / math.sqrt(many),
         )
         bound = sampled_risk_bound(
-            float((loss[:draws] @ counts).mean() / n), draws, n, posterior.divergence(prior), delta, share
+            float((loss[:draws] @ counts).mean() / n),
+            draws,
+            n,
+            kl=posterior.divergence(prior),
+            delta=delta,
+            delta_drawn=share,
         )
         fails += truth - 4 * error > bound
         found.append(bound)

@@ -15,7 +15,7 @@ from scipy import stats
 from bounds import Observation
 from tamdp_theory import TAMDP, CapacityError, InputError, LogLinear, Policy, TabularSoftmax, exact, families
 from tamdp_theory.sources import ExactSource, RolloutGroups, SampledSource
-from tests import oracle
+from tests.helpers import oracle
 
 
 def small(shared: bool = False) -> tuple[TAMDP, Policy]:
@@ -157,9 +157,9 @@ GOOD = RolloutGroups(
     ("a", "b"),
     (Fraction(1, 2), Fraction(1, 2)),
     np.zeros(3, dtype=int),
-    np.zeros((3, 2, 2)),
-    np.zeros((3, 2)),
-    np.zeros((3, 2, 4)),
+    rewards=np.zeros((3, 2, 2)),
+    log_probability=np.zeros((3, 2)),
+    scores=np.zeros((3, 2, 4)),
 )
 
 

@@ -45,19 +45,30 @@ def benefit(
     """Both sides of T2.benefit and the exact expected one-step gains of the joint and the decomposed update.
 
     Tabular policies, or one prompt. Raises CapacityError beyond ``max_groups`` groups of trajectories on a prompt.
+
+    Args:
+        env, policy: the process and where the step begins.
+        group_size, eps, ddof: of both schemes.
+        max_groups: of trajectories on one prompt.
     """
     joint, split = (progress(env, policy, one, max_groups) for one in both(Scheme(group_size, "center", eps, ddof)))
     return Benefit(joint, split)
 
 
 def progress(env: TAMDP, policy: Policy, scheme: Scheme, max_groups: int = 20_000) -> Progress:
-    """``Progress`` of one scheme; the best step is searched between 1/100 and 1000 over L_J."""
+    """``Progress`` of one scheme; the best step is searched between 1/100 and 1000 over L_J.
+
+    Args:
+        env, policy: the process and where the step begins.
+        scheme: of the update.
+        max_groups: of trajectories on one prompt; CapacityError beyond.
+    """
     moments = exact.UpdatePlan(env, scheme).moments(policy)
     drift = float(exact.policy_gradient(env, policy) @ moments.mean)
     smooth, second, start = exact.smoothness(env), moments.second_moment, exact.values(env, policy).total
     plan = StepPlan(env, policy, scheme, max_groups)
     if smooth == 0 or second == 0:
-        return Progress(drift, second, 0.0, 0.0, 0.0, 0.0, 0.0)
+        return Progress(drift, second, 0.0, step=0.0, gain=0.0, best_step=0.0, best_gain=0.0)
     step = max(drift, 0.0) / (smooth * second)
     sizes = np.geomspace(1e-2, 1e3, 26) / smooth
     for _ in range(2):
@@ -69,7 +80,7 @@ def progress(env: TAMDP, policy: Policy, scheme: Scheme, max_groups: int = 20_00
     guaranteed = max(drift, 0.0) ** 2 / (2 * smooth * second)
     if found <= 0:  # no step helps: stay
         best, found = 0.0, 0.0
-    return Progress(drift, second, guaranteed, step, gain, best, found)
+    return Progress(drift, second, guaranteed, step=step, gain=gain, best_step=best, best_gain=found)
 
 
 INFORMATIVE = Assumption("informative", "some group moves the policy: E||g||^2 > 0")

@@ -38,7 +38,15 @@ def _curl_pair(instance: Instance) -> Measured:
         return Measured(numbers={}, assumptions=conditions)
     chosen = [values[0], values[len(values) // 2], values[-1]]
     p = np.random.default_rng(instance.seed).dirichlet(np.ones(3), size=8)
-    twist = exact.curl(p, [[v] for v in chosen], [1], scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof)
+    twist = exact.curl(
+        p,
+        [[v] for v in chosen],
+        [1],
+        group_size=scheme.group_size,
+        normalization=scheme.normalization,
+        eps=scheme.eps,
+        ddof=scheme.ddof,
+    )
     low, mid, top = np.eye(3)
     return Measured(numbers={s.curl_pair: np.einsum("i,pij,j->p", mid - low, twist, top - low)}, assumptions=conditions)
 

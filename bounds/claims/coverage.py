@@ -76,7 +76,9 @@ def coverage(claim_id: str, instance: Instance, every: bool = True) -> Coverage:
         atoms = (rollout_atoms if setting.rollouts else exact_atoms)(env, setting.policies)
         return exact_coverage(atoms, learner, setting.n, more)
     except CapacityError:  # too many to sum over: draw them
-        return _drawn_coverage(instance, setting, learner, np.random.default_rng(instance.seed), instance.level, more)
+        return _drawn_coverage(
+            instance, setting, learner, generator=np.random.default_rng(instance.seed), level=instance.level, more=more
+        )
 
 
 def _drawn_coverage(
@@ -108,7 +110,9 @@ def _sampled_coverage(instance: Instance, setting: Generalization, learner: Lear
     for rule in rules:
         generator = np.random.default_rng(instance.seed)
         found.append(
-            _drawn_coverage(instance, setting, rule, generator, level, draw_posterior(setting.draws, generator))
+            _drawn_coverage(
+                instance, setting, rule, generator=generator, level=level, more=draw_posterior(setting.draws, generator)
+            )
         )
     worst = max(found, key=lambda one: one.high)
     return replace(

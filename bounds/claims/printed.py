@@ -62,6 +62,12 @@ def measure_printed(instance: Instance) -> Measured:
 def trajectory_groups(env: TAMDP, paths: exact.Trajectories, size: int, seed: int) -> list[Groups]:
     """Groups of trajectories of each prompt, all or 2000 drawn with the seed; members are places among the prompt's
     trajectories.
+
+    Args:
+        env: the process.
+        paths: its trajectories.
+        size: G.
+        seed: of the draw.
     """
     generator, found = np.random.default_rng(seed), []
     for q in range(env.n_prompts):

@@ -83,7 +83,9 @@ def _law_of_variance(instance: Instance) -> Measured:
     for c, p in zip(env.exact_class_composite, law.probability.tolist(), strict=True):
         composite[c] = composite.get(c, 0.0) + p
     silent = sum(p**scheme.group_size for p in composite.values())
-    noise = exact.update_moments(env, policy, scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof).variance
+    noise = exact.update_moments(
+        env, policy, scheme.group_size, normalization=scheme.normalization, eps=scheme.eps, ddof=scheme.ddof
+    ).variance
     energy = float(law.score_energy.sum())
     return Measured(
         numbers={s.variance: noise, s.energy: energy, s.silent: silent, s.K: env.n_components, s.G: scheme.group_size},

@@ -67,14 +67,14 @@ def shortfalls(env: TAMDP, policy: Policy, scheme: Scheme) -> list[Shortfall]:
                 env.class_composite[classes],
                 effective,
                 env.class_rewards[classes],
-                alone,
-                p,
-                best[classes],
-                float(domination.prompt_optimum[q]),
-                float(domination.prompt_value[q]),
-                float(domination.prompt_constant[q]),
-                norm,
-                size,
+                effective_of=alone,
+                law=p,
+                law_star=best[classes],
+                optimum=float(domination.prompt_optimum[q]),
+                value=float(domination.prompt_value[q]),
+                constant=float(domination.prompt_constant[q]),
+                update_norm=norm,
+                update_size=size,
             )
         )
     return found

@@ -118,6 +118,7 @@ COMPOSITE_VARIES = Assumption(
 
 
 def complements() -> Instance:
+    """Two complementary components of equal weight: the stored example of T2.cancel."""
     env = families.bandit([(0, 1), (1, 0)], weights=("1/2", "1/2"), name="complements")
     return Instance(env, TabularSoftmax(env), Scheme(2, "normalize_then_sum"))
 

@@ -260,6 +260,12 @@ def drift_constant(drift: Floats, squares: Floats, miss: float, largest_drift: f
     The largest number of a fixed geometric grid such that for it and all before it E[drift - alpha square] > 0 is
     shown. If it is too large, so is the first grid number above E drift / E square, of which a false thing was shown:
     that has probability ``miss``.
+
+    Args:
+        drift: per run, within +-``largest_drift`` (n,).
+        squares: per run, in [0, ``largest_square``] (n,).
+        miss: probability in (0, 1).
+        largest_drift, largest_square: > 0, else nothing is shown.
     """
     if not (largest_square > 0 and largest_drift > 0):  # beyond the floats
         return 0.0

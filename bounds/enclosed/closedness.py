@@ -89,6 +89,7 @@ def _fixed_laws(count: int) -> list[list[Number]]:
 
 
 def curl_pair_rows(i: ExactInstance) -> list[Row]:
+    """L8.pair: the curl at fixed laws on three values of the first composite that has them."""
     values = next((v for v in (sorted(set(composite(i.env, q))) for q in range(i.env.n_prompts)) if len(v) >= 3), None)
     if values is None:
         return []
@@ -104,6 +105,7 @@ def curl_pair_rows(i: ExactInstance) -> list[Row]:
 
 
 def open_rows(i: ExactInstance) -> list[Row]:
+    """T2.open: the norm of the curl on the first prompt."""
     if len(set(composite(i.env, 0))) < 3:
         return []
     return [{s.curl_norm: curl_norm(group_of(i.env, 0, i.scheme), probabilities(i.law.classes[0]))}]

@@ -17,4 +17,5 @@ def runs_rows(i: ExactInstance) -> list[Row]:
 
 
 def depth_rows(i: ExactInstance) -> list[Row]:
+    """T3.depth: the divergence with tool calls and runs."""
     return [{**one, **two} for one, two in zip(divergence_rows(i), runs_rows(i), strict=True)]

@@ -9,6 +9,7 @@ from tamdp_theory.exact.balls import ZERO, ball, largest
 
 
 def divergence_rows(i: ExactInstance) -> list[Row]:
+    """L1, L1.bound: the divergence over trajectories and over nodes."""
     if i.reference is None:
         raise CapacityError("this claim compares with a reference policy; the instance has none")
     law = i.law

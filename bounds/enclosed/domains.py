@@ -16,6 +16,7 @@ def _range(values: list[Number]) -> Number:
 
 
 def shift_rows(i: ExactInstance) -> list[Row]:
+    """T3.shift and T3.printed: both risks and every distance of the two domains."""
     env, prompts = i.env, range(i.env.n_prompts)
     if len(i.target) != env.n_prompts:
         raise InputError(f"instance.target: need a target probability for each of {env.n_prompts} prompts")

@@ -8,6 +8,7 @@ from tamdp_theory.exact.balls import dot
 
 
 def drift_rows(i: ExactInstance) -> list[Row]:
+    """T1.drift: <grad J, m>; none where it is not negative, unless "witness" is dropped."""
     law = i.law
     drift = dot(total_gradient(law), update_of(i, law)[0])
     return [] if drift >= 0 and "witness" not in i.without else [{s.drift: drift}]

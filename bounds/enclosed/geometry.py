@@ -9,6 +9,7 @@ from tamdp_theory.exact.balls import ONE, ZERO, BallLaw, Number, ball, is_zero, 
 
 
 def energy_rows(i: ExactInstance) -> list[Row]:
+    """L2, L2.bound: the score energy over classes and over nodes."""
     env, law = i.env, i.law
     uneven = [ONE] * env.n_nodes
     for pair, x in enumerate(env.pair_node.tolist()):
@@ -19,6 +20,7 @@ def energy_rows(i: ExactInstance) -> list[Row]:
 
 
 def hessian_rows(i: ExactInstance) -> list[Row]:
+    """L3: the norm of the Hessian, summed over trajectories."""
     env, law, size = i.env, i.law, i.policy.size
     if size > 40:
         raise CapacityError(
@@ -91,6 +93,7 @@ def _visits_of(env: TAMDP, chosen: list[int]) -> list[Number]:
 
 
 def domination_rows(i: ExactInstance) -> list[Row]:
+    """L4: shortfall, constant and gradient."""
     law = i.law
     _, optimum, constants = comparator(law)
     best = sum((rho(i.env, q) * v for q, v in enumerate(optimum)), ZERO)

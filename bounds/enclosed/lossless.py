@@ -12,6 +12,7 @@ from tamdp_theory.exact.balls import Number, dot, group_of, is_zero
 
 
 def lossless_rows(i: ExactInstance) -> list[Row]:
+    """T2.lossless: whether the two advantages agree, and whether C z = 0, in groups in which something varies."""
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
         gap = group_of(i.env, q, contrast(i.scheme))
@@ -30,6 +31,7 @@ def lossless_rows(i: ExactInstance) -> list[Row]:
 
 
 def lossless_exactly_rows(i: ExactInstance) -> list[Row]:
+    """T2.lossless.exactly: agreement against moving together, in groups whose composite varies."""
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
         gap = group_of(i.env, q, contrast(i.scheme))
@@ -51,6 +53,7 @@ def _vanish(values: list[Number]) -> int:
 
 
 def chosen_rows(i: ExactInstance, name: str, fits: Callable[[Single], bool]) -> list[Row]:
+    """Both advantages of the members of the groups that ``fits``, or of all where ``name`` is dropped."""
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
         joint, split = joint_and_split(i, q)
@@ -64,11 +67,13 @@ def chosen_rows(i: ExactInstance, name: str, fits: Callable[[Single], bool]) -> 
 
 
 def moves_together(one: Single) -> bool:
+    """Whether all components with weight vary and are perfectly positively correlated."""
     c, components = one.covariance, [k for k, w in enumerate(one.weights) if w]
     return all(c[k][k] and c[k][m] > 0 and c[k][m] ** 2 == c[k][k] * c[m][m] for k in components for m in components)
 
 
 def uncorrelated(one: Single) -> bool:
+    """Whether components are uncorrelated and have one spread and one weight."""
     c, components = one.covariance, range(len(one.sigma))
     alike = all(c[k][k] == c[0][0] and c[0][0] for k in components) and len(set(one.weights)) == 1
     return alike and all(not c[k][m] for k in components for m in range(k))

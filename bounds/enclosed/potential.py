@@ -22,6 +22,7 @@ def all_terms(i: ExactInstance) -> list[tuple[int, list[int]]]:
 
 
 def potential_rows(i: ExactInstance) -> list[Row]:
+    """L7: the gradient of the potential against the expected update, one row a parameter."""
     law, scheme = i.policy.law(), i.scheme  # the potential knows nothing of how the estimator weighs actions
     slope = [ZERO] * i.policy.size
     for q, terms in enumerate(law.classes):
@@ -40,6 +41,7 @@ def potential_rows(i: ExactInstance) -> list[Row]:
 
 
 def slopes_rows(i: ExactInstance) -> list[Row]:
+    """L7.upper, L7.lower: the slope of the potential of each standardized reward."""
     rows: list[Row] = []
     law, size = i.law, i.scheme.group_size
     half = slope_of_potential(number(Fraction(1, 2)), size, Fraction(0), 0, ONE)

@@ -12,6 +12,7 @@ from tamdp_theory.exact.balls import ONE, ZERO, Number, number
 
 
 def printed_rows(i: ExactInstance) -> list[Row]:
+    """T2.printed: both surrogates, Delta and the factor of every group of trajectories."""
     if i.reference is None:
         raise CapacityError(
             "this claim compares with the policy that drew the group; the instance names none as reference"

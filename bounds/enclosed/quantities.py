@@ -157,7 +157,15 @@ def trajectory_groups(law: BallLaw, q: int, size: int) -> Iterator[tuple[tuple[P
 def group_estimate(
     law: BallLaw, q: int, group: BallGroup, members: tuple[Path, ...], scores: Mapping[tuple[int, ...], list[Number]]
 ) -> list[Number]:
-    """g of one group of trajectories (d,)."""
+    """g of one group of trajectories (d,).
+
+    Args:
+        law: of the trajectories.
+        q: the prompt.
+        group: advantages of its classes.
+        members: the group's trajectories (G,).
+        scores: of each trajectory by what it took (d,).
+    """
     first = int(law.env.prompt_classes[q][0])
     classes = [path.reward_class - first for path in members]
     found = group.advantages(tuple(sorted(classes)))
@@ -190,7 +198,14 @@ def two_valued_terms(i: ExactInstance, q: int) -> list[tuple[Number, list[int], 
 
 
 def slope_of_potential(p: Number, size: int, eps: Fraction, ddof: int, spread: Number) -> Number:
-    """Psi_G'(p), term by term: d/dp I_p(s, G - s) = (G-1)!/((s-1)! (G-s-1)!) p^(s-1) (1-p)^(G-s-1)."""
+    """Psi_G'(p), term by term: d/dp I_p(s, G - s) = (G-1)!/((s-1)! (G-s-1)!) p^(s-1) (1-p)^(G-s-1).
+
+    Args:
+        p: probability of the larger value.
+        size: G.
+        eps, ddof: of the scheme.
+        spread: distance of the two values, > 0.
+    """
     check_effort(
         effort(4 * size, size * bits_of([p])),
         f"the potential of groups of {size}",

@@ -14,6 +14,7 @@ from tamdp_theory.exact.balls import ZERO, BallPolicy, Number, ball, prompt_upda
 
 
 def scaling_rows(i: ExactInstance) -> list[Row]:
+    """T1.scaling: the variance and what it is made of, on one prompt."""
     if i.env.n_prompts > 1:
         raise InputError("speaks of one prompt; the process has more")
     law = i.law
@@ -33,6 +34,7 @@ def scaling_rows(i: ExactInstance) -> list[Row]:
 
 
 def exponent_rows(i: ExactInstance) -> list[Row]:
+    """T1.assumption2: the power of K that the variance grows with."""
     count = i.env.n_components
     alone = i.env.with_weights((1, *[0] * (count - 1)))
     single = BallPolicy(alone, i.policy.probability, i.policy.scores, i.policy.size, i.policy.is_tabular)

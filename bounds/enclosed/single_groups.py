@@ -17,6 +17,7 @@ MAX_SINGLE = 2000  # groups of classes looked at one by one
 
 
 def groups(i: ExactInstance, q: int) -> Iterator[tuple[int, ...]]:
+    """The groups of a prompt that are looked at: those given, or every multiset of classes."""
     if i.groups is not None:
         yield from i.groups
         return
@@ -32,6 +33,7 @@ def groups(i: ExactInstance, q: int) -> Iterator[tuple[int, ...]]:
 
 
 def joint_and_split(i: ExactInstance, q: int) -> tuple[BallGroup, BallGroup]:
+    """Joint and decomposed advantages of a prompt."""
     joint, split = both(i.scheme)
     return group_of(i.env, q, joint), group_of(i.env, q, split)
 
@@ -74,6 +76,7 @@ class Single:
 
 
 def identity_rows(i: ExactInstance) -> list[Row]:
+    """T2.identity: every member of every active group."""
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
         alone = [
@@ -99,6 +102,7 @@ def identity_rows(i: ExactInstance) -> list[Row]:
 
 
 def spread_rows(i: ExactInstance) -> list[Row]:
+    """T2.identity.spread: every group."""
     return [
         {
             s.sigma_c: one.sigma_c,
@@ -114,6 +118,7 @@ def spread_rows(i: ExactInstance) -> list[Row]:
 
 
 def advantage_gap_rows(i: ExactInstance) -> list[Row]:
+    """T2.advantage: every group."""
     rows: list[Row] = []
     for q in range(i.env.n_prompts):
         joint, split = joint_and_split(i, q)
@@ -134,6 +139,7 @@ def advantage_gap_rows(i: ExactInstance) -> list[Row]:
 
 
 def cancel_rows(i: ExactInstance) -> list[Row]:
+    """T2.cancel: the largest decomposed advantage of every group; none where no component varies."""
     rows: list[Row] = []
     if not any(len(set(values)) > 1 for values in weighted_columns(i.env)):
         return rows

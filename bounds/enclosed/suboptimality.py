@@ -81,6 +81,7 @@ def _scale(
 
 
 def suboptimality_rows(i: ExactInstance, split: bool = False) -> list[Row]:
+    """T2.suboptimality on each prompt at a rational mu near the best, by components where ``split``."""
     law = i.law
     stars, optimum, constants = _star(i, law)
     rows: list[Row] = []
@@ -124,6 +125,7 @@ def _alone(i: ExactInstance, q: int, k: int) -> BallGroup:
 
 
 def signed_rows(i: ExactInstance, solvable: bool) -> list[Row]:
+    """T2.suboptimality.signed, and where ``solvable`` T2.suboptimality.solvable."""
     law, env = i.law, i.env
     stars, optimum, constants = _star(i, law)
     rows: list[Row] = []

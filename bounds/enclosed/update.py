@@ -25,10 +25,12 @@ def _direct(i: ExactInstance) -> tuple[list[Number], Number]:
 
 
 def effective_reward_rows(i: ExactInstance) -> list[Row]:
+    """L5: the expected update by listing and from the law, one row a parameter."""
     direct, law = _direct(i)[0], update_of(i)[0]
     return [{s.mean_direct: x, s.mean_law: y} for x, y in zip(direct, law, strict=True)]
 
 
 def second_moment_rows(i: ExactInstance) -> list[Row]:
+    """L6: E||g||^2 by listing and from the law."""
     mean, variance = update_of(i)
     return [{s.second_direct: _direct(i)[1], s.second_law: variance + dot(mean, mean)}]

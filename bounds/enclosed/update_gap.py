@@ -16,6 +16,7 @@ from tamdp_theory.exact.balls import ZERO, BallGroup, BallLaw, Number, ball, com
 
 
 def gradient_gap_rows(i: ExactInstance) -> list[Row]:
+    """T2.gradient: each prompt at lambda = 1 and near the best one."""
     law = i.law
     rows: list[Row] = []
     for q, terms in enumerate(law.classes):

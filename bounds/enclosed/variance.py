@@ -13,6 +13,7 @@ from tamdp_theory.exact.balls import ZERO, BallGroup, dot, gradient_of, number, 
 
 
 def variance_rows(i: ExactInstance) -> list[Row]:
+    """L9, L9.components: the variance and what bounds it."""
     law = i.law
     energy = sum((rho(i.env, q) ** 2 * one.energy for q in range(i.env.n_prompts) for one in law.classes[q]), ZERO)
     squares = sum((w * w for w in i.env.exact_weights), Fraction(0))
@@ -30,6 +31,7 @@ def variance_rows(i: ExactInstance) -> list[Row]:
 
 
 def variance_component_rows(i: ExactInstance) -> list[Row]:
+    """L9.two-valued: each standardized reward alone."""
     law, size = i.law, i.scheme.group_size
     rows: list[Row] = []
     for q, high in all_terms(i):
@@ -48,6 +50,7 @@ def variance_component_rows(i: ExactInstance) -> list[Row]:
 
 
 def variance_decomposed_rows(i: ExactInstance) -> list[Row]:
+    """L9.decomposed: each prompt; none where a standardized reward has three values."""
     if any(two_valued_terms(i, q) is None for q in range(i.env.n_prompts)):
         return []
     law = i.law
@@ -59,6 +62,7 @@ def variance_decomposed_rows(i: ExactInstance) -> list[Row]:
 
 
 def leave_one_out_rows(i: ExactInstance) -> list[Row]:
+    """L9x: each prompt."""
     law = i.law
     rows: list[Row] = []
     for q, terms in enumerate(law.classes):

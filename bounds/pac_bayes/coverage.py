@@ -192,12 +192,14 @@ class Learner:
         """
         posterior = gibbs(self.prior, empirical, self.inverse_temperature)
         if self.adverse is not None:
-            posterior = climb(self.adverse, self.prior, empirical, truth, float(self.numbers[s.n]), posterior)
+            posterior = climb(
+                self.adverse, self.prior, empirical, truth=truth, n=float(self.numbers[s.n]), start=posterior
+            )
         numbers, left, right, bound = self._sides(posterior, empirical, truth, more)
         sure = _told_apart(left, right)
         fails, doubtful = sure & (left > right), ~sure
         if self.excess is not None:
-            fails, doubtful = self._for_any(self.excess, posterior, empirical, truth, fails, more)
+            fails, doubtful = self._for_any(self.excess, posterior, empirical, truth=truth, fails=fails, more=more)
         return {
             "fails": fails,
             "doubtful": doubtful,
@@ -236,7 +238,7 @@ class Learner:
         open_ = ceiling(excess, self.prior, empirical, truth, n) > limit - _SURE * (max(1.0, limit) + n * 1e-2)
         rows = np.flatnonzero(open_ & ~fails)
         if len(rows):
-            worst = climb(excess, self.prior, empirical[rows], truth, n, posterior[rows])
+            worst = climb(excess, self.prior, empirical[rows], truth=truth, n=n, start=posterior[rows])
             _, left, right, _ = self._sides(worst, empirical[rows], truth, more)
             fails = fails.copy()
             fails[rows] = _told_apart(left, right) & (left > right)
@@ -259,7 +261,14 @@ def _told_apart(left: Floats, right: Floats) -> Bools:
 
 
 def exact_coverage(atoms: Atoms, learner: Learner, n: int, more: Further | None = None) -> Coverage:
-    """Sum over every training set of n examples. CapacityError if there are too many."""
+    """Sum over every training set of n examples. CapacityError if there are too many.
+
+    Args:
+        atoms: outcomes of one training prompt.
+        learner: prior, rule and the event of failure.
+        n: training prompts.
+        more: further numbers of a training set.
+    """
     used = atoms.merged()
     counts = list_sets(len(used.probability), n)
     chance = set_probability(counts, used.probability)
@@ -285,7 +294,15 @@ def empirical_risks(counts: Ints, loss: Floats, n: int) -> Floats:
 def resampled_coverage(
     empirical: Iterator[Floats], risk: Floats, learner: Learner, level: float = 0.999, more: Further | None = None
 ) -> Coverage:
-    """Coverage on training sets given as batches of empirical risks (B, m); Clopper-Pearson limits at ``level``."""
+    """Coverage on training sets given as batches of empirical risks (B, m); Clopper-Pearson limits at ``level``.
+
+    Args:
+        empirical: empirical risks of drawn training sets, (B, m) each.
+        risk: of the policies (m,).
+        learner: prior, rule and the event of failure.
+        level: of the interval, in (0, 1).
+        more: further numbers of a training set.
+    """
     totals: dict[str, float] = {}
     sets = 0
     for batch in empirical:
@@ -313,7 +330,14 @@ def draw_prompts(atoms: Atoms, n: int, sets: int, generator: np.random.Generator
 def draw_rollouts(
     env: TAMDP, policies: tuple[Policy, ...], n: int, sets: int, generator: np.random.Generator
 ) -> Iterator[Floats]:
-    """The same where each training prompt shows one rollout of every policy, all independent."""
+    """The same where each training prompt shows one rollout of every policy, all independent.
+
+    Args:
+        env, policies: the process and the class (m,).
+        n: training prompts of a set.
+        sets: how many.
+        generator: drives the draw.
+    """
     law, loss = outcome_laws(env, policies)
     first = np.array([classes[0] for classes in env.prompt_classes])
     rho = np.cumsum(env.prompt_probability)[:-1]

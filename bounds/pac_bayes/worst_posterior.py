@@ -79,7 +79,15 @@ EXCESS = {
 
 
 def ceiling(excess: Excess, prior: Floats, empirical: Floats, truth: Floats, n: float) -> Floats:
-    """The right end for training sets with empirical risks (B, m) of policies whose risks are (m,): (B,)."""
+    """The right end for training sets with empirical risks (B, m) of policies whose risks are (m,): (B,).
+
+    Args:
+        excess: phi and L of the bound.
+        prior: (m,).
+        empirical: risks on training sets (B, m).
+        truth: risks (m,).
+        n: training prompts.
+    """
     with np.errstate(divide="ignore"):
         result: Floats = logsumexp(np.log(prior) + n * _phi(excess, empirical, truth), axis=-1)
     return result
@@ -91,7 +99,7 @@ def climb(excess: Excess, prior: Floats, empirical: Floats, truth: Floats, n: fl
     """
     step = max(1, _CELLS // (len(prior) * (_STARTS + 2)))
     parts = [
-        _climb(excess, prior, empirical[k : k + step], truth, n, start[k : k + step])
+        _climb(excess, prior, empirical[k : k + step], truth=truth, n=n, start=start[k : k + step])
         for k in range(0, len(empirical), step)
     ]
     return np.concatenate(parts) if parts else np.empty((0, len(prior)))

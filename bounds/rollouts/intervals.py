@@ -107,7 +107,13 @@ def bounded_mean(values: Floats, level: float, low: float = 0.0, high: float = 1
 
 
 def upper_bound(values: Floats, miss: float, low: float = 0.0, high: float = 1.0) -> float:
-    """As ``lower_bound``, from above."""
+    """As ``lower_bound``, from above.
+
+    Args:
+        values: independent draws (n,).
+        miss: probability that the bound is too low, in (0, 1).
+        low, high: range of the values.
+    """
     return -lower_bound(-np.asarray(values, dtype=np.float64), miss, -high, -low)
 
 
@@ -140,6 +146,12 @@ def lower_bound(values: Floats, miss: float, low: float = 0.0, high: float = 1.0
 def is_mean_above(values: Floats, number: float, miss: float, low: float = 0.0, high: float = 1.0) -> bool:
     """Whether the expectation is shown to be above a number: as ``lower_bound(values, ...) > number``, without looking
     for the bound.
+
+    Args:
+        values: independent draws (n,).
+        number: what the mean is held against.
+        miss: probability of a false yes, in (0, 1).
+        low, high: range of the values.
     """
     x, m = _in_unit_range(values, miss, low, high), (number - low) / (high - low)
     return m < 1 and (m < 0 or (bool(x.any()) and (m == 0 or _Stake.on(x, miss).grows_enough(m))))

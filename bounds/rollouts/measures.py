@@ -49,7 +49,9 @@ def gradient_gap(observation: Observation, bound: str) -> Measured:
         f"distance {_shown(distance)}"
     )
     valid = numbers.gap.valid and size.valid
-    return _measured(observation, numbers_of, conditions, distance, Estimate(value, low, high, valid), note)
+    return _measured(
+        observation, numbers_of, conditions, left=distance, right=Estimate(value, low, high, valid), note=note
+    )
 
 
 def variance(observation: Observation) -> Measured:
@@ -80,7 +82,7 @@ def variance(observation: Observation) -> Measured:
         s.w_squares: float((numbers.weights**2).sum()),
     }
     note = f"one prompt in a step, averaged over prompts: V {_shown(found)}, E||s||^2 {_shown(numbers.score_energy)}"
-    return _measured(observation, numbers_of, conditions, found, bound, note)
+    return _measured(observation, numbers_of, conditions, left=found, right=bound, note=note)
 
 
 def drift(observation: Observation, decomposed: bool = False) -> Measured:
@@ -100,7 +102,7 @@ def drift(observation: Observation, decomposed: bool = False) -> Measured:
     note = f"<grad J, m> {_shown(found)}: {down}"
     if unmet(observation, conditions):
         return Measured(numbers={}, assumptions=conditions, note=note)
-    return _measured(observation, {s.drift: found.value}, conditions, found, Estimate.exact(0.0), note)
+    return _measured(observation, {s.drift: found.value}, conditions, left=found, right=Estimate.exact(0.0), note=note)
 
 
 def convergence(observation: Observation) -> Measured:

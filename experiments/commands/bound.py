@@ -54,7 +54,7 @@ class Bound:
         """Compute, print, write; return 0."""
         divergence = self._divergence()
         found = {
-            method: pac_bayes.risk_bound(self.risk, self.n, divergence, self.delta, method, self.c)
+            method: pac_bayes.risk_bound(self.risk, self.n, divergence, delta=self.delta, method=method, c=self.c)
             for method in pac_bayes.RISK
         }
         shifted = {}

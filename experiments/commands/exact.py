@@ -42,7 +42,13 @@ class Exact:
         values = exact.values(env, policy)
         gradient = exact.policy_gradient(env, policy)
         update = exact.update_moments(
-            env, policy, self.group_size, self.normalization, self.eps, self.ddof, self.think_weight
+            env,
+            policy,
+            self.group_size,
+            normalization=self.normalization,
+            eps=self.eps,
+            ddof=self.ddof,
+            think_weight=self.think_weight,
         )
         if self.json is not None:
             write_json(

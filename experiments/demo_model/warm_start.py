@@ -139,9 +139,9 @@ def warm_start(
             loaded,
             Demonstrations(environment, teacher, seed + 1, settings.sight_steps * settings.batch_size),
             checkpoints,
-            seed,
-            settings,
-            prepare,
+            seed=seed,
+            settings=settings,
+            prepare=prepare,
         )
         model = get_peft_model(loaded.model, adapter)
         arguments = TrainingArguments(

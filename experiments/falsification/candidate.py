@@ -86,10 +86,10 @@ def of_instance(instance: Instance, claim: Claim, without: tuple[str, ...]) -> C
         fractions(env.to_dict()),
         policy,
         scheme,
-        reference,
-        exact(float(instance.think_weight), "think_weight"),
-        without,
-        instance.seed,
+        reference=reference,
+        think_weight=exact(float(instance.think_weight), "think_weight"),
+        without=without,
+        seed=instance.seed,
     )
 
 

@@ -247,13 +247,27 @@ def _finish(search: Search) -> Finding:
     if search.violation is None:
         if not search.best:
             return Finding(
-                search.claim, None, None, None, "; ".join(sorted(search.refused)), search.counts, search.phase
+                search.claim,
+                None,
+                None,
+                certificate=None,
+                reason="; ".join(sorted(search.refused)),
+                counts=search.counts,
+                phase=search.phase,
             )
         _, _, check, candidate, phase = search.best[0]
         if check.verdict is Verdict.VIOLATED:  # floats said so, exact arithmetic did not
             sound = [one for one in search.best if one[2].verdict is not Verdict.VIOLATED]
             if not sound:
-                return Finding(search.claim, None, None, None, "; ".join(sorted(search.refused)), search.counts, phase)
+                return Finding(
+                    search.claim,
+                    None,
+                    None,
+                    certificate=None,
+                    reason="; ".join(sorted(search.refused)),
+                    counts=search.counts,
+                    phase=phase,
+                )
             _, _, check, candidate, phase = sound[0]
         return _certified(search, check, candidate, phase)
     _, candidate, phase = search.violation
@@ -279,8 +293,12 @@ def _certified(search: Search, check: Check, candidate: Candidate, phase: str) -
     try:
         certificate = certificates.certify(search.claim, candidate.instance())
     except TamdpError as error:
-        return Finding(search.claim, check, candidate, None, str(error), search.counts, phase)
-    return Finding(search.claim, check, candidate, certificate, "", search.counts, phase)
+        return Finding(
+            search.claim, check, candidate, certificate=None, reason=str(error), counts=search.counts, phase=phase
+        )
+    return Finding(
+        search.claim, check, candidate, certificate=certificate, reason="", counts=search.counts, phase=phase
+    )
 
 
 def expects_violation(claim: Claim, without: tuple[str, ...]) -> bool:

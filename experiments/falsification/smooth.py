@@ -151,7 +151,10 @@ class _World:
             s.A_max: float(env.n_actions),
             s.w_squares: (weights**2).sum(),
         }
-        prompts = [self._prompt(torch, q, pi, p, weights, rewards, wanted) for q in range(env.n_prompts)]
+        prompts = [
+            self._prompt(torch, q, pi, p=p, weights=weights, rewards=rewards, wanted=wanted)
+            for q in range(env.n_prompts)
+        ]
         total = {
             name: sum(r * one[name] for r, one in zip(rho, prompts, strict=True))
             for name in ("J", "gradient", "energy", "hessian", "mean")
@@ -169,7 +172,7 @@ class _World:
         if s.hessian in wanted:
             found[s.hessian] = torch.linalg.eigvalsh(total["hessian"]).abs().max()
         if s.C_theta in wanted or s.J_star in wanted:
-            found[s.J_star], found[s.C_theta] = self._best(torch, pi, p, weights, rewards, rho)
+            found[s.J_star], found[s.C_theta] = self._best(torch, pi, p, weights=weights, rewards=rewards, rho=rho)
         for name, key in ((s.gap_norm, "gap"), (s.Q_gap, "square"), (s.lambda_max, "top")):
             if name in wanted:
                 found[name] = torch.stack([one[key] for one in prompts])

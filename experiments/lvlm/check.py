@@ -45,8 +45,10 @@ def run(options: Any) -> int:
         elif options.lora_rank:
             loaded = loading.with_lora(loaded, options.lora_rank, options.seed)
         task = environments.make(options.env, "tool" if "tool" in str(loaded.processor.chat_template) else "user")
-        played = play(loaded, task, settings, 2 * options.group_size, options.groups, options.seed)
-    findings = report(played, scheme, options.level, options.seed, task.twin, options.out)
+        played = play(
+            loaded, task, settings, group_size=2 * options.group_size, groups=options.groups, seed=options.seed
+        )
+    findings = report(played, scheme, options.level, seed=options.seed, process=task.twin, out=options.out)
     return int(verdicts.failed(findings.checks))
 
 

@@ -64,15 +64,15 @@ def _run(options: Any, task: NumberLine, out: Path, state: Any) -> int:
     loaded = loading.with_adapter(loading.load(out / "model"), out / "run" / "adapter")
     settings = Settings(MAX_NEW_TOKENS, 1.0, 64, True, Projection(PROJECTION, options.seed))
     _say(f"the trained model plays {CHECKED} groups of {2 * options.group_size}")
-    played = check.play(loaded, task, settings, 2 * options.group_size, CHECKED, options.seed)
+    played = check.play(loaded, task, settings, group_size=2 * options.group_size, groups=CHECKED, seed=options.seed)
     training = [watched.recorder.groups(step) for step in watched.recorder.steps]
     findings = check.report(
         played,
         watched.scheme,
         watched.level,
-        options.seed,
-        task.twin,
-        out,
+        seed=options.seed,
+        process=task.twin,
+        out=out,
         training=training,
         evaluation=watched.evaluation(),
         label="after training",
@@ -137,10 +137,10 @@ def _model(options: Any, task: NumberLine, out: Path) -> None:
         loading.load(out / "base"),
         task,
         teacher,
-        generator,
-        out / "model",
-        settings,
-        partial(one_bar, text="warm start"),
+        generator=generator,
+        folder=out / "model",
+        settings=settings,
+        prepare=partial(one_bar, text="warm start"),
     )
     storage.write_atomically(out / "model" / "done", "")
 

@@ -157,11 +157,14 @@ def _numbers(base: Observation, policy: Policy | None) -> list[Row]:
     statistics = Statistics(base.rollouts, base.scheme, base.level, base.seed)
     exact = {} if policy is None else twin.numbers(policy.env, policy, base.scheme)
     names = [name for name in NAMES if base.rollouts.scores is not None or name in ("objective", "silent", "gap")]
-    rows = [_row("number", name, "", 0, getattr(statistics, name), exact.get(name)) for name in names]
+    rows = [_row("number", name, "", x=0, found=getattr(statistics, name), exact=exact.get(name)) for name in names]
     parts = zip(base.rollouts.component_names, statistics.components, strict=True)
     return [
         *rows,
-        *(_row("number", f"component {name}", "", 0, found, exact.get(f"component {name}")) for name, found in parts),
+        *(
+            _row("number", f"component {name}", "", x=0, found=found, exact=exact.get(f"component {name}"))
+            for name, found in parts
+        ),
     ]
 
 
@@ -182,7 +185,7 @@ def _variances(base: Observation, policy: Policy | None) -> list[Row]:
                 found = Estimate(
                     variance.value / energy.value, variance.low / energy.high, variance.high / energy.low, valid
                 )
-                rows.append(_row("variance", "V/E||s||²", normalization, size, found, exact))
+                rows.append(_row("variance", "V/E||s||²", normalization, x=size, found=found, exact=exact))
         total = float(sum(base.rollouts.weights))
         rows.append(
             _row("variance", "V/E||s||²", "L9", size, Estimate.exact(((size - 1) / size) ** 2 * total**2 / size))

@@ -154,7 +154,9 @@ def run(config: Config) -> list[Row]:
         own: list[Row] = [
             shared
             | {"side": side, "guaranteed": progress.guaranteed, "best_gain": progress.best_gain, "learning_rate": rate}
-            | train(env, policy, config, normalization, rate, seeds, start, optimum)
+            | train(
+                env, policy, config, normalization=normalization, rate=rate, seeds=seeds, start=start, optimum=optimum
+            )
             for rate in RATES
         ]
         fewest = min(own, key=lambda row: (row["rollouts"], -row["closed"]))

@@ -94,7 +94,9 @@ def make_process(config: Config) -> TAMDP:
     prompts = 1 + (config.seed + 1) % 3
     if config.family == "tree":
         levels = 3 if config.seed % 4 == 3 else 2
-        return families.random_tree(config.seed, prompts, 1, 2, config.depth, config.components, levels=levels)
+        return families.random_tree(
+            config.seed, prompts, 1, answers=2, max_tool_depth=config.depth, components=config.components, levels=levels
+        )
     if config.family == "search":
         needs = generator.integers(0, config.depth + 2, prompts).tolist()
         return families.search(prompts, config.depth, Fraction(int(generator.integers(2, 10)), 10), difficulties=needs)

@@ -151,7 +151,7 @@ def run(config: Config) -> list[Row]:
     row["shift"] = float(shares.sum() * domains.total_variation)
     row |= dict(zip(("calls_source", "calls_target"), tool_calls(domains, learned), strict=True))
     row |= dict(zip(("calls_source_start", "calls_target_start"), tool_calls(domains, start), strict=True))
-    return [row | _bounds(config, domains, start, learned, counts, generator)]
+    return [row | _bounds(config, domains, start, learned=learned, counts=counts, generator=generator)]
 
 
 def _bounds(
@@ -169,7 +169,7 @@ def _bounds(
         kl = posterior.divergence(DiagonalGaussian(start.parameters, deviation))
         found: Risks = risks(domains, posterior.sample(learned, config.draws, generator))
         empirical = float(counts @ found.per_prompt / config.n)
-        bound = sampled_risk_bound(empirical, config.draws, config.n, kl, share, share)
+        bound = sampled_risk_bound(empirical, config.draws, config.n, kl=kl, delta=share, delta_drawn=share)
         if not best or bound < best["bound"]:
             oscillation = np.minimum(found.oscillation + 2 * error, 1.0)
             target = shift_by_components(min(bound, 1.0), float(domains.total_variation), oscillation, env.weights)

@@ -46,7 +46,7 @@ def table(dealer: Sequence[tuple[str, str]], player: Sequence[tuple[str, str]], 
     for row, cards in enumerate(rows):
         step = min(width * 1.15, (pixels * 0.92 - width) / max(len(cards) - 1, 1))
         for place, card in enumerate(cards):
-            _card(image, card, pixels * 0.04 + place * step, pixels * (0.05 + 0.5 * row), width, height)
+            _card(image, card, pixels * 0.04 + place * step, y=pixels * (0.05 + 0.5 * row), width=width, height=height)
     return image
 
 
@@ -85,6 +85,11 @@ def _card(image: Any, card: tuple[str, str] | None, x: float, y: float, width: f
 def shape(form: str, colour: tuple[int, int, int], background: tuple[int, int, int], pixels: int) -> Any:
     """A "circle", "square" or "triangle" in the middle of a square of ``pixels``, and a black bar along the top, so
     that one sees which way is up.
+
+    Args:
+        form: "circle", "square" or "triangle".
+        colour, background: of the shape and of what is around it.
+        pixels: side of the picture.
     """
     image = Image.new("RGB", (pixels, pixels), background)
     draw = ImageDraw.Draw(image)

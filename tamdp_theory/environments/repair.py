@@ -67,7 +67,13 @@ def _known(colour: str, form: str, pixels: int) -> dict[bytes, str]:
 
 
 def recognise(image: Any, colour: str, form: str, pixels: int) -> str:
-    """Which of the pictures of a coloured shape an image is, pixel for pixel: the picture's text, or "spoiled"."""
+    """Which of the pictures of a coloured shape an image is, pixel for pixel: the picture's text, or "spoiled".
+
+    Args:
+        image: what is looked at.
+        colour, form: of the shape that it may show.
+        pixels: side of a clean picture.
+    """
     return _known(colour, form, pixels).get(image.tobytes(), SPOILED)
 
 

@@ -86,9 +86,11 @@ class ScriptedSource:
             twin.component_names,
             twin.exact_weights,
             prompt,
-            np.array([[played.episode.rewards for played in group] for group in groups]),
-            np.array([[policy.pair_log_probability[list(played.pairs)].sum() for played in group] for group in groups]),
-            np.array([self._scores([played.pairs for played in group]) for group in groups])
+            rewards=np.array([[played.episode.rewards for played in group] for group in groups]),
+            log_probability=np.array(
+                [[policy.pair_log_probability[list(played.pairs)].sum() for played in group] for group in groups]
+            ),
+            scores=np.array([self._scores([played.pairs for played in group]) for group in groups])
             if self.with_scores
             else None,
             score_bound=score_bound(policy) if self.with_scores else None,

@@ -51,9 +51,9 @@ def with_unparsed(process: TAMDP) -> TAMDP:
         f"{process.name}-text",
         process.max_tool_depth,
         process.component_names,
-        process.exact_weights,
-        list(zip(process.prompt_names, process.exact_prompt_probability, strict=True)),
-        expand(_WithUnparsed(process), starts),
+        weights=process.exact_weights,
+        prompts=list(zip(process.prompt_names, process.exact_prompt_probability, strict=True)),
+        nodes=expand(_WithUnparsed(process), starts),
     )
 
 
@@ -154,9 +154,9 @@ def image_repair(
         name,
         max_tool_depth,
         components,
-        default if weights is None else weights,
-        uniform([prompt for prompt, _ in starts]),
-        nodes,
+        weights=default if weights is None else weights,
+        prompts=uniform([prompt for prompt, _ in starts]),
+        nodes=nodes,
     )
 
 

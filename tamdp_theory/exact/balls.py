@@ -137,7 +137,7 @@ def log_linear(env: TAMDP, features: Sequence[Sequence[Fraction]], parameters: S
         own = range(env.pair_start[x], env.pair_start[x] + env.pair_count[x])
         mean = [sum((pi[j] * table[j][c] for j in own), ZERO) for c in range(len(theta))]
         scores.append({c: table[i][c] - mean[c] for c in range(len(theta))})
-    return BallPolicy(env, pi, tuple(scores), len(theta), False, (features, parameters))
+    return BallPolicy(env, pi, tuple(scores), size=len(theta), is_tabular=False, source=(features, parameters))
 
 
 def policy_of(policy: Policy, env: TAMDP | None = None) -> BallPolicy:
@@ -355,6 +355,11 @@ def update(
     """Enclose J, grad J, m and V of a tabular or log-linear policy, None for the uniform one.
 
     Raises CapacityError where enumeration would not fit, InputError for a policy that enclosures do not know.
+
+    Args:
+        env, policy: the process and a tabular or log-linear policy.
+        group_size, normalization, eps, ddof: of the scheme.
+        bits: working precision.
     """
     scheme = Scheme(group_size, normalization, eps, ddof)
     with precision(bits):

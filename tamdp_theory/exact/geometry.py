@@ -210,7 +210,15 @@ def gradient_domination(env: TAMDP, policy: Policy, class_reward: ArrayLike | No
     optimum = backward(env, chosen, reward[:, None, None])[0][start, 0, 0]
     rho = env.prompt_probability
     gap = float((rho * (optimum - current)).sum())
-    return GradientDomination(float((rho * optimum).sum()), constant, gap, comparator, optimum, current, constants)
+    return GradientDomination(
+        float((rho * optimum).sum()),
+        constant,
+        gap,
+        comparator=comparator,
+        prompt_optimum=optimum,
+        prompt_value=current,
+        prompt_constant=constants,
+    )
 
 
 def _worse_exactly(env: TAMDP) -> NDArray[np.bool_]:

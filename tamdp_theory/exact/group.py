@@ -285,6 +285,14 @@ def group_moments(
 
     probability (..., M) sums to one; rewards (M, K) and weights (K,) may hold floats (read as their shortest decimals),
     Fractions or "a/b". Raises InputError for bad input, CapacityError where the group statistics have too many states.
+
+    Args:
+        probability: class law, or a batch of them, (..., M).
+        rewards: M classes of K rewards.
+        weights: K, none negative.
+        group_size: G >= 2.
+        normalization: an estimator or its name.
+        eps, ddof: of deviations, where the estimator scales.
     """
     scheme = Scheme(group_size, normalization, eps, ddof)
     exact_weights = tuple(exact(_plain(w), f"weights[{k}]") for k, w in enumerate(weights))

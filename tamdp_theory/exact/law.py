@@ -36,7 +36,15 @@ class ClassLaw:
         node, pair = backward(env, pi, slots)
         taken = forward(env, pi)[1]
         probability = node[env.prompt_start[env.class_prompt], env.class_slot]
-        return ClassLaw(env, pi, probability, pair, taken, gradient_from_values(env, pi, taken, pair, weight), weight)
+        return ClassLaw(
+            env,
+            pi,
+            probability,
+            pair=pair,
+            taken=taken,
+            sensitivity=gradient_from_values(env, pi, taken, pair, weight),
+            weight=weight,
+        )
 
     @cached_property
     def tabular_energy(self) -> Floats:
@@ -113,7 +121,12 @@ def reward_law(env: TAMDP, policy: Policy, think_weight: float = 1.0) -> tuple[P
 
     def one(prompt: int, classes: Ints) -> PromptLaw:
         return PromptLaw(
-            env.class_rewards[classes], law.probability[classes, 0], energy[classes, 0], law, policy, prompt
+            env.class_rewards[classes],
+            law.probability[classes, 0],
+            energy[classes, 0],
+            _law=law,
+            _policy=policy,
+            _prompt=prompt,
         )
 
     return tuple(one(prompt, classes) for prompt, classes in enumerate(env.prompt_classes))

@@ -64,8 +64,18 @@ def curl(
 
     (dh)_lm = dh_m / dP_l, Pi = I - 11^T / M; u^T curl v for tangent u, v. Zero iff the update is locally a gradient in
     P.
+
+    Args:
+        probability: class law, or a batch of them, (..., M).
+        rewards: M classes of K rewards.
+        weights: K, none negative.
+        group_size: G >= 2.
+        normalization: an estimator or its name.
+        eps, ddof: of deviations, where the estimator scales.
     """
-    given = group_moments(probability, rewards, weights, group_size, normalization, eps, ddof).given_pair
+    given = group_moments(
+        probability, rewards, weights, group_size=group_size, normalization=normalization, eps=eps, ddof=ddof
+    ).given_pair
     derivative = (group_size - 1) * np.swapaxes(given, -1, -2)
     skew = derivative - given * (group_size - 1)
     centred = skew - skew.mean(-1, keepdims=True)

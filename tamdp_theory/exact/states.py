@@ -279,7 +279,14 @@ def _distinct(keys: Ints, bound: int) -> Ints:
 
 
 def too_many_states(states: int, group_size: int, classes: int, prefix: str) -> CapacityError:
-    """The error for group statistics that do not fit."""
+    """The error for group statistics that do not fit.
+
+    Args:
+        states: how many there would be.
+        group_size: G.
+        classes: distinct reward values.
+        prefix: "at least ", where the count is a bound.
+    """
     return CapacityError(
         f"group_size {group_size}: {prefix}{states:,} states of the group statistics ({classes} distinct reward "
         f"values) exceed the "

@@ -129,6 +129,13 @@ def update_moments(
     """Exact m(theta), E||g||^2 and V(theta) of GRPO's estimator with all prompts in every step (L5, L6).
 
     Raises InputError for bad settings, CapacityError where the group statistics have too many states.
+
+    Args:
+        env, policy: the process and the policy that draws the groups.
+        group_size: G >= 2.
+        normalization: an estimator or its name.
+        eps, ddof: of deviations, where the estimator scales.
+        think_weight: of think actions in the score, in [0, 1].
     """
     return UpdatePlan(env, Scheme(group_size, normalization, eps, ddof), think_weight).moments(policy)
 

@@ -89,7 +89,7 @@ def contextual(
         rho = list(zip(names, given, strict=True))
     default = [Fraction(1, n_components)] * n_components
     components = ["reward"] if n_components == 1 else [f"reward{k}" for k in range(n_components)]
-    return document(name, 0, components, default if weights is None else weights, rho, nodes)
+    return document(name, 0, components, weights=default if weights is None else weights, prompts=rho, nodes=nodes)
 
 
 def drift() -> TAMDP:

@@ -135,7 +135,14 @@ def blackjack(
         prompts.extend((prompt, law[hand] * CARDS[card] / total) for prompt, hand in zip(names, chosen, strict=True))
         nodes.extend(grow(_Blackjack(card), zip(names, chosen, strict=True), think, parse_failure))
     title = f"blackjack{'-think' if think else ''}" if name is None else name
-    return document(title, 0, ("format", "accuracy", "economy"), FIFTHS if weights is None else weights, prompts, nodes)
+    return document(
+        title,
+        0,
+        ("format", "accuracy", "economy"),
+        weights=FIFTHS if weights is None else weights,
+        prompts=prompts,
+        nodes=nodes,
+    )
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,14 @@ def coding(
     nodes = grow(task, starts, think, parse_failure, lambda state: End((0, 0, int(state.executable))))
     title = f"coding-{prompts}x{max_tool_depth}{'-think' if think else ''}" if name is None else name
     components = ("format", "accuracy", "executability")
-    return document(title, max_tool_depth, components, FIFTHS if weights is None else weights, uniform(names), nodes)
+    return document(
+        title,
+        max_tool_depth,
+        components,
+        weights=FIFTHS if weights is None else weights,
+        prompts=uniform(names),
+        nodes=nodes,
+    )
 
 
 class _State(NamedTuple):

@@ -61,7 +61,7 @@ def number_line(
         else name
     )
     components = ("format", "accuracy", "executability")
-    return document(title, 0, components, FIFTHS if weights is None else weights, prompts, nodes)
+    return document(title, 0, components, weights=FIFTHS if weights is None else weights, prompts=prompts, nodes=nodes)
 
 
 def _pairs(size: int, max_distance: int) -> dict[tuple[int, int], Fraction]:

@@ -69,7 +69,9 @@ def random_tree(
     default = FIFTHS if named else [Fraction(1, components)] * components
     labels = ["format", "accuracy", "executability"] if named else [f"reward{k}" for k in range(components)]
     title = f"random-tree-{seed}" if name is None else name
-    return document(title, max_tool_depth, labels, default if weights is None else weights, rho, nodes)
+    return document(
+        title, max_tool_depth, labels, weights=default if weights is None else weights, prompts=rho, nodes=nodes
+    )
 
 
 class _Draw:

@@ -116,6 +116,11 @@ def shift(source: TAMDP, target: TAMDP, overlap: Number = 0, name: str | None = 
     probabilities.
 
     overlap o in [0, 1], see the module; its facts hold, but for those on single components.
+
+    Args:
+        source, target: processes with equal components and weights.
+        overlap: o in [0, 1].
+        name: of the union.
     """
     half = probability(overlap, "overlap") / 2
     env = join({"source": source, "target": target}, (HALF, HALF), name)

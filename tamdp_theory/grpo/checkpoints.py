@@ -16,6 +16,12 @@ def checkpoints(env: TAMDP, policy: Policy, config: Config, every: int, seed: Se
     makes, up to rounding.
 
     every >= 1. As a prior's support the class must come from data other than the training set that a bound is for.
+
+    Args:
+        env, policy: the process and where training begins.
+        config: of training.
+        every: steps between checkpoints, >= 1.
+        seed: of the run.
     """
     if isinstance(every, bool) or not isinstance(every, (int, np.integer)) or every < 1:
         raise InputError(f"every: must be an integer of at least 1, got {every!r}")

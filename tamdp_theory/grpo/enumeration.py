@@ -28,6 +28,11 @@ def count_groups(env: TAMDP, group_size: int) -> int:
 def enumerate_update(env: TAMDP, policy: Policy, scheme: Scheme, think_weight: float = 1.0) -> UpdateMoments:
     """m, E||g||^2 and V as ``exact.update_moments`` has them, by listing groups. CapacityError where they
     are too many.
+
+    Args:
+        env, policy: the process and the policy that draws the groups.
+        scheme: of the update.
+        think_weight: of think actions in the score, in [0, 1].
     """
     check_same_process(env, policy.env)
     if (groups := count_groups(env, scheme.group_size)) > MAX_GROUPS:

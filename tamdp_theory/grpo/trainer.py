@@ -80,7 +80,9 @@ def train(
         return step
 
     def run(task: tuple[int, list[Seed]]) -> History:
-        return _Batch(env, policy, reference, config, sampler, columns, task[1]).run(report(task[0]))
+        return _Batch(env, policy, reference, config=config, sampler=sampler, columns=columns, seeds=task[1]).run(
+            report(task[0])
+        )
 
     with ThreadPoolExecutor(threads or os.cpu_count() or 1) as pool:
         return _join(list(pool.map(run, enumerate(blocks))))
@@ -102,14 +104,14 @@ def _train_exact(env: TAMDP, policy: Policy, config: Config, reference: Policy, 
                     env,
                     policy,
                     old,
-                    config.group_size,
-                    config.normalization,
-                    config.clip,
-                    config.kl_coef,
-                    reference if config.kl_coef else None,
-                    config.eps,
-                    config.ddof,
-                    config.think_weight,
+                    group_size=config.group_size,
+                    normalization=config.normalization,
+                    clip=config.clip,
+                    kl_coef=config.kl_coef,
+                    reference=reference if config.kl_coef else None,
+                    eps=config.eps,
+                    ddof=config.ddof,
+                    think_weight=config.think_weight,
                 ).gradient
             policy = policy.with_parameters(policy.parameters + config.learning_rate * gradient)
         if progress is not None:

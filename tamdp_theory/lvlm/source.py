@@ -164,7 +164,14 @@ class TransformersSource:
         model, settings, suppressed = self.loaded.model, self.settings, self.loaded.image_tokens
         if not settings.scored:
             return log_probabilities(model, sequences, settings.temperature, suppressed, settings.batch_size), None
-        return scores(model, sequences, settings.temperature, suppressed, settings.batch_size, settings.projection)
+        return scores(
+            model,
+            sequences,
+            settings.temperature,
+            suppressed=suppressed,
+            batch_size=settings.batch_size,
+            projection=settings.projection,
+        )
 
     def _collect(
         self,
@@ -184,9 +191,9 @@ class TransformersSource:
             twin.component_names,
             twin.exact_weights,
             prompt,
-            grouped(rewards),
-            grouped(value),
-            None if gradient is None else grouped(gradient),
+            rewards=grouped(rewards),
+            log_probability=grouped(value),
+            scores=None if gradient is None else grouped(gradient),
         )
         size = groups.group_size
         rows = [slice(start, start + size) for start in range(0, len(episodes), size)]

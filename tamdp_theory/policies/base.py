@@ -22,6 +22,9 @@ class Policy(ABC):
     env: TAMDP
     parameters: Floats
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.env.name!r}, {self.n_parameters} parameters)"
+
     @abstractmethod
     def with_parameters(self, parameters: Floats) -> Self:
         """Return the same policy at other parameters (d,)."""

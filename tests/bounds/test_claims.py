@@ -19,7 +19,7 @@ from experiments.plots import figure_names
 from tamdp_theory import TAMDP, InputError, LogLinear, TabularSoftmax, exact, families
 from tamdp_theory.exact import Scheme, balls
 from tamdp_theory.grpo.enumeration import enumerate_update
-from tests.exact.test_geometry import chain
+from tests.helpers.chains import chain
 
 
 def test_registry_speaks_for_theory() -> None:

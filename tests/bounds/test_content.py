@@ -26,7 +26,7 @@ from bounds.exact_instance import exactly
 from bounds.once import Once
 from tamdp_theory import TAMDP, CapacityError, InputError, LogLinear, TabularSoftmax, exact, families
 from tamdp_theory.exact import Groups, Scheme, balls
-from tests import oracle
+from tests.helpers import oracle
 
 TREE = families.random_tree(seed=1, prompts=2, tools=1, answers=2, max_tool_depth=1, components=3)
 SOFT = TabularSoftmax.random(TREE, np.random.default_rng(1))

@@ -40,7 +40,8 @@ from bounds.pac_bayes.formulas import RISK
 from tamdp_theory import TAMDP, CapacityError, InputError, Policy, TabularSoftmax, families
 from tamdp_theory.domains import prompt_values
 from tamdp_theory.strategies import tabular_policies, tamdps
-from tests import oracle
+from tests.helpers import oracle
+from tests.helpers.coverage import MANY, TASK, TRIO, WRONG
 
 IDS = ("T3.kl", "T3.mcallester", "T3.catoni", "T3.transfer")
 SURE = 1e-10
@@ -160,7 +161,15 @@ def drawn_settings(draw: st.DrawFn, rollouts: bool) -> tuple[TAMDP, Generalizati
     assume(kinds <= 400)
     n = min(draw(st.sampled_from([4, 1, 2, 3])), max(1, int(math.log(400) / math.log(max(kinds, 2)))))
     delta, beta = draw(st.sampled_from([0.05, 0.5, 0.9])), draw(st.sampled_from([0.0, 2.0, 30.0]))
-    return env, Generalization(tuple(F(p, sum(parts)) for p in parts), policies, n, delta, shares, beta, rollouts)
+    return env, Generalization(
+        tuple(F(p, sum(parts)) for p in parts),
+        policies,
+        n,
+        delta=delta,
+        prior=shares,
+        inverse_temperature=beta,
+        rollouts=rollouts,
+    )
 
 
 @pytest.mark.parametrize("rollouts", [False, True])
@@ -299,9 +308,6 @@ def test_the_stored_example_holds_exactly(claim_id: str) -> None:
 # -- bounds that must fail ------------------------------------------------------------------------------------------
 
 HALF = Atoms(np.array([0.5, 0.5]), np.array([[0.0, 1.0]]), np.array([0.5]))
-# every way to be wrong on four of eight equally likely prompts: some policy is right on all of four examples
-WRONG = np.array([[float(q in chosen) for q in range(8)] for chosen in itertools.combinations(range(8), 4)])
-MANY = Atoms(np.full(8, 1 / 8), WRONG, WRONG.mean(1))
 
 
 def learner(event: sp.Rel, bound: sp.Expr, count: int, n: int, delta: float, beta: float = 0.0) -> Learner:
@@ -329,7 +335,7 @@ def test_without_the_divergence_a_bound_fails(claim_id: str, delta: float) -> No
     n, beta = 4, 200.0
     event, bound = forgetting(claim_id, {s.kl_posterior: sp.S.Zero})
     honest = exact_coverage(MANY, learner(*EVENTS[claim_id], len(WRONG), n, delta, beta), n)
-    cheating = exact_coverage(MANY, learner(event, bound, len(WRONG), n, delta, beta), n)
+    cheating = exact_coverage(MANY, learner(event, bound, len(WRONG), n=n, delta=delta, beta=beta), n)
     after = exact_coverage(
         MANY,
         learner(*EVENTS[claim_id], len(WRONG), n, delta, beta),
@@ -341,13 +347,6 @@ def test_without_the_divergence_a_bound_fails(claim_id: str, delta: float) -> No
 
 
 # -- drawn training sets --------------------------------------------------------------------------------------------
-
-TASK = families.contextual_bandit(
-    [[[("1/4", (1, 0)), ("3/4", (0, 1))], (1, 1)], [(0, 0), (1, "1/2")], [(0, 1), ("1/3", 0)]],
-    prompt_probability=("1/6", "1/3", "1/2"),
-    weights=("2/3", "1/3"),
-)
-TRIO = tuple(TabularSoftmax.random(TASK, np.random.default_rng(seed)) for seed in range(3))
 
 
 def setting(**changes: Any) -> Generalization:

@@ -377,7 +377,14 @@ def test_rounding_is_no_gap() -> None:
     assert scores is not None
     for weights in ((1, 2, 7), (3, 3, 4)):
         exact_weights, equal = tuple(Fraction(w, 10) for w in weights), np.repeat(rewards, 3, axis=2)
-        same = RolloutGroups(("a", "b", "c"), exact_weights, np.zeros(64, dtype=int), equal, None, scores[:64])
+        same = RolloutGroups(
+            ("a", "b", "c"),
+            exact_weights,
+            np.zeros(64, dtype=int),
+            rewards=equal,
+            log_probability=None,
+            scores=scores[:64],
+        )
         assert Statistics(same, Scheme(4, "center")).gap.value > 0  # rounding
         for name in ("T2.gradient", "T2.gradient.energy"):
             check = bounds.CLAIMS[name].check(same, group_size=4, normalization="center")
@@ -385,11 +392,18 @@ def test_rounding_is_no_gap() -> None:
     # nor is that of components which cancel, where the composite is silent
     opposite = np.concatenate([rewards, np.round(1 - rewards, 1)], axis=2)  # 1 - 0.7 as 0.3, not 0.30000000000000004
     cancelling = RolloutGroups(
-        ("a", "b"), (Fraction(1, 2), Fraction(1, 2)), np.zeros(64, dtype=int), opposite, None, scores[:64]
+        ("a", "b"),
+        (Fraction(1, 2), Fraction(1, 2)),
+        np.zeros(64, dtype=int),
+        rewards=opposite,
+        log_probability=None,
+        scores=scores[:64],
     )
     assert not Statistics(cancelling, Scheme(4, "center", 0.0, 1)).differs
     # the smallest gap that the other packages' eps makes is one
-    small = RolloutGroups(("a",), (Fraction(1, 2),), np.zeros(64, dtype=int), rewards, None, scores[:64])
+    small = RolloutGroups(
+        ("a",), (Fraction(1, 2),), np.zeros(64, dtype=int), rewards=rewards, log_probability=None, scores=scores[:64]
+    )
     assert (
         bounds.CLAIMS["T2.gradient.energy"]
         .check(small, group_size=4, normalization="center", eps=1e-6, ddof=1)

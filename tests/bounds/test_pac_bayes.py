@@ -133,19 +133,19 @@ def by_hand(method: str, risk: float, n: int, kl: float, delta: float, c: float)
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(UNIT, SIZES, DIVERGENCE, INSIDE, st.floats(1e-2, 20))
 def test_bounds_by_hand(method: Any, risk: float, n: int, kl: float, delta: float, c: float) -> None:
-    assert risk_bound(risk, n, kl, delta, method, c) == pytest.approx(
-        by_hand(method, risk, n, kl, delta, c), rel=1e-11, abs=1e-12
+    assert risk_bound(risk, n, kl, delta=delta, method=method, c=c) == pytest.approx(
+        by_hand(method, risk, n, kl=kl, delta=delta, c=c), rel=1e-11, abs=1e-12
     )
 
 
 def test_method_and_constant_have_defaults() -> None:
     assert (
         risk_bound(0.2, 500, 3.0, 0.05)
-        == risk_bound(0.2, 500, 3.0, 0.05, "kl", 7.0)
+        == risk_bound(0.2, 500, 3.0, delta=0.05, method="kl", c=7.0)
         == pytest.approx(0.286342, abs=1e-6)
     )
     assert risk_bound(0.2, 500, 3.0, 0.05, "catoni") == pytest.approx(
-        by_hand("catoni", 0.2, 500, 3.0, 0.05, 1.0), rel=1e-13
+        by_hand("catoni", 0.2, 500, kl=3.0, delta=0.05, c=1.0), rel=1e-13
     )
 
 
@@ -154,7 +154,7 @@ def test_method_and_constant_have_defaults() -> None:
 def test_sampled_bound_by_hand(drawn: float, draws: int, n: int, kl: float, delta: float, share: float) -> None:
     empirical = ball_inverse(drawn, math.log(2 / share) / draws)
     expected = ball_inverse(empirical, (kl + math.log(2 * math.sqrt(n) / delta)) / n)
-    found = sampled_risk_bound(drawn, draws, n, kl, delta, share)
+    found = sampled_risk_bound(drawn, draws, n, kl=kl, delta=delta, delta_drawn=share)
     assert found == pytest.approx(expected, abs=5e-12)
     assert found >= risk_bound(drawn, n, kl, delta) - 1e-12
 
@@ -184,9 +184,11 @@ def test_numbers_out_of_reach_say_nothing(method: Any) -> None:
     assert risk_bound(0.1, 10, np.inf, 0.1, method) >= 1
     assert risk_bound(0.1, 10, 1.0, 1e-310, method) >= 1
     with pytest.raises(InputError, match=r"^c: must be 1e-6 or more"):
-        risk_bound(0.1, 10, 1.0, 0.1, method, 1e-300)
+        risk_bound(0.1, 10, 1.0, delta=0.1, method=method, c=1e-300)
     assert (
-        sampled_risk_bound(0.1, 10, 10, 1.0, 1e-310, 1e-310) == sampled_risk_bound(0.1, 10, 10, np.inf, 0.1, 0.1) == 1
+        sampled_risk_bound(0.1, 10, 10, kl=1.0, delta=1e-310, delta_drawn=1e-310)
+        == sampled_risk_bound(0.1, 10, 10, kl=np.inf, delta=0.1, delta_drawn=0.1)
+        == 1
     )
 
 
@@ -235,8 +237,11 @@ def test_the_best_constant_of_catoni_is_the_inversion_without_its_logarithm(risk
     c = math.log(q * (1 - risk) / (risk * (1 - q))) if q < 1 - 1e-9 else 1.0
     n, delta = 1, math.exp(-complexity)
     if q < 1 - 1e-9 and 1e-4 < c < 500:
-        assert risk_bound(risk, n, 0.0, delta, "catoni", c) == pytest.approx(q, abs=1e-10)
-    assert all(risk_bound(risk, n, 0.0, delta, "catoni", other) >= q - 1e-10 for other in (0.01, 0.1, 1.0, 5.0, 30.0))
+        assert risk_bound(risk, n, 0.0, delta=delta, method="catoni", c=c) == pytest.approx(q, abs=1e-10)
+    assert all(
+        risk_bound(risk, n, 0.0, delta=delta, method="catoni", c=other) >= q - 1e-10
+        for other in (0.01, 0.1, 1.0, 5.0, 30.0)
+    )
 
 
 # -- shapes ---------------------------------------------------------------------------------------------------------
@@ -245,13 +250,15 @@ def test_the_best_constant_of_catoni_is_the_inversion_without_its_logarithm(risk
 @METHODS
 @pytest.mark.parametrize("kind", [float, np.float64, np.float32, np.array])
 def test_numbers_give_a_number(method: Any, kind: Callable[[float], Any]) -> None:
-    found = risk_bound(kind(0.25), np.int64(50), kind(1.0), kind(0.5), method, kind(1.0))
+    found = risk_bound(kind(0.25), np.int64(50), kind(1.0), delta=kind(0.5), method=method, c=kind(1.0))
     assert type(found) is float
-    assert found == risk_bound(0.25, 50, 1, 0.5, method, 1)
+    assert found == risk_bound(0.25, 50, 1, delta=0.5, method=method, c=1)
 
 
 def test_whole_numbers_are_numbers() -> None:
-    assert type(risk_bound(0, 50, 0, 0.1)) is type(sampled_risk_bound(1, 5, 5, 0, 0.1, 0.1)) is float
+    assert (
+        type(risk_bound(0, 50, 0, 0.1)) is type(sampled_risk_bound(1, 5, 5, kl=0, delta=0.1, delta_drawn=0.1)) is float
+    )
     assert (
         type(shift_by_components(0, 1, [1], [2]))
         is type(shift_by_kl(0, 1))
@@ -275,14 +282,14 @@ def test_arrays_broadcast(method: Any) -> None:
             risk_bound(float(risk[i, 0, 0]), int(n[j, 0]), kl[k], 0.05, method), rel=1e-13
         )
     # what a bound does not depend on widens it as well
-    assert risk_bound([0.1], 10, 1, 0.1, method, [[1.0], [2.0]]).shape == (2, 1)
+    assert risk_bound([0.1], 10, 1, delta=0.1, method=method, c=[[1.0], [2.0]]).shape == (2, 1)
     assert risk_bound([], 10, 1, 0.1, method).shape == (0,)
 
 
 def test_the_other_bounds_broadcast() -> None:
-    sampled = sampled_risk_bound([0.1, 0.2], [[10], [20]], 100, 1.0, 0.1, 0.1)
+    sampled = sampled_risk_bound([0.1, 0.2], [[10], [20]], 100, kl=1.0, delta=0.1, delta_drawn=0.1)
     assert sampled.shape == (2, 2) and sampled[1, 0] == pytest.approx(
-        sampled_risk_bound(0.1, 20, 100, 1.0, 0.1, 0.1), rel=1e-13
+        sampled_risk_bound(0.1, 20, 100, kl=1.0, delta=0.1, delta_drawn=0.1), rel=1e-13
     )
     np.testing.assert_allclose(
         shift_by_components([[0.1], [0.2]], [0.0, 0.5], [1, 0.5], [1, 3]), [[0.1, 0.4125], [0.2, 0.5125]]

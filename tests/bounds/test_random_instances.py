@@ -13,7 +13,7 @@ from bounds.testing import describe
 from tamdp_theory import TAMDP, CapacityError
 from tamdp_theory.exact import Scheme
 from tamdp_theory.strategies import policies, schemes, tamdps
-from tests.seeds import moved
+from tests.helpers.seeds import moved
 
 TRAINING = ("T1.stationary", "T1.exact", "T1.biased")
 CHECKED = [

@@ -12,7 +12,7 @@ from bounds import CLAIMS, Claim
 from bounds import symbols as s
 from bounds.rounding import QUANTITY, approximate
 from bounds.symbols import INDICES
-from tests.seeds import moved
+from tests.helpers.seeds import moved
 
 EVENTS = (s.Probability,)
 SIMPLE = [claim for claim in CLAIMS.values() if not claim.statement.atoms(*EVENTS)]

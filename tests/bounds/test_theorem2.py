@@ -1,5 +1,5 @@
-"""The numbers of Theorem 2's claims by a second route: ordered groups (tests/oracle.py), fractions, every deterministic
-policy.
+"""The numbers of Theorem 2's claims by a second route: ordered groups (tests/helpers/oracle.py), fractions, every
+deterministic policy.
 """
 
 import itertools
@@ -24,9 +24,9 @@ from bounds.exact_instance import exactly
 from tamdp_theory import TAMDP, InputError, Policy, TabularSoftmax, exact, families
 from tamdp_theory.exact import Scheme, balls
 from tamdp_theory.strategies import policies, schemes, tabular_policies, tamdps
-from tests import oracle
-from tests.bounds.brute import Group, Prompt
-from tests.exact.test_step import few, score_table, stepped
+from tests.helpers import oracle
+from tests.helpers.brute import Group, Prompt
+from tests.helpers.steps import few, score_table, stepped
 
 BOTH: tuple[exact.Normalization, exact.Normalization] = ("sum_then_normalize", "normalize_then_sum")
 PLAIN = st.builds(Scheme, st.integers(2, 4), st.just(BOTH[1]), st.just(0.0), st.sampled_from([0, 1]))

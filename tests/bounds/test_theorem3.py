@@ -1,5 +1,5 @@
-"""Change of domain and tool depth: numbers by listing trajectories (tests/oracle.py), equalities, and the printed
-bound.
+"""Change of domain and tool depth: numbers by listing trajectories (tests/helpers/oracle.py), equalities, and the
+printed bound.
 """
 
 import itertools
@@ -24,7 +24,7 @@ from bounds.pac_bayes.setting import around, default_generalization, default_sam
 from tamdp_theory import TAMDP, InputError, LogLinear, Policy, TabularSoftmax, exact, families
 from tamdp_theory.exact import balls
 from tamdp_theory.strategies import policies, tabular_policies, tamdps
-from tests import oracle
+from tests.helpers import oracle
 
 SHIFTS = ("T3.shift", "T3.shift.loss", "T3.shift.pinsker", "T3.shift.chi")
 TWO = families.contextual_bandit([[["0"]], [["1"]]])

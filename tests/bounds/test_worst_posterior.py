@@ -21,7 +21,7 @@ from bounds.pac_bayes.coverage import Atoms, Learner, draw_posterior, draw_promp
 from bounds.pac_bayes.formulas import numeric
 from bounds.pac_bayes.worst_posterior import EXCESS, ceiling, climb
 from tamdp_theory.posteriors import gibbs
-from tests.bounds.test_coverage import MANY, TASK, TRIO, WRONG
+from tests.helpers.coverage import MANY, TASK, TRIO, WRONG
 
 unit = st.floats(0.001, 0.999)
 
@@ -94,7 +94,7 @@ def test_the_supremum_lies_between_what_is_found_and_the_ceiling(
     def value(q: np.ndarray) -> np.ndarray:
         return np.asarray(n * excess.value(np.clip(q @ empirical, 0, 1), q @ truth) - rel_entr(q, prior).sum(-1))
 
-    found = value(climb(excess, prior, empirical[None], truth, n, gibbs(prior, empirical[None], 3.0)))[0]
+    found = value(climb(excess, prior, empirical[None], truth=truth, n=n, start=gibbs(prior, empirical[None], 3.0)))[0]
     assert value(posteriors(count)).max() <= found + 1e-6
     top = ceiling(excess, prior, empirical[None], truth, n)[0]
     assert found <= top + 1e-9
@@ -157,7 +157,9 @@ def arrangements(parts: tuple[int, ...], places: int) -> float:
 def test_any_posterior_fails_at_least_as_often_as_gibbs(claim_id: str, rollouts: bool) -> None:
     target = (TASK.exact_prompt_probability[0], *TASK.exact_prompt_probability[1:])
     for beta in (0.0, 5.0, 300.0):
-        setting = Generalization(target, TRIO, 3 if rollouts else 6, 0.9, None, beta, rollouts)
+        setting = Generalization(
+            target, TRIO, 3 if rollouts else 6, delta=0.9, prior=None, inverse_temperature=beta, rollouts=rollouts
+        )
         instance = Instance(TASK, TRIO[0], generalization=setting)
         one, some = coverage(claim_id, instance, every=False), coverage(claim_id, instance)
         assert one.failure <= some.failure + some.doubtful + 1e-12

@@ -11,7 +11,7 @@ import pytest
 
 from bounds import CLAIMS, certificates
 from experiments.report import page, results
-from tests.cli.saved import save
+from tests.helpers.saved import save
 
 pytestmark = pytest.mark.browser
 Open = Callable[..., Any]

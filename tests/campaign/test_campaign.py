@@ -15,7 +15,7 @@ from experiments.campaign import chunks
 from experiments.campaign.__main__ import Campaign
 from experiments.campaign.instances import FAMILIES, draw
 from experiments.campaign.judge import ENCLOSED, contradicts, run
-from tests.seeds import moved
+from tests.helpers.seeds import moved
 
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
 

@@ -9,7 +9,7 @@ import pytest
 
 from bounds.pac_bayes.formulas import Method, risk_bound, shift_by_components
 from tamdp_theory.posteriors import divergence
-from tests.cli.command import here, refused, script
+from tests.helpers.command import here, refused, script
 
 Captured = pytest.CaptureFixture[str]
 EXAMPLE = ["bound", "--risk", "0.2", "--n", "500", "--kl", "3", "--delta", "0.05"]
@@ -68,7 +68,9 @@ def test_a_finite_class_and_another_domain(capsys: Captured) -> None:
     shift = shift_by_components(0.0, 0.25, [0.4, 1.0], [3, 1])
     assert shift == pytest.approx(0.25 * 0.55)
     for method in METHODS:
-        assert found["risk"][method] == pytest.approx(risk_bound(0.1, 900, kl, 0.05, method, 0.5), rel=1e-13)
+        assert found["risk"][method] == pytest.approx(
+            risk_bound(0.1, 900, kl, delta=0.05, method=method, c=0.5), rel=1e-13
+        )
         assert found["target_risk"][method] == pytest.approx(found["risk"][method] + shift, rel=1e-13)
     out = here(capsys, *options, "--prior", "0.6", "0.3", "0.1").out
     assert "risk under the target" in out and f"KL = {float(divergence([0.7, 0.2, 0.1], [0.6, 0.3, 0.1])):.6g}," in out

@@ -11,7 +11,7 @@ import pytest
 import bounds
 from experiments.commands.show import Show
 from tamdp_theory import TAMDP, TabularSoftmax, exact, grpo, save_policy
-from tests.cli.command import DRIFT, REPOSITORY, SEARCH, here, refused, script, start
+from tests.helpers.command import DRIFT, REPOSITORY, SEARCH, here, refused, script, start
 
 SUBCOMMANDS = (
     "verify",
@@ -216,7 +216,7 @@ def test_exact_options_reach_the_library(capsys: Captured, tmp_path: Path) -> No
         str(tmp_path / "p.json"),
     ]
     done = here(capsys, "exact", path, *options, "--json", "-")
-    update = exact.update_moments(env, policy, 3, "sum_then_normalize", 0.1, 1, 0.5)
+    update = exact.update_moments(env, policy, 3, normalization="sum_then_normalize", eps=0.1, ddof=1, think_weight=0.5)
     found = json.loads(done.out)
     assert found["mean"] == update.mean.tolist()
     assert found["variance"] == update.variance

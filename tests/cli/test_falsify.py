@@ -10,7 +10,7 @@ from experiments.falsification.candidate import Chart, of_instance
 from experiments.falsification.search import falsify
 from experiments.falsification.smooth import descend, is_smooth
 from tamdp_theory import TAMDP, TabularSoftmax, families
-from tests.cli.command import DRIFT, here, refused
+from tests.helpers.command import DRIFT, here, refused
 
 # (claim, assumption to drop): each must be violated without it, and in certified form
 DROPPED = [

@@ -17,8 +17,8 @@ from bounds.symbols import BinaryKL, KLInverse, Probability
 from experiments.console import number
 from experiments.report import formulas, latex, markup, mathml, results
 from tamdp_theory import InputError
-from tests.cli.command import here, refused, script
-from tests.cli.saved import NASTY, check, png, save
+from tests.helpers.command import here, refused, script
+from tests.helpers.saved import NASTY, check, png, save
 
 MATH = "{http://www.w3.org/1998/Math/MathML}"
 Captured = pytest.CaptureFixture[str]

@@ -15,7 +15,7 @@ from bounds import CLAIMS, Check, Evidence, Standing, Verdict
 from experiments import suite, verification
 from experiments.commands import verify
 from experiments.commands.verify import Verify
-from tests.cli.command import Done, here, refused, script
+from tests.helpers.command import Done, here, refused, script
 
 KEYS = {"claim", "instance", "lhs", "rhs", "slack", "verdict", "evidence", "assumptions"}
 

@@ -339,9 +339,9 @@ def train(source, environment, folder, seed=0, **settings):
         load(source),
         environment,
         policy,
-        np.random.default_rng(seed),
-        folder,
-        WarmStart(**{"sight_steps": 1, **settings}),
+        generator=np.random.default_rng(seed),
+        folder=folder,
+        settings=WarmStart(**{"sight_steps": 1, **settings}),
     )
 
 

@@ -9,8 +9,8 @@ import pytest
 from tamdp_theory import InputError, TabularSoftmax, exact, families
 from tamdp_theory.environments import Blackjack, Environment, ImageRepair, NumberLine
 from tamdp_theory.environments.blackjack import RANKS, SUITS, Card, count, draw_card
-from tests.environments.enumeration import episodes, played_law, uneven
-from tests.families.oracle import law, means, read
+from tests.helpers.enumeration import episodes, played_law, uneven
+from tests.helpers.family_oracle import law, means, read
 
 GENERATOR = np.random.default_rng(0)
 

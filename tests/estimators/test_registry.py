@@ -15,7 +15,7 @@ from tamdp_theory import InputError, TabularSoftmax, estimators, exact, families
 from tamdp_theory.estimators import Contrast, Estimator, Place, Scheme, resolve
 from tamdp_theory.estimators.center import Center
 from tamdp_theory.exact import balls
-from tests.cli.command import here, refused
+from tests.helpers.command import here, refused
 
 ENV = families.bandit([(0,), ([("1/4", (1,)), ("3/4", (0,))])], name="rare")
 POLICY = TabularSoftmax(ENV)

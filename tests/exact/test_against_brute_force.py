@@ -1,4 +1,4 @@
-"""Every number of the engine against sums over all trajectories and all ordered groups (tests/oracle.py)."""
+"""Every number of the engine against sums over all trajectories and all ordered groups (tests/helpers/oracle.py)."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tamdp_theory import TAMDP, LogLinear, Network, Policy, TabularSoftmax, exact, families
 from tamdp_theory.exact import Scheme, UpdatePlan
 from tamdp_theory.strategies import documents, policies, schemes
-from tests import oracle
+from tests.helpers import oracle
 
 RELATIVE = 1e-10
 
@@ -69,18 +69,24 @@ def test_update_moments(data: st.DataObject, content: dict[str, Any], scheme: Sc
     assume(exact.count_trajectories(env) ** scheme.group_size <= 4000)
     policy = data.draw(policies(env))
     found = exact.update_moments(
-        env, policy, scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof, think_weight
+        env,
+        policy,
+        scheme.group_size,
+        normalization=scheme.normalization,
+        eps=scheme.eps,
+        ddof=scheme.ddof,
+        think_weight=think_weight,
     )
     weight = oracle.think_weights(content, think_weight)
     mean, variance = oracle.update(
         content,
         policy.probabilities(),
         score_table(env, policy),
-        scheme.group_size,
-        scheme.normalization,
-        scheme.eps,
-        scheme.ddof,
-        weight,
+        group_size=scheme.group_size,
+        normalization=scheme.normalization,
+        eps=scheme.eps,
+        ddof=scheme.ddof,
+        weight=weight,
     )
     close(found.mean, mean)
     close(found.variance, variance)
@@ -108,7 +114,7 @@ def test_update_moments_on_families(
     if exact.count_trajectories(env) ** group_size > 30_000:
         group_size = 2
     policy = TabularSoftmax.random(env, np.random.default_rng(0))
-    found = exact.update_moments(env, policy, group_size, normalization, eps, ddof)
+    found = exact.update_moments(env, policy, group_size, normalization=normalization, eps=eps, ddof=ddof)
     table = policy.probabilities()
     mean, variance = oracle.update(
         env.to_dict(), table, oracle.tabular_scores(table), group_size, normalization, eps, ddof
@@ -126,7 +132,16 @@ def test_surrogate(data: st.DataObject, content: dict[str, Any], scheme: Scheme,
         policy.parameters + 0.5 * np.random.default_rng(1).standard_normal(policy.n_parameters)
     )
     found = exact.surrogate(
-        env, policy, old, scheme.group_size, scheme.normalization, clip, 0.3, old, scheme.eps, scheme.ddof
+        env,
+        policy,
+        old,
+        group_size=scheme.group_size,
+        normalization=scheme.normalization,
+        clip=clip,
+        kl_coef=0.3,
+        reference=old,
+        eps=scheme.eps,
+        ddof=scheme.ddof,
     )
     table, before = policy.probabilities(), old.probabilities()
     kl = oracle.divergence(content, table, before)

@@ -23,7 +23,7 @@ ENV = families.random_tree(seed=3, prompts=2, tools=1, answers=2, max_tool_depth
 def test_balls_contain_and_pin_down_the_floats(normalization: exact.Normalization, eps: Fraction, ddof: int) -> None:
     policy = TabularSoftmax.random(ENV, np.random.default_rng(0))
     found = balls.update(ENV, policy, 3, normalization, float(eps), ddof)
-    expected = exact.update_moments(ENV, policy, 3, normalization, float(eps), ddof)
+    expected = exact.update_moments(ENV, policy, 3, normalization=normalization, eps=float(eps), ddof=ddof)
     pairs = ENV.pair_parameter
     np.testing.assert_allclose([float(x.mid()) for x in found.mean], expected.mean[pairs], atol=1e-15)
     np.testing.assert_allclose(

@@ -10,30 +10,8 @@ from hypothesis import strategies as st
 
 from tamdp_theory import TAMDP, CapacityError, InputError, LogLinear, Network, TabularSoftmax, exact, families
 from tamdp_theory.strategies import tabular_policies, tamdps
-from tests import oracle
-
-
-def chain() -> TAMDP:
-    """Two nodes in a row, reward 1 iff both first actions are taken: attains 27/128 at p = 3/4 (theory.md L3.tree)."""
-    answer = [{"name": "go", "kind": "answer", "next": [{"probability": 1, "rewards": [1]}]}]
-    stop = {"name": "stop", "kind": "answer", "next": [{"probability": 1, "rewards": [0]}]}
-    return TAMDP.from_dict(
-        {
-            "schema": "tamdp/1",
-            "name": "chain",
-            "max_tool_depth": 0,
-            "components": [{"name": "r", "weight": 1}],
-            "prompts": [{"name": "q", "probability": 1, "start": "a"}],
-            "nodes": [
-                {
-                    "id": "a",
-                    "depth": 0,
-                    "actions": [{"name": "go", "kind": "think", "next": [{"probability": 1, "node": "b"}]}, stop],
-                },
-                {"id": "b", "depth": 0, "actions": [*answer, stop]},
-            ],
-        }
-    )
+from tests.helpers import oracle
+from tests.helpers.chains import chain
 
 
 def test_bandit_constant_is_attained() -> None:

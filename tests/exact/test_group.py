@@ -14,7 +14,7 @@ from tamdp_theory.exact import GroupPlan, Scheme, group_moments
 from tamdp_theory.exact.states import GridStates, MultisetStates, difference_table, group_states
 from tamdp_theory.strategies import TableShape, distributions, reward_tables, schemes
 from tamdp_theory.strategies import weights as drawn_weights
-from tests import oracle
+from tests.helpers import oracle
 
 BITS = [list(bits) for bits in itertools.product((0, 1), repeat=3)]
 
@@ -55,7 +55,15 @@ def test_moments_equal_enumeration(
     rows = data.draw(reward_tables(classes, components, shape))
     weights = data.draw(drawn_weights(components))
     probability = np.array(data.draw(distributions(classes)), dtype=float)
-    found = group_moments(probability, rows, weights, scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof)
+    found = group_moments(
+        probability,
+        rows,
+        weights,
+        group_size=scheme.group_size,
+        normalization=scheme.normalization,
+        eps=scheme.eps,
+        ddof=scheme.ddof,
+    )
     for name, expected in brute(probability, rows, weights, scheme).items():
         np.testing.assert_allclose(getattr(found, name), expected, rtol=0, atol=1e-13, err_msg=name)
 
@@ -138,7 +146,7 @@ def test_rewards_below_floats_on_a_grid() -> None:
     )
     np.testing.assert_array_equal(tiny.first, bit.first)
     assert not group_moments(
-        [0.25, 0.75], [[0], [Fraction(1, 10**399)]], [1], 4, "sum_then_normalize", 1e-6
+        [0.25, 0.75], [[0], [Fraction(1, 10**399)]], [1], group_size=4, normalization="sum_then_normalize", eps=1e-6
     ).first.any()
 
 

@@ -1,4 +1,4 @@
-"""Groups listed one by one, against fractions (tests/oracle.py) and against the trainer's advantages."""
+"""Groups listed one by one, against fractions (tests/helpers/oracle.py) and against the trainer's advantages."""
 
 import itertools
 import math
@@ -17,7 +17,7 @@ from tamdp_theory.exact.listing import MAX_GROUPS, root_of_ratio
 from tamdp_theory.grpo.advantages import advantages
 from tamdp_theory.strategies import SHAPES, reward_tables, schemes
 from tamdp_theory.strategies import weights as drawn_weights
-from tests import oracle
+from tests.helpers import oracle
 
 Rows = list[list[Fraction]]
 TINY = st.sampled_from(

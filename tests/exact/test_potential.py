@@ -75,7 +75,13 @@ def test_effective_reward_of_two_values(group_size: int) -> None:
     for p in (0.02, 0.3, 0.77):
         for eps, ddof in ((0.0, 0), (1e-2, 1)):
             h = exact.group_moments(
-                [1 - p, p], [["1/4"], ["3/4"]], [1], group_size, "sum_then_normalize", eps, ddof
+                [1 - p, p],
+                [["1/4"], ["3/4"]],
+                [1],
+                group_size=group_size,
+                normalization="sum_then_normalize",
+                eps=eps,
+                ddof=ddof,
             ).first
             assert h[1] - h[0] == pytest.approx(float(potential_slope(p, group_size, eps, ddof, 0.5)), rel=1e-12)
 
@@ -109,13 +115,20 @@ def test_curl_is_the_circulation_of_the_one_form(group_size: int, eps: float, dd
     def along(start: np.ndarray, step: np.ndarray) -> float:
         nodes, weights = np.polynomial.legendre.leggauss(4)
         points = [start + step * (x + 1) / 2 for x in nodes]
-        h = [exact.group_moments(p, rewards, [1], group_size, "sum_then_normalize", eps, ddof).first for p in points]
+        h = [
+            exact.group_moments(
+                p, rewards, [1], group_size=group_size, normalization="sum_then_normalize", eps=eps, ddof=ddof
+            ).first
+            for p in points
+        ]
         return sum(w / 2 * float(x @ step) for w, x in zip(weights, h, strict=True))
 
     du, dv = side * u, side * v
     corner = base - du / 2 - dv / 2
     loop = along(corner, du) + along(corner + du, dv) - along(corner + dv, du) - along(corner, dv)
-    twist = u @ curl(base, rewards, [1], group_size, "sum_then_normalize", eps, ddof) @ v
+    twist = (
+        u @ curl(base, rewards, [1], group_size=group_size, normalization="sum_then_normalize", eps=eps, ddof=ddof) @ v
+    )
     # d(sum h_m dP_m)(u, v) = D_u h . v - D_v h . u = u (dh - dh^T) v with (dh)_lm = dh_m / dP_l
     assert loop / side**2 == pytest.approx(twist, rel=1e-4)
 

@@ -4,7 +4,7 @@ import pytest
 
 from tamdp_theory import InputError
 from tamdp_theory.families import bandit, contextual_bandit, drift_bandit
-from tests.families.oracle import composite, law, means, optimum, read
+from tests.helpers.family_oracle import composite, law, means, optimum, read
 
 
 def test_value_is_the_mean_of_the_arms() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tamdp_theory import InputError
 from tamdp_theory.families import blackjack, dealer_law
-from tests.families.oracle import Law, Process, law, means, optimum, read, uniform
+from tests.helpers.family_oracle import Law, Process, law, means, optimum, read, uniform
 
 DECK = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 10, 10)
 PUBLISHED_BUSTS = {

@@ -4,7 +4,7 @@ import pytest
 
 from tamdp_theory import InputError
 from tamdp_theory.families import coding
-from tests.families.oracle import means, optimum, read, uniform
+from tests.helpers.family_oracle import means, optimum, read, uniform
 
 WEIGHTS = (F(1, 5), F(3, 5), F(1, 5))
 SIZES = [1, 1, 2, 1, 2, 2, 3, 0]  # defects of the default images

@@ -7,7 +7,7 @@ import pytest
 
 from tamdp_theory import InputError
 from tamdp_theory.families import number_line
-from tests.families.oracle import Law, law, means, optimum, read, uniform
+from tests.helpers.family_oracle import Law, law, means, optimum, read, uniform
 
 
 def pairs(size: int) -> dict[tuple[int, int], F]:
@@ -95,11 +95,20 @@ def test_law_with_thoughts() -> None:
         for action in ("+1", "-1"):
             after, gain, hit_end = step(size, current, goal, action)
             for ok, q in ((True, (1 - fails) * policy[action]), (False, fails / 2)):
-                play_on(after, goal, made + 1, pay + gain, clamped or hit_end, parsed and ok, p * q, result)
+                play_on(
+                    after,
+                    goal,
+                    made + 1,
+                    pay=pay + gain,
+                    clamped=clamped or hit_end,
+                    parsed=parsed and ok,
+                    p=p * q,
+                    result=result,
+                )
 
     for start, goal in pairs(size):
         expected: Law = {}
-        play_on(start, goal, 0, 0, False, True, F(1), expected)
+        play_on(start, goal, 0, pay=0, clamped=False, parsed=True, p=F(1), result=expected)
         assert law(process, lambda _, a: policy[a], f"{start}to{goal}") == expected
 
 

@@ -5,14 +5,14 @@ import pytest
 
 from tamdp_theory import CapacityError, InputError
 from tamdp_theory.families import random_tree
-from tests.families.oracle import read
+from tests.helpers.family_oracle import read
 
 
 @pytest.mark.parametrize(
     ("tools", "answers", "depth", "components", "levels"), [(2, 3, 2, 3, 2), (1, 2, 4, 2, 5), (3, 1, 1, 4, 3)]
 )
 def test_structure(tools: int, answers: int, depth: int, components: int, levels: int) -> None:
-    env = random_tree(5, 6, tools, answers, depth, components, levels=levels)
+    env = random_tree(5, 6, tools, answers=answers, max_tool_depth=depth, components=components, levels=levels)
     process = read(env.to_dict())
     assert (env.n_prompts, env.n_components, env.max_tool_depth, env.horizon) == (6, components, depth, depth + 1)
     parents = Counter(

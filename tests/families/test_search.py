@@ -4,10 +4,10 @@ import pytest
 
 from tamdp_theory import InputError
 from tamdp_theory.families import search
-from tests.families.oracle import means, optimum, read, uniform
+from tests.helpers.family_oracle import means, optimum, read, uniform
+from tests.helpers.search_values import V
 
 WEIGHTS = (F(1, 5), F(3, 5), F(1, 5))
-V = [F(7, 8), F(7, 16), F(3, 16), F(0), F(0)]
 
 
 def optimal(m: int, k: int, x: int, r: F, lost: F) -> F:

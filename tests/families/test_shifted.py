@@ -12,8 +12,8 @@ from tamdp_theory import TAMDP, Domains, InputError, LogLinear, TabularSoftmax, 
 from tamdp_theory.domains import part
 from tamdp_theory.families import coding, coding_domains, contextual_bandit, search, search_domains, shift
 from tamdp_theory.model import TOOL
-from tests.families.oracle import means, read, uniform
-from tests.families.test_search import V
+from tests.helpers.family_oracle import means, read, uniform
+from tests.helpers.search_values import V
 
 OVERLAPS = [F(0), F(1, 4), F(2, 3), F(1)]
 IMAGES = ([("dark",), ()], [("rotated", "dark", "wide"), ("dark", "wide")])

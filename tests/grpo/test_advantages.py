@@ -13,7 +13,7 @@ from tamdp_theory import InputError, grpo
 from tamdp_theory.exact import Scheme
 from tamdp_theory.strategies import TableShape, reward_tables, schemes
 from tamdp_theory.strategies import weights as drawn_weights
-from tests import oracle
+from tests.helpers import oracle
 
 
 @settings(max_examples=100, deadline=None)

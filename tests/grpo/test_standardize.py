@@ -10,7 +10,7 @@ from tamdp_theory import CapacityError, TabularSoftmax, exact, families, grpo
 from tamdp_theory.exact import Scheme
 from tamdp_theory.grpo.enumeration import enumerate_update
 from tamdp_theory.grpo.standardize import Distances, whiten
-from tests import oracle
+from tests.helpers import oracle
 
 HALF = Fraction(1, 2)
 TABLES = [

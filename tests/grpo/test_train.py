@@ -259,7 +259,9 @@ def test_enumeration_agrees_with_the_engine() -> None:
         exact.Scheme(4, "center"),
     ):
         found = enumerate_update(ENV, POLICY, scheme)
-        expected = exact.update_moments(ENV, POLICY, scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof)
+        expected = exact.update_moments(
+            ENV, POLICY, scheme.group_size, normalization=scheme.normalization, eps=scheme.eps, ddof=scheme.ddof
+        )
         np.testing.assert_allclose(found.mean, expected.mean, atol=1e-14)
         np.testing.assert_allclose(found.prompt_variance, expected.prompt_variance, rtol=1e-11)
 

@@ -6,7 +6,7 @@ import pytest
 
 from tamdp_theory import InputError
 from tamdp_theory.lvlm import extra
-from tests.cli.command import here, refused
+from tests.helpers.command import here, refused
 
 
 @pytest.mark.parametrize("arguments", [["check", "--model", "x"], ["from-logs", "x"], ["demo"]])

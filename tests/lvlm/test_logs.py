@@ -14,7 +14,7 @@ from tamdp_theory import grpo
 from tamdp_theory.errors import InputError
 from tamdp_theory.lvlm import logs
 from tamdp_theory.lvlm.trl.recording import Recorder
-from tests.lvlm.training import make, parity, rows, variety
+from tests.helpers.training import make, parity, rows, variety
 
 pytestmark = [pytest.mark.lvlm, pytest.mark.filterwarnings("default")]
 

@@ -30,7 +30,7 @@ from tamdp_theory.lvlm.trl import hooks as trl_hooks
 from tamdp_theory.lvlm.trl.columns import load_records
 from tamdp_theory.lvlm.trl.recording import Recorder
 from tamdp_theory.lvlm.trl.taps import prompt_digest
-from tests.lvlm.training import LORA, Gradients, Spy, make, parity, rows, variety
+from tests.helpers.training import LORA, Gradients, Spy, make, parity, rows, variety
 
 pytestmark = [pytest.mark.lvlm, pytest.mark.filterwarnings("default")]
 
@@ -672,7 +672,7 @@ def test_two_processes(tmp_path):
         "--nproc_per_node",
         "2",
         "-m",
-        "tests.lvlm.two_processes",
+        "tests.helpers.two_processes",
     ]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(

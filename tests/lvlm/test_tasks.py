@@ -18,7 +18,7 @@ from tamdp_theory.errors import InputError
 from tamdp_theory.lvlm.scores import scores
 from tamdp_theory.lvlm.trl import tasks
 from tamdp_theory.lvlm.trl.recording import Recorder
-from tests.lvlm.training import LORA, Gradients, make
+from tests.helpers.training import LORA, Gradients, make
 
 pytestmark = [pytest.mark.lvlm, pytest.mark.filterwarnings("default")]
 

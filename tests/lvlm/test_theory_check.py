@@ -31,8 +31,8 @@ from tamdp_theory.exact import Normalization, Scheme
 from tamdp_theory.lvlm.logs import LoggedStep
 from tamdp_theory.lvlm.trl.tasks import dataset, reward_functions, reward_weights
 from tamdp_theory.sources import RolloutGroups
-from tests.cli.command import REPOSITORY, Done, environment, here, refused
-from tests.lvlm.training import make, model_folder
+from tests.helpers.command import REPOSITORY, Done, environment, here, refused
+from tests.helpers.training import make, model_folder
 
 pytestmark = [pytest.mark.lvlm, pytest.mark.filterwarnings("default")]
 TASK = NumberLine(max_steps=1, max_distance=1, thoughts=False, pixels=32)

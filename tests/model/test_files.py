@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from experiments.cli import main
 from tamdp_theory import TAMDP, InputError
-from tests.model.faults import FAULTS, FILE_FAULTS, Fault, holder, put, sound
+from tests.helpers.faults import FAULTS, FILE_FAULTS, Fault, holder, put, sound
 
 by_name = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 

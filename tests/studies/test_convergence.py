@@ -16,7 +16,7 @@ from figures import convergence as figure
 from tamdp_theory import InputError, TabularSoftmax, exact, families, grpo
 from tamdp_theory.exact import Scheme
 from tamdp_theory.exact.update_potential import find_potential
-from tests.studies.tables import quick_table
+from tests.helpers.tables import quick_table
 
 CONFIG = study.Config("composite", "normalize_then_sum", 4, "tuned", steps=16, runs=3, seed=5)
 
@@ -129,7 +129,15 @@ def test_no_promise_where_the_update_points_downhill() -> None:
     )
     one = np.ones((2, 3))
     path = grpo.History(
-        grpo.Config(), np.arange(3), one, one[..., None], one, one, update_norm2=one, drift=-one, variance=one
+        grpo.Config(),
+        np.arange(3),
+        one,
+        components=one[..., None],
+        gradient_norm2=one,
+        parameters=one,
+        update_norm2=one,
+        drift=-one,
+        variance=one,
     )
     assert problem.bounds("largest", 2, 0.1, path) == {"variance": 1.0, "alpha": -1.0}
 

@@ -20,7 +20,7 @@ from experiments.runner import read_table
 from experiments.studies import decomposition
 from experiments.studies.decomposition import MARGINALS, RATES, SIDES, Config, best_pairs, process, run, sweep
 from tamdp_theory import InputError, TabularSoftmax, exact
-from tests.studies.tables import check_figure, quick_table, rows_of
+from tests.helpers.tables import check_figure, quick_table, rows_of
 
 SMALL = Config(steps=6, runs=4)
 

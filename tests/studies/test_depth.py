@@ -14,7 +14,7 @@ from experiments.studies import depth
 from experiments.studies.depth import Config
 from tamdp_theory import InputError, exact
 from tamdp_theory.model import THINK, TOOL
-from tests.studies.tables import check_figure, quick_table, rows_of
+from tests.helpers.tables import check_figure, quick_table, rows_of
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from experiments.runner import read_table
 from experiments.studies import field
 from experiments.studies.field import ARMS, Config, circulation, grid, one_form, run, sweep
 from tamdp_theory import InputError, TabularSoftmax, exact, families
-from tests.studies.tables import check_figure, quick_table, rows_of
+from tests.helpers.tables import check_figure, quick_table, rows_of
 
 JOINT: Any = "sum_then_normalize"
 SPLIT: Any = "normalize_then_sum"

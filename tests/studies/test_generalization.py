@@ -19,7 +19,7 @@ from experiments.studies import generalization
 from experiments.studies.generalization import SHIFTS, Config
 from tamdp_theory import InputError, risks
 from tamdp_theory.domains import restrict
-from tests.studies.tables import check_figure, quick_table, rows_of
+from tests.helpers.tables import check_figure, quick_table, rows_of
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from experiments.runner import read_table
 from experiments.studies import potentials
 from experiments.studies.potentials import Config, grid, run, sweep
 from tamdp_theory import InputError, TabularSoftmax, exact, families
-from tests.studies.tables import check_figure, quick_table, rows_of
+from tests.helpers.tables import check_figure, quick_table, rows_of
 
 ZETA_HALF = -1.4603545088095868
 

@@ -18,7 +18,7 @@ from experiments import runner
 from experiments.commands import run as command
 from experiments.studies import transfer
 from tamdp_theory import InputError
-from tests.cli.command import here, refused, script
+from tests.helpers.command import here, refused, script
 
 SMALL = {"steps": 3, "draws": 20, "n": 12}
 CONFIGS = [transfer.Config(depth=depth, seed=seed, **SMALL) for depth in (0, 1) for seed in (0, 1)]  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from experiments.studies import thought as study
 from figures import thought as figure
 from tamdp_theory import InputError, TabularSoftmax, exact, families
 from tamdp_theory.model import THINK
-from tests import oracle
+from tests.helpers import oracle
 
 
 def rows_of(**settings: Any) -> list[dict[str, Any]]:

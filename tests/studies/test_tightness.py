@@ -14,7 +14,7 @@ from experiments.studies import tightness
 from experiments.studies.tightness import Config
 from tamdp_theory import InputError, TabularSoftmax
 from tamdp_theory.model import TAMDP
-from tests.studies.tables import check_figure, quick_table, rows_of
+from tests.helpers.tables import check_figure, quick_table, rows_of
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from experiments.studies import transfer
 from experiments.studies.transfer import DEVIATIONS, Config, findings, make_domains, run, sweep, token_features
 from figures import transfer as figure
 from tamdp_theory import InputError, LogLinear, exact, grpo
-from tests import oracle
+from tests.helpers import oracle
 
 CONFIG = Config("coding", "difficulty", depth=1, n=20, steps=15, draws=300, seed=3)
 

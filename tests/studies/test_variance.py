@@ -13,7 +13,7 @@ from figures import variance as figure
 from tamdp_theory import InputError, TabularSoftmax, exact, grpo
 from tamdp_theory.exact import Scheme
 from tamdp_theory.grpo.enumeration import enumerate_update
-from tests.studies.tables import quick_table
+from tests.helpers.tables import quick_table
 
 CENTER, JOINT, DECOMPOSED = "center", "sum_then_normalize", "normalize_then_sum"
 

@@ -175,7 +175,12 @@ class _Table:
         rewards, advantages = self._rewards(), self._numbers("advantage")
         try:
             groups = RolloutGroups(
-                self.components, self.weights, self._prompt(), rewards, self._numbers("log_probability"), self._scores()
+                self.components,
+                self.weights,
+                self._prompt(),
+                rewards=rewards,
+                log_probability=self._numbers("log_probability"),
+                scores=self._scores(),
             )
         except InputError as error:
             raise InputError(f"{self.path}: {error}") from error

@@ -184,9 +184,9 @@ class Recorder:
             self._records.component_names,
             self._records.weights,
             last.prompt,
-            last.rewards,
-            last.log_probability,
-            last.scores,
+            rewards=last.rewards,
+            log_probability=last.log_probability,
+            scores=last.scores,
         )
 
     def save(self, folder: str | Path) -> None:
@@ -314,9 +314,9 @@ class Recorder:
                 step,
                 joined_rows("prompt"),
                 joined_rows("rewards"),
-                dropped,
-                joined_rows("log_probability"),
-                joined_rows("scores"),
+                dropped=dropped,
+                log_probability=joined_rows("log_probability"),
+                scores=joined_rows("scores"),
             )
             before = tuple(replace(earlier, log_probability=None, scores=None) for earlier in self._records.evaluations)
             self._records = replace(self._records, evaluations=(*before, event))

@@ -39,12 +39,18 @@ class Batch:
     scores: Floats | None = None
 
     def record(self, names: tuple[str, ...], weights: tuple[Fraction, ...]) -> StepRecord:
+        """The groups without missing rewards, and how many were left out."""
         whole = np.flatnonzero(np.isfinite(self.rewards).all(axis=(1, 2)))
         dropped = len(self.rewards) - len(whole)
         if not len(whole):
             return StepRecord(self.step, None, None, dropped)
         groups = RolloutGroups(
-            names, weights, self.prompt, np.nan_to_num(self.rewards), self.log_probability, self.scores
+            names,
+            weights,
+            self.prompt,
+            rewards=np.nan_to_num(self.rewards),
+            log_probability=self.log_probability,
+            scores=self.scores,
         ).select(whole)
         return StepRecord(self.step, groups, None if self.advantages is None else self.advantages[whole], dropped)
 

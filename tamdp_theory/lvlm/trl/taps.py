@@ -61,6 +61,7 @@ def scored(model: Any, score: Score, items: list[Sequence]) -> tuple[Floats, Flo
 
 
 def as_array(values: Any) -> Floats:
+    """A tensor or sequence of numbers as an array of float64."""
     if isinstance(values, torch.Tensor):
         values = values.detach().to("cpu", torch.float64).numpy()
     return np.array(values, dtype=np.float64)

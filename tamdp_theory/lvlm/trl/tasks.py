@@ -74,6 +74,12 @@ def outcomes(
 ) -> list[tuple[float, ...]]:
     """Component rewards (K,) of each completion, a text or a list of messages. InputError if an episode goes on after
     it.
+
+    Args:
+        environment: what the completions play.
+        completions: (n,) texts or lists of messages.
+        prompt_index: prompt of each (n,).
+        seed, step: drive what is random in the episodes.
     """
     places: Counter[int] = Counter()
     found = []

@@ -38,9 +38,9 @@ def read(data: dict[str, Any]) -> Process:
         tuple(rational(c["weight"]) for c in data["components"]),
         {p["name"]: (rational(p["probability"]), p["start"]) for p in data["prompts"]},
         {n["id"]: {a["name"]: [edge(e) for e in a["next"]] for a in n["actions"]} for n in nodes},
-        {(n["id"], a["name"]): a["kind"] for n in nodes for a in n["actions"]},
-        {n["id"]: n["depth"] for n in nodes},
-        {n["id"]: n.get("observation", "") for n in nodes},
+        kinds={(n["id"], a["name"]): a["kind"] for n in nodes for a in n["actions"]},
+        depth={n["id"]: n["depth"] for n in nodes},
+        observation={n["id"]: n.get("observation", "") for n in nodes},
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tamdp_theory.environments import Decision, Environment
-from tests.families.oracle import Law, Policy, Process
+from tests.helpers.family_oracle import Law, Policy, Process
 
 Branches = Callable[[int], list[tuple[int, F]]]
 

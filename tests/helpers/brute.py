@@ -1,4 +1,4 @@
-"""Theorem 2's quantities by brute force: ordered groups of trajectories (tests/oracle.py), single groups in
+"""Theorem 2's quantities by brute force: ordered groups of trajectories (tests/helpers/oracle.py), single groups in
 fractions.
 """
 
@@ -13,8 +13,8 @@ import numpy as np
 
 from tamdp_theory import TAMDP, Policy
 from tamdp_theory.exact import Scheme
-from tests import oracle
-from tests.exact.test_step import score_table
+from tests.helpers import oracle
+from tests.helpers.steps import score_table
 
 
 class Prompt:

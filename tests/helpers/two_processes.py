@@ -1,4 +1,4 @@
-"""What every one of two processes runs in the test of distributed recording: torchrun -m tests.lvlm.two_processes
+"""What every one of two processes runs in the test of distributed recording: torchrun -m tests.helpers.two_processes
 FOLDER ROWS_PER_PROCESS.
 """
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from tamdp_theory.lvlm.scores import scores
 from tamdp_theory.lvlm.trl.recording import Recorder
-from tests.lvlm.training import Gradients, make, rows
+from tests.helpers.training import Gradients, make, rows
 
 
 def main(folder: Path, batch: int) -> None:
