@@ -35,7 +35,7 @@ from tamdp_theory import TAMDP, CapacityError, InputError, storage
 from tamdp_theory.errors import quote
 from tamdp_theory.exact import Scheme, balls
 from tamdp_theory.files import check_schema, decode_json, readable
-from tamdp_theory.numbers import Decimal, exact, to_json
+from tamdp_theory.numbers import Decimal, fraction, to_json
 
 SCHEMA = "tamdp-certificate/1"
 MAX_POLICIES = 64  # of a posterior in a certificate
@@ -181,7 +181,7 @@ def _write_instance(instance: ExactInstance) -> InstanceRecord:
         policy=_write_policy(instance.policy),
         group_size=scheme.group_size,
         normalization=scheme.normalization,
-        eps=to_json(exact(float(scheme.eps), "eps")),
+        eps=to_json(fraction(float(scheme.eps), "eps")),
         ddof=scheme.ddof,
         think_weight=to_json(instance.think_weight),
         reference=reference,
@@ -211,10 +211,10 @@ def _write_policy(policy: balls.BallPolicy) -> TabularRecord | LogLinearRecord:
 def _read_policy(env: TAMDP, record: TabularRecord | LogLinearRecord, place: str) -> balls.BallPolicy:
     if isinstance(record, LogLinearRecord):
         features = [
-            [exact(v, f"{place}.features[{i}][{c}]") for c, v in enumerate(row)]
+            [fraction(v, f"{place}.features[{i}][{c}]") for c, v in enumerate(row)]
             for i, row in enumerate(record.features)
         ]
-        parameters = [exact(v, f"{place}.parameters[{c}]") for c, v in enumerate(record.parameters)]
+        parameters = [fraction(v, f"{place}.parameters[{c}]") for c, v in enumerate(record.parameters)]
         if len(features) != env.n_pairs or any(len(row) != len(parameters) for row in features) or not parameters:
             raise InputError(
                 f"{place}.features: need one row for each of {env.n_pairs} legal actions, as long as the parameters"
@@ -223,7 +223,7 @@ def _read_policy(env: TAMDP, record: TabularRecord | LogLinearRecord, place: str
     found: list[Any] = []
     for x, node in enumerate(env.node_ids):
         values = [
-            exact(v, f"{place}.probabilities[{quote(node)}][{a}]")
+            fraction(v, f"{place}.probabilities[{quote(node)}][{a}]")
             for a, v in enumerate(record.probabilities.get(node, []))
         ]
         if len(values) != env.pair_count[x] or any(v <= 0 for v in values) or sum(values) != 1:
@@ -240,7 +240,7 @@ def _read_policy(env: TAMDP, record: TabularRecord | LogLinearRecord, place: str
 
 def _read_instance(record: InstanceRecord) -> ExactInstance:
     env = _within("instance.process", lambda: TAMDP.from_dict(record.process))
-    eps, think = exact(record.eps, "instance.eps"), exact(record.think_weight, "instance.think_weight")
+    eps, think = fraction(record.eps, "instance.eps"), fraction(record.think_weight, "instance.think_weight")
     if not 0 <= think <= 1:
         raise InputError(f"instance.think_weight: must be in [0, 1], got {think}")
     if not 0 <= eps <= 10**300 or Fraction(repr(float(eps))) != eps:
@@ -249,7 +249,7 @@ def _read_instance(record: InstanceRecord) -> ExactInstance:
         )  # a scheme holds a float, taken at its decimal
     scheme = _within("instance", lambda: Scheme(record.group_size, record.normalization, float(eps), record.ddof))
     reference = None if record.reference is None else _read_policy(env, record.reference, "instance.reference")
-    target = tuple(exact(p, f"instance.target[{q}]") for q, p in enumerate(record.target))
+    target = tuple(fraction(p, f"instance.target[{q}]") for q, p in enumerate(record.target))
     if target and (any(p < 0 for p in target) or sum(target) != 1):
         raise InputError(
             f"instance.target: probabilities must not be negative and must sum to 1, got the sum {sum(target)}"
@@ -283,7 +283,7 @@ def _read_posterior(
         )
     if records and not compares:
         raise InputError("instance.posterior: belongs to a target, which the file does not name")
-    shares = tuple(exact(p, f"instance.posterior[{j}]") for j, p in enumerate(given))
+    shares = tuple(fraction(p, f"instance.posterior[{j}]") for j, p in enumerate(given))
     if shares and (any(p < 0 for p in shares) or sum(shares) != 1):
         raise InputError(
             f"instance.posterior: shares must not be negative and must sum to 1, got the sum {sum(shares)}"

@@ -10,7 +10,7 @@ from bounds.pac_bayes.setting import default_samples, default_target
 from tamdp_theory import TAMDP, Policy, TabularSoftmax, families
 from tamdp_theory.exact import Scheme
 from tamdp_theory.exact.balls import BallLaw, BallPolicy, Number, number, policy_of, tabular
-from tamdp_theory.numbers import exact
+from tamdp_theory.numbers import fraction
 
 NEAR = Fraction(1, 10**12)  # largest relative distance of a probability from the float that it stands for
 
@@ -50,7 +50,7 @@ class ExactInstance:
     @property
     def eps(self) -> Fraction:
         """eps as the decimal that was written."""
-        return exact(float(self.scheme.eps), "eps")
+        return fraction(float(self.scheme.eps), "eps")
 
     @property
     def kappa(self) -> Number:
@@ -76,7 +76,7 @@ def exactly(instance: Instance) -> ExactInstance:
         policy=instance.once(_exact_policy, instance.env, policy),
         scheme=instance.scheme,
         reference=None if reference is None else instance.once(_exact_policy, instance.env, reference),
-        think_weight=exact(float(instance.think_weight), "think_weight"),
+        think_weight=fraction(float(instance.think_weight), "think_weight"),
         without=instance.without,
         target=target,
         samples=samples,
@@ -92,7 +92,9 @@ def _domain(instance: Instance) -> tuple[tuple[Fraction, ...], int, tuple[BallPo
         return default_target(instance.env, instance.seed), default_samples(instance.seed), (), ()
     if given.posterior is None:
         return given.target, given.n, (), ()
-    shares = [(policy, exact(p, "posterior")) for policy, p in zip(given.policies, given.posterior, strict=True) if p]
+    shares = [
+        (policy, fraction(p, "posterior")) for policy, p in zip(given.policies, given.posterior, strict=True) if p
+    ]
     return (
         given.target,
         given.n,

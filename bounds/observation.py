@@ -12,7 +12,7 @@ from tamdp_theory import InputError
 from tamdp_theory.exact import Groups, Scheme
 from tamdp_theory.guards import check_inside_unit
 from tamdp_theory.model import Floats
-from tamdp_theory.numbers import exact
+from tamdp_theory.numbers import fraction
 from tamdp_theory.posteriors import check_distribution
 from tamdp_theory.sources import RolloutGroups
 
@@ -97,5 +97,5 @@ class Observation:
 def decimals(rewards: Floats, weights: tuple[Fraction, ...]) -> Groups:
     """Groups of rewards (n, G, K), each read as its shortest decimal, so that ties are decided exactly."""
     rows, members = np.unique(rewards.reshape(-1, rewards.shape[-1]), axis=0, return_inverse=True)
-    classes = tuple(tuple(exact(float(value), "rewards") for value in row) for row in rows)
+    classes = tuple(tuple(fraction(float(value), "rewards") for value in row) for row in rows)
     return Groups(members.reshape(rewards.shape[:2]), classes, weights)

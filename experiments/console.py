@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from tamdp_theory import InputError, storage
 from tamdp_theory.errors import printable
@@ -25,6 +26,29 @@ def console(stderr: bool = False) -> Console:
     """A console that does not squeeze tables when its output goes to a file."""
     out = _Terminal(stderr)
     return out if out.is_terminal else _Terminal(stderr, width=160)
+
+
+COLOURS = {
+    "holds": "green",
+    "violated": "bold red",
+    "vacuous": "yellow",
+    "assumption_unmet": "dim",
+    "undecided": "magenta",
+}  # of verdicts
+
+
+def progress_bar() -> Progress:
+    """The bar of long work, on the error stream; nothing where that is no terminal. Descriptions are plain text."""
+    terminal = console(stderr=True)
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    return Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal)
 
 
 def plain(text: str) -> str:

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from tamdp_theory.errors import InputError, quote
 from tamdp_theory.files import SCHEMA, SMALLEST_PROBABILITY
 from tamdp_theory.model import TAMDP, Floats, Ints, check_same_process
-from tamdp_theory.numbers import exact, show
+from tamdp_theory.numbers import fraction, show
 from tamdp_theory.policies import LogLinear, Network, Policy, TabularSoftmax
 
 Number: TypeAlias = Fraction | int | float | str
@@ -347,7 +347,7 @@ def _distribution(values: Any, place: str, size: int, what: str = "prompts") -> 
     """Rationals >= 0, one for each of ``size``, that sum to one exactly; InputError otherwise."""
     if isinstance(values, str | bytes | Mapping) or not hasattr(values, "__iter__"):
         raise InputError(f"{place}: expected a sequence of {size} numbers, got {values!r}")
-    numbers = tuple(exact(value, f"{place}[{i}]") for i, value in enumerate(values))
+    numbers = tuple(fraction(value, f"{place}[{i}]") for i, value in enumerate(values))
     if len(numbers) != size:
         raise InputError(f"{place}: {len(numbers)} given for {size} {what}")
     for i, number in enumerate(numbers):

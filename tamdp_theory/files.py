@@ -15,7 +15,7 @@ import numpy as np
 from tamdp_theory import graph, storage
 from tamdp_theory.errors import InputError, printable, quote
 from tamdp_theory.model import KINDS, TAMDP, Ints
-from tamdp_theory.numbers import MAX_DIGITS, Decimal, exact, is_short, kind, show, to_json
+from tamdp_theory.numbers import MAX_DIGITS, Decimal, fraction, is_short, kind, show, to_json
 
 SCHEMA = "tamdp/1"
 SUM_TOLERANCE = Fraction(1, 10**9)  # probabilities this close to one are rescaled to sum to one exactly
@@ -235,7 +235,7 @@ def compile_document(document: Document) -> TAMDP:
 
 def read_weights(weights: Iterable[Any], names: Sequence[str]) -> tuple[Fraction, ...]:
     """Return component weights as rationals; each >= 0, not all zero."""
-    result = tuple(exact(w, f"components[{k}].weight") for k, w in enumerate(weights))
+    result = tuple(fraction(w, f"components[{k}].weight") for k, w in enumerate(weights))
     if len(result) != len(names):
         raise InputError(f"weights: {len(result)} given for {len(names)} components")
     for k, weight in enumerate(result):
@@ -371,7 +371,7 @@ class _Reader:
         place = f"nodes[{x}].actions[{j}].next[{k}].rewards"
         if len(rewards) != self.n_components:
             raise InputError(f"{place}: {len(rewards)} rewards for {self.n_components} components")
-        values = tuple(exact(r, f"{place}[{c}]") for c, r in enumerate(rewards))
+        values = tuple(fraction(r, f"{place}[{c}]") for c, r in enumerate(rewards))
         for c, value in enumerate(values):
             if not 0 <= value <= 1:
                 raise InputError(f"{place}[{c}]: reward {show(value)} is outside [0, 1]; rescale the component")
@@ -384,7 +384,7 @@ class _Reader:
 
 def _distribution(values: Sequence[Any], place: str, places: Sequence[str]) -> tuple[Fraction, ...]:
     """Rationals that sum to one exactly; decimals that miss one by rounding are rescaled."""
-    numbers = tuple(exact(v, p) for v, p in zip(values, places, strict=True))
+    numbers = tuple(fraction(v, p) for v, p in zip(values, places, strict=True))
     for number, where in zip(numbers, places, strict=True):
         if not 0 < number <= 1:
             raise InputError(f"{where}: {show(number)} is not in (0, 1]; leave out what cannot happen")

@@ -41,7 +41,7 @@ def _parse(text: str, pattern: re.Pattern[str]) -> Fraction | None:
         return None
 
 
-def exact(value: Any, place: str) -> Fraction:
+def fraction(value: Any, place: str) -> Fraction:
     """Return ``value`` (int, float, Fraction, "a/b" or a JSON decimal) as an exact rational.
 
     Raises InputError, naming ``place``, for booleans, NaN, infinities, malformed text, more than MAX_DIGITS digits
@@ -100,7 +100,7 @@ def reals(values: Any, place: str) -> NDArray[np.float64]:
     if isinstance(values, (list, tuple)):
         return _sequence(values, place)
     if isinstance(values, (Fraction, Decimal)):
-        return np.array(float(exact(values, place)))
+        return np.array(float(fraction(values, place)))
     try:
         array = np.asarray(values)
         name = array.dtype.name

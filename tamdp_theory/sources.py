@@ -19,7 +19,7 @@ from tamdp_theory.exact.passes import score_norm
 from tamdp_theory.exact.trajectories import enumerate_trajectories
 from tamdp_theory.grpo.rollouts import make_sampler
 from tamdp_theory.model import TAMDP, Floats, Ints, check_same_process
-from tamdp_theory.numbers import exact, reals
+from tamdp_theory.numbers import fraction, reals
 from tamdp_theory.policies.base import Policy
 
 MAX_NUMBERS = 50_000_000  # floats of the scores that an exact source lists
@@ -46,7 +46,7 @@ def _integers(values: Any, name: str) -> Ints:
 
 
 def _weights(values: Any, name: str) -> tuple[Fraction, ...]:
-    return tuple(exact(value, f"{name}[{k}]") for k, value in enumerate(values))
+    return tuple(fraction(value, f"{name}[{k}]") for k, value in enumerate(values))
 
 
 _CONVERTED: dict[str, Callable[[Any, str], Any]] = {

@@ -10,7 +10,7 @@ import numpy as np
 from tamdp_theory import TAMDP, InputError, Policy
 from tamdp_theory.guards import check_inside_unit, check_integer
 from tamdp_theory.model import Floats
-from tamdp_theory.numbers import exact
+from tamdp_theory.numbers import fraction
 from tamdp_theory.posteriors import check_distribution
 
 
@@ -45,7 +45,7 @@ class Generalization:
         env = self.policies[0].env
         if len(self.target) != env.n_prompts:
             raise InputError(f"target: {len(self.target)} probabilities given for {env.n_prompts} prompts")
-        numbers = [exact(p, f"target[{q}]") for q, p in enumerate(self.target)]
+        numbers = [fraction(p, f"target[{q}]") for q, p in enumerate(self.target)]
         if any(p < 0 for p in numbers) or sum(numbers) != 1:
             raise InputError(
                 f"target: probabilities must not be negative and must sum to 1, got the sum {sum(numbers)}"
@@ -54,7 +54,7 @@ class Generalization:
         if self.prior is not None:
             check_distribution(self.prior, "prior", len(self.policies))
         if self.posterior is not None:
-            shares = [exact(p, f"posterior[{j}]") for j, p in enumerate(self.posterior)]
+            shares = [fraction(p, f"posterior[{j}]") for j, p in enumerate(self.posterior)]
             check_distribution([float(p) for p in shares], "posterior", len(self.policies))
             object.__setattr__(self, "posterior", tuple(p / sum(shares) for p in shares))
         for name, least in (("n", 1), ("draws", 1), ("resamples", 1)):

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from experiments.campaign.chunks import INSTANCES, key_of, make_chunk, summary, text
 from experiments.campaign.judge import ENCLOSED
-from experiments.console import console, fail
+from experiments.console import console, fail, progress_bar
 from experiments.workers import one_thread_each
 from tamdp_theory import TamdpError, storage
 
@@ -49,19 +48,11 @@ class Campaign:
         storage.check_writable(self.out)
         chunks = range(-(-self.checks // (INSTANCES * len(ENCLOSED))))
         found = {chunk: content for chunk in chunks if (content := self._read(chunk)) is not None}
-        columns = (
-            TextColumn("chunks"),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            BarColumn(bar_width=30),
-        )
-        terminal = console(stderr=True)
-        with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
-            task = progress.add_task("", total=len(chunks), completed=len(found))
+        with progress_bar() as bar:
+            task = bar.add_task("chunks", total=len(chunks), completed=len(found))
             for chunk, content in self._missing([chunk for chunk in chunks if chunk not in found]):
                 found[chunk] = content
-                progress.update(task, advance=1)
+                bar.update(task, advance=1)
         total = summary([found[chunk] for chunk in chunks], self.seed)
         storage.write_atomically(self.summary, json.dumps(total, indent=1, ensure_ascii=False) + "\n")
         console().print(text(total), soft_wrap=True)

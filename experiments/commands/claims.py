@@ -52,7 +52,7 @@ class Claims:
         out.print(f"  LaTeX: {claim.latex()}\n", markup=False, soft_wrap=True)
         symbols = Table(box=None, padding=(0, 2), show_header=False)
         for symbol in claim.symbols:
-            symbols.add_row(plain(str(symbol)), meaning(symbol))
+            symbols.add_row(unicode_text(str(symbol)), meaning(symbol))
         out.print(symbols)
         out.print("\nassumptions:" if claim.assumptions else "\nassumptions: none")
         for assumption in claim.assumptions:
@@ -77,7 +77,9 @@ def find_claim(claim_id: str) -> bounds.Claim:
 def statement_text(claim: bounds.Claim) -> str:
     """The statement on one line of plain text."""
     names = {
-        symbol: sp.Symbol(_bracketed(plain(str(symbol)))) for symbol in claim.statement.free_symbols if symbol.is_Symbol
+        symbol: sp.Symbol(_bracketed(unicode_text(str(symbol))))
+        for symbol in claim.statement.free_symbols
+        if symbol.is_Symbol
     }
     lhs, rhs = (sp.sstr(side.xreplace(names), order="none") for side in (claim.statement.lhs, claim.statement.rhs))
     return f"{lhs} {RELATIONS[type(claim.statement).__name__]} {rhs}".replace("**2", "²")
@@ -90,7 +92,7 @@ def _bracketed(name: str) -> str:
     return f"[{name}]" if " " in name and not name.startswith(("[", "<")) else name
 
 
-_PLAIN = (
+_UNICODE = (
     (r"^{\star}", "*"),
     ("{t<T}", "{t<T} "),
     (r"\nabla ", "∇"),
@@ -141,9 +143,9 @@ _PLAIN = (
 )
 
 
-def plain(latex: str) -> str:
+def unicode_text(latex: str) -> str:
     """LaTeX of the symbols as readable Unicode."""
-    for old, new in _PLAIN:
+    for old, new in _UNICODE:
         latex = latex.replace(old, new)
     return " ".join(latex.split())
 

@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 import bounds
 from bounds import certificates
 from bounds.exact_instance import exactly
 from experiments.commands.claims import find_claim, statement_text
-from experiments.console import console, number, plain
+from experiments.console import console, number, plain, progress_bar
 from tamdp_theory import InputError, storage
 from tamdp_theory.numbers import show as rational
 
@@ -53,21 +52,14 @@ class Falsify:
         if self.seed < 0:
             raise InputError(f"seed: must not be negative, got {self.seed}")
         storage.check_writable(self.out)
-        out, terminal = console(), console(stderr=True)
-        columns = (
-            TextColumn("{task.fields[phase]:<10}"),
-            BarColumn(bar_width=30),
-            TimeElapsedColumn(),
-            TextColumn("{task.description}"),
-        )
-        with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
-            task = bar.add_task("", total=self.seconds, phase="random")
+        out = console()
+        with progress_bar() as bar:
+            task = bar.add_task("random", total=self.seconds)
 
             def report(phase: str, tried: int, slack: float | None) -> None:
                 least = "" if slack is None else f", smallest relative slack {number(slack)}"
-                bar.update(
-                    task, completed=bar.tasks[0].elapsed or 0.0, phase=phase, description=f"{tried} instances{least}"
-                )
+                seconds = min(bar.tasks[0].elapsed or 0.0, self.seconds)
+                bar.update(task, completed=seconds, description=f"{phase:<10} {tried} instances{least}")
 
             finding = falsify(claim, self.without, self.seconds, self.seed, report)
         counts = ", ".join(f"{count} {verdict.replace('_', ' ')}" for verdict, count in sorted(finding.counts.items()))

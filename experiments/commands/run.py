@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import tyro
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from experiments import runner
-from experiments.console import console, plain
+from experiments.console import console, plain, progress_bar
 from experiments.options import listing, parse
 from tamdp_theory import InputError
 
@@ -45,19 +44,8 @@ def run_study(name: str, configs: Sequence[Any], folder: Path, workers: int | No
     out, terminal = console(), console(stderr=True)
     todo = runner.cells(name, configs, folder)
     count = min(workers or os.cpu_count() or 1, len(todo))
-    columns = (
-        TextColumn("{task.description:<16}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
     executor = runner.local(count) if scheduler is None else runner.cluster(scheduler)
-    with (
-        executor as pool,
-        Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar,
-    ):
+    with executor as pool, progress_bar() as bar:
         task = bar.add_task(name, total=len(todo))
         before = 0
 

@@ -5,10 +5,9 @@ from typing import Annotated
 
 import numpy as np
 import tyro
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from experiments.console import console, number, plain, write_json
+from experiments.console import console, number, plain, progress_bar, write_json
 from tamdp_theory import TAMDP, InputError, TabularSoftmax, grpo, load_policy, save_policy
 
 ROWS = 12
@@ -51,12 +50,10 @@ class Train:
         config = grpo.Config(**vars(self.config))
         env = TAMDP.load(self.file)
         policy = TabularSoftmax(env) if self.policy is None else load_policy(env, self.policy)
-        columns = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        terminal = console(stderr=True)
-        with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as progress:
-            task = progress.add_task("", total=config.steps)
+        with progress_bar() as bar:
+            task = bar.add_task("training", total=config.steps)
             history = grpo.train(
-                env, policy, config, range(self.seeds), progress=lambda done: progress.update(task, completed=done)
+                env, policy, config, range(self.seeds), progress=lambda done: bar.update(task, completed=done)
             )
         if self.save_policy is not None:
             save_policy(policy.with_parameters(history.parameters[0]), self.save_policy)

@@ -7,24 +7,15 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Column, Table
+from rich.table import Table
 
 from bounds import CLAIMS, Check, Verdict
 from bounds.instance import BUDGET
 from experiments import plots, verification
 from experiments.commands.claims import RELATIONS, find_claim
-from experiments.console import console, number, write_json
+from experiments.console import COLOURS, console, number, progress_bar, write_json
 from experiments.suite import Level, plan
 from tamdp_theory import InputError, storage
-
-_COLOURS = {
-    Verdict.HOLDS: "green",
-    Verdict.VIOLATED: "bold red",
-    Verdict.VACUOUS: "yellow",
-    Verdict.ASSUMPTION_UNMET: "dim",
-    Verdict.UNDECIDED: "magenta",
-}
 
 
 @dataclass(frozen=True)
@@ -91,19 +82,14 @@ class Verify:
 
     def _check(self, chosen: list[str], level: Level) -> list[Check]:
         todo = plan(chosen, level, self.budget)
-        what = TextColumn(
-            "{task.description}", markup=False, table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
-        )
-        columns = (TextColumn("checking"), MofNCompleteColumn(), TimeElapsedColumn(), BarColumn(bar_width=20), what)
-        terminal = console(stderr=True)
-        with Progress(
-            *columns, console=terminal, transient=True, expand=True, disable=not terminal.is_terminal
-        ) as progress:
-            task = progress.add_task("", total=len(todo))
+        with progress_bar() as bar:
+            task = bar.add_task("checking", total=len(todo))
             workers = self.workers or (1 if level == "quick" else os.cpu_count() or 1)
-            return verification.run(
-                todo, lambda done, what: progress.update(task, completed=done, description=what), workers
-            )
+
+            def report(done: int, what: str) -> None:
+                bar.update(task, completed=done, description=f"checking {what}"[:60])
+
+            return verification.run(todo, report, workers)
 
 
 def _table(outcomes: dict[str, verification.Outcome], width: int) -> Table:
@@ -167,7 +153,7 @@ def _all_checks(checks: list[Check]) -> Table:
             check.claim_id,
             check.instance,
             *_sides(check),
-            f"[{_COLOURS[check.verdict]}]{check.verdict}[/]",
+            f"[{COLOURS[check.verdict]}]{check.verdict}[/]",
             str(check.evidence),
             check.note,
         )
@@ -186,7 +172,7 @@ def _sides(check: Check) -> tuple[str, str, str, str]:
 def _verdict(outcome: verification.Outcome, check: Check) -> str:
     if outcome.claim.standing.value == "printed" and check.verdict is Verdict.VIOLATED:
         return "[cyan]refuted[/]"
-    return f"[{_COLOURS[check.verdict]}]{check.verdict}[/]"
+    return f"[{COLOURS[check.verdict]}]{check.verdict}[/]"
 
 
 def _counts(outcome: verification.Outcome) -> str:

@@ -24,6 +24,7 @@ from transformers import CLIPConfig, CLIPForImageClassification, Trainer, Traini
 from tamdp_theory.environments.base import Environment, Message
 from tamdp_theory.errors import InputError, quote
 from tamdp_theory.exact.passes import best
+from tamdp_theory.guards import check_integer
 from tamdp_theory.lvlm.loading import LANGUAGE_Q_V, VisionLanguageModel
 from tamdp_theory.lvlm.sequences import PER_TOKEN, Inputs, collate
 from tamdp_theory.model import TAMDP, check_same_process
@@ -53,8 +54,7 @@ class WarmStart:
     def __post_init__(self) -> None:
         for name in ("steps", "batch_size", "save_every", "rank", "sight_steps"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InputError(f"{name}: must be an integer of at least 1, got {value!r}")
+            check_integer(name, value, 1)
         for name in ("learning_rate", "sight_rate"):
             if not 0 < getattr(self, name) < 1:
                 raise InputError(f"{name}: must be above 0 and below 1, got {getattr(self, name)!r}")

@@ -13,7 +13,7 @@ from bounds.exact_instance import rational_probabilities
 from tamdp_theory import TAMDP, InputError, LogLinear, Policy, TabularSoftmax
 from tamdp_theory.exact import Scheme
 from tamdp_theory.model import Floats
-from tamdp_theory.numbers import exact
+from tamdp_theory.numbers import fraction
 
 FLOOR = Fraction(1, 10**12)  # of a probability that a search sets
 
@@ -87,7 +87,7 @@ def of_instance(instance: Instance, claim: Claim, without: tuple[str, ...]) -> C
         policy,
         scheme,
         reference=reference,
-        think_weight=exact(float(instance.think_weight), "think_weight"),
+        think_weight=fraction(float(instance.think_weight), "think_weight"),
         without=without,
         seed=instance.seed,
     )
@@ -97,8 +97,8 @@ def _behaviour(policy: Policy) -> Behaviour | None:
     if isinstance(policy, TabularSoftmax):
         return tuple(rational_probabilities(policy))
     if isinstance(policy, LogLinear):
-        rows = tuple(tuple(exact(float(v), "features") for v in row) for row in policy.features)
-        return Shared(rows, tuple(exact(float(v), "parameters") for v in policy.parameters))
+        rows = tuple(tuple(fraction(float(v), "features") for v in row) for row in policy.features)
+        return Shared(rows, tuple(fraction(float(v), "parameters") for v in policy.parameters))
     return None
 
 
@@ -116,13 +116,13 @@ def fractions(content: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of a tamdp/1 content with every number that may be a fraction as a Fraction."""
     copy = deepcopy(dict(content))
     for component in copy["components"]:
-        component["weight"] = exact(component["weight"], "weight")
+        component["weight"] = fraction(component["weight"], "weight")
     for prompt in copy["prompts"]:
-        prompt["probability"] = exact(prompt["probability"], "probability")
+        prompt["probability"] = fraction(prompt["probability"], "probability")
     for edge in edges(copy):
-        edge["probability"] = exact(edge["probability"], "probability")
+        edge["probability"] = fraction(edge["probability"], "probability")
         if "rewards" in edge:
-            edge["rewards"] = [exact(r, "rewards") for r in edge["rewards"]]
+            edge["rewards"] = [fraction(r, "rewards") for r in edge["rewards"]]
     return copy
 
 

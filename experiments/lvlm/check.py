@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from experiments.console import console, plain
+from experiments.console import console, plain, progress_bar
 from experiments.lvlm import twin, verdicts
 from experiments.lvlm.quiet import quiet
 from tamdp_theory import CapacityError, InputError, environments, storage
@@ -106,8 +105,6 @@ def _transcripts(played: Play) -> list[dict[str, Any]]:
 
 @contextmanager
 def _progress(text: str, total: int) -> Iterator[Callable[[int, int], None]]:
-    terminal = console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
+    with progress_bar() as bar:
         task = bar.add_task(text, total=total)
         yield lambda done, whole: bar.update(task, completed=done, total=whole)

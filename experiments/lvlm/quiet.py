@@ -5,11 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 from transformers.utils import logging
 
-from experiments.console import console
+from experiments.console import progress_bar
 
 
 @contextmanager
@@ -39,17 +38,7 @@ class _Bar(TrainerCallback):  # type: ignore[misc]
     """A bar over optimizer steps with the mean reward."""
 
     def __init__(self, text: str) -> None:
-        terminal = console(stderr=True)
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-        )
-        self.text = text
-        self.bar = Progress(*columns, console=terminal, transient=True, disable=not terminal.is_terminal)
+        self.text, self.bar = text, progress_bar()
         self.task = self.bar.add_task(text, total=None)
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **given: Any) -> None:

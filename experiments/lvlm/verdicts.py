@@ -25,7 +25,7 @@ from bounds.rollouts import measures as observed
 from bounds.rollouts.intervals import Estimate
 from bounds.rollouts.statistics import Statistics
 from experiments.commands.claims import RELATIONS
-from experiments.console import number, plain
+from experiments.console import COLOURS, number, plain
 from experiments.lvlm import twin
 from experiments.runner import Row, to_csv
 from tamdp_theory import CapacityError, Policy, storage
@@ -255,13 +255,6 @@ ASYMPTOTIC = (
     "such a check decides nothing, "
     "and its note says what the interval suggests"
 )
-_COLOURS = {
-    "holds": "green",
-    "violated": "bold red",
-    "vacuous": "yellow",
-    "assumption_unmet": "dim",
-    "undecided": "magenta",
-}
 
 
 def tables(findings: Findings) -> Group:
@@ -312,7 +305,7 @@ def tables(findings: Findings) -> Group:
 
 
 def _word(verdict: Verdict) -> str:
-    return f"[{_COLOURS[str(verdict)]}]{verdict}[/]"
+    return f"[{COLOURS[str(verdict)]}]{verdict}[/]"
 
 
 def _short(check: Check | None) -> str:

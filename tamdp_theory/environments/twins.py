@@ -17,7 +17,7 @@ from tamdp_theory.environments.parsing import Call
 from tamdp_theory.environments.repair import CENTRE, SPOILED, TURNS, Picture
 from tamdp_theory.families._build import End, Kind, Move, Number, document, expand, flag, integer, merge, uniform
 from tamdp_theory.model import TAMDP
-from tamdp_theory.numbers import exact
+from tamdp_theory.numbers import fraction
 
 UNPARSED = "unparsed"
 S = TypeVar("S")
@@ -105,11 +105,11 @@ class _WithUnparsed:
 
 def _after(edges: Sequence[dict[str, Any]], parsed: bool) -> Iterator[tuple[Fraction, _State | End]]:
     for edge in edges:
-        p = exact(edge["probability"], "probability")
+        p = fraction(edge["probability"], "probability")
         if "node" in edge:
             yield p, _State(edge["node"], parsed)
         else:
-            rewards = tuple(exact(reward, "reward") for reward in edge["rewards"])
+            rewards = tuple(fraction(reward, "reward") for reward in edge["rewards"])
             yield p, End(rewards if parsed else (0, *rewards[1:]))
 
 

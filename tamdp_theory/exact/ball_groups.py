@@ -34,7 +34,7 @@ from tamdp_theory.exact.ball_numbers import (
 from tamdp_theory.exact.listing import Groups
 from tamdp_theory.exact.surds import Total
 from tamdp_theory.model import TAMDP
-from tamdp_theory.numbers import exact, short_count
+from tamdp_theory.numbers import fraction, short_count
 
 MAX_TERMS = 200_000
 MAX_MEMBERS = 10_000_000  # of all groups of classes together
@@ -56,7 +56,7 @@ class BallGroup:
     @cached_property
     def eps(self) -> Fraction:
         """eps as the decimal that was written."""
-        return exact(float(self.scheme.eps), "eps")
+        return fraction(float(self.scheme.eps), "eps")
 
     @cached_property
     def _known(self) -> dict[Counts, dict[int, Number]]:

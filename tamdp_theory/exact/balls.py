@@ -38,7 +38,7 @@ from tamdp_theory.exact.ball_numbers import (
 from tamdp_theory.exact.surds import Surd
 from tamdp_theory.exact.trajectories import prompt_trajectories
 from tamdp_theory.model import TAMDP, THINK, check_same_process
-from tamdp_theory.numbers import exact, short_count
+from tamdp_theory.numbers import fraction, short_count
 from tamdp_theory.policies.base import Policy
 from tamdp_theory.policies.loglinear import LogLinear
 
@@ -145,11 +145,11 @@ def policy_of(policy: Policy, env: TAMDP | None = None) -> BallPolicy:
     env = policy.env if env is None else env
     check_same_process(env, policy.env)
     if isinstance(policy, LogLinear):
-        features = [[exact(float(v), "features") for v in row] for row in policy.features]
-        return log_linear(env, features, [exact(float(v), "parameters") for v in policy.parameters])
+        features = [[fraction(float(v), "features") for v in row] for row in policy.features]
+        return log_linear(env, features, [fraction(float(v), "parameters") for v in policy.parameters])
     if not policy.is_tabular:
         raise InputError(f"{type(policy).__name__}: enclosures know tabular and log-linear policies only")
-    logits = [number(exact(float(v), "logits")) for v in policy.parameters[env.pair_parameter]]
+    logits = [number(fraction(float(v), "logits")) for v in policy.parameters[env.pair_parameter]]
     return tabular(env, softmax(env, logits))
 
 

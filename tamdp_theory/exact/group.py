@@ -23,7 +23,7 @@ from tamdp_theory.estimators.base import Column
 from tamdp_theory.estimators.scheme import Normalization, Scheme
 from tamdp_theory.exact.states import GroupStates, group_states
 from tamdp_theory.model import Floats
-from tamdp_theory.numbers import exact
+from tamdp_theory.numbers import fraction
 
 _KEEP = 20_000_000  # floats of a law held at once
 
@@ -295,9 +295,9 @@ def group_moments(
         eps, ddof: of deviations, where the estimator scales.
     """
     scheme = Scheme(group_size, normalization, eps, ddof)
-    exact_weights = tuple(exact(_plain(w), f"weights[{k}]") for k, w in enumerate(weights))
+    exact_weights = tuple(fraction(_plain(w), f"weights[{k}]") for k, w in enumerate(weights))
     table = tuple(
-        tuple(exact(_plain(r), f"rewards[{m}][{k}]") for k, r in enumerate(row)) for m, row in enumerate(rewards)
+        tuple(fraction(_plain(r), f"rewards[{m}][{k}]") for k, r in enumerate(row)) for m, row in enumerate(rewards)
     )
     p = np.array(probability, dtype=np.float64)
     if p.ndim < 1 or p.shape[-1] != len(table) or any(len(row) != len(exact_weights) for row in table):

@@ -11,7 +11,7 @@ from tamdp_theory import files
 from tamdp_theory.errors import InputError
 from tamdp_theory.files import Action, Component, Document, Edge, Node, Prompt
 from tamdp_theory.model import TAMDP
-from tamdp_theory.numbers import exact, show
+from tamdp_theory.numbers import fraction, show
 
 Number: TypeAlias = Fraction | int | float | str
 Kind: TypeAlias = Literal["tool", "think", "answer"]
@@ -227,7 +227,7 @@ def flag(value: Any, name: str) -> bool:
 
 def probability(value: Any, name: str, *, positive: bool = False) -> Fraction:
     """Return ``value`` as a rational in [0, 1], or in (0, 1] if ``positive``; InputError otherwise."""
-    number = exact(value, name)
+    number = fraction(value, name)
     if not 0 <= number <= 1 or (positive and number == 0):
         raise InputError(f"{name}: must be in {'(' if positive else '['}0, 1], got {show(number)}")
     return number

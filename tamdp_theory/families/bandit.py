@@ -18,7 +18,7 @@ from tamdp_theory.errors import InputError
 from tamdp_theory.families._build import Number, document, probability, sequence, uniform
 from tamdp_theory.files import Action, Edge, Node
 from tamdp_theory.model import TAMDP
-from tamdp_theory.numbers import exact, show
+from tamdp_theory.numbers import fraction, show
 
 Rewards: TypeAlias = Number | Sequence[Number]
 Arm: TypeAlias = Rewards | Sequence[tuple[Number, Rewards]]
@@ -126,7 +126,7 @@ def _rewards(value: Any, place: str) -> tuple[Fraction, ...]:
     items = sequence(value, place) if isinstance(value, list | tuple) else [value]
     if not items:
         raise InputError(f"{place}: empty; give at least one reward")
-    numbers = tuple(exact(item, f"{place}[{k}]") for k, item in enumerate(items))
+    numbers = tuple(fraction(item, f"{place}[{k}]") for k, item in enumerate(items))
     for k, number in enumerate(numbers):
         if not 0 <= number <= 1:
             raise InputError(f"{place}[{k}]: reward {show(number)} is outside [0, 1]; rescale the component")

@@ -15,7 +15,7 @@ from tamdp_theory.estimators.scheme import Normalization, Scheme
 from tamdp_theory.exact.group import entries
 from tamdp_theory.exact.listing import ratio
 from tamdp_theory.model import Floats
-from tamdp_theory.numbers import exact, on_grid, reals
+from tamdp_theory.numbers import fraction, on_grid, reals
 
 _NARROW = 2**61  # integers below do not wrap around when subtracted
 
@@ -36,7 +36,7 @@ def advantages(rewards: Any, weights: Any, normalization: Normalization, eps: fl
     scheme = Scheme(r.shape[-2], normalization, eps, ddof)
     integers, unit = on_grid(r)
     total: Floats = np.zeros(r.shape[:-1])
-    for coefficient, parts in scheme.estimator.mixtures([exact(float(v), "weights") for v in w]):
+    for coefficient, parts in scheme.estimator.mixtures([fraction(float(v), "weights") for v in w]):
         values, own = _mixed(integers, unit, parts)
         if scheme.estimator.binary:
             values, own = _indicator(values, scheme), Fraction(1)
@@ -135,7 +135,7 @@ class _Place:
     def eps(self) -> Floats | float:
         if not self.scheme.eps:
             return 0.0
-        eps, span = exact(float(self.scheme.eps), "eps") / self.unit, self._span
+        eps, span = fraction(float(self.scheme.eps), "eps") / self.unit, self._span
         return _ratios(np.full(span.shape, eps.numerator, dtype=object), span.astype(object) * eps.denominator)
 
     def ratio(self, numerator: Floats, denominator: Floats) -> Floats:

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from tamdp_theory.errors import InputError
 from tamdp_theory.grpo.config import Config
 from tamdp_theory.grpo.trainer import Seed, train
+from tamdp_theory.guards import check_integer
 from tamdp_theory.model import TAMDP
 from tamdp_theory.policies.base import Policy
 
@@ -23,8 +23,7 @@ def checkpoints(env: TAMDP, policy: Policy, config: Config, every: int, seed: Se
         every: steps between checkpoints, >= 1.
         seed: of the run.
     """
-    if isinstance(every, bool) or not isinstance(every, (int, np.integer)) or every < 1:
-        raise InputError(f"every: must be an integer of at least 1, got {every!r}")
+    check_integer("every", every, 1)
     generator = seed if isinstance(seed, np.random.Generator) else np.random.default_rng(seed)
     found, done = [policy], 0
     while done < config.steps:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from tamdp_theory.errors import InputError, quote
+from tamdp_theory.guards import check_integer
 from tamdp_theory.lvlm.extra import require
 
 DTYPES = {"float64": torch.float64, "float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
@@ -118,8 +119,7 @@ def with_lora(
     require(("peft",))
     from peft import LoraConfig, get_peft_model
 
-    if isinstance(rank, bool) or not isinstance(rank, int) or rank < 1:
-        raise InputError(f"rank: must be an integer of at least 1, got {rank!r}")
+    check_integer("rank", rank, 1)
     _no_adapter(loaded)
     config = LoraConfig(
         r=rank, lora_alpha=2 * rank if alpha is None else alpha, lora_dropout=0.0, target_modules=target

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from tamdp_theory.errors import InputError
+from tamdp_theory.guards import check_integer
 
 PER_TOKEN = ("input_ids", "attention_mask", "mm_token_type_ids", "token_type_ids")
 """Inputs with one entry per token, (1, L); every other one is concatenated along its first dimension (pixel values,
@@ -88,8 +89,7 @@ def batches(items: Ordered[Inputs], size: int) -> list[list[int]]:
     """Places of the items in batches of at most ``size``, each of items that can be joined: the same inputs, of the
     same shapes but for the first dimension.
     """
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise InputError(f"batch_size: must be an integer of at least 1, got {size!r}")
+    check_integer("batch_size", size, 1)
     alike: dict[object, list[int]] = {}
     for place, item in enumerate(items):
         shapes = sorted((name, () if name in PER_TOKEN else tuple(values.shape[1:])) for name, values in item.items())

@@ -12,7 +12,7 @@ from tamdp_theory import storage
 from tamdp_theory.errors import InputError, quote
 from tamdp_theory.files import check_schema, decode_json, readable
 from tamdp_theory.model import TAMDP
-from tamdp_theory.numbers import Decimal, exact, kind, show
+from tamdp_theory.numbers import Decimal, fraction, kind, show
 from tamdp_theory.policies.tabular import TabularSoftmax
 
 SCHEMA = "tamdp-policy/1"
@@ -66,7 +66,7 @@ def _policy(env: TAMDP, document: PolicyDocument) -> TabularSoftmax:
 
 
 def _logit(value: Any, place: str) -> float:
-    number = exact(value, place)
+    number = fraction(value, place)
     if abs(number) > MAX_LOGIT:
         raise InputError(f"{place}: {show(number)} is beyond {MAX_LOGIT:g}; a policy has full support on legal actions")
     return float(number)

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq  # noqa: E402
 
 from tamdp_theory.exact import Groups  # noqa: E402
 from tamdp_theory.lvlm import logs  # noqa: E402
-from tamdp_theory.numbers import exact  # noqa: E402
+from tamdp_theory.numbers import fraction  # noqa: E402
 
 REWARDS = [(0.1, 0.2), (0.3, 0.0)]
 
@@ -41,5 +41,5 @@ def test_ties_are_ties(tmp_path: Path, kind: Any) -> None:
     )
     (entry,) = logs.read(path, 2)
     assert entry.groups.rewards.tolist() == [[list(row) for row in REWARDS]]
-    rows = tuple(tuple(exact(float(v), "r") for v in row) for row in entry.groups.rewards[0])
+    rows = tuple(tuple(fraction(float(v), "r") for v in row) for row in entry.groups.rewards[0])
     assert not Groups(np.array([[0, 1]]), rows, entry.groups.weights).composite.squares.any()

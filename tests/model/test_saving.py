@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tamdp_theory import TAMDP, InputError, families
-from tamdp_theory.numbers import exact, to_json
+from tamdp_theory.numbers import fraction, to_json
 from tamdp_theory.strategies import documents
 from tests.helpers.faults import put, sound, text
 
@@ -33,9 +33,9 @@ def test_dictionary_round_trip(content: dict[str, Any]) -> None:
         for action, given_action in zip(node["actions"], source["actions"], strict=True):
             assert (action["name"], action["kind"]) == (given_action["name"], given_action["kind"])
             for edge, given_edge in zip(action["next"], given_action["next"], strict=True):
-                assert exact(edge["probability"], "") == given_edge["probability"]
+                assert fraction(edge["probability"], "") == given_edge["probability"]
                 assert edge.get("node") == given_edge.get("node")
-                assert [exact(r, "") for r in edge.get("rewards", [])] == given_edge.get("rewards", [])
+                assert [fraction(r, "") for r in edge.get("rewards", [])] == given_edge.get("rewards", [])
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
@@ -79,13 +79,13 @@ def test_a_number_means_the_decimal_that_was_written(written: str, value: Fracti
 
 @given(
     st.fractions()
-    | st.floats(allow_nan=False, allow_infinity=False).map(lambda x: exact(x, ""))
+    | st.floats(allow_nan=False, allow_infinity=False).map(lambda x: fraction(x, ""))
     | st.integers().map(Fraction)
 )
 def test_json_form_is_read_back_and_short(value: Fraction) -> None:
     written = to_json(value)
-    assert exact(written, "") == value
-    assert exact(json.loads(json.dumps(written)), "") == value
+    assert fraction(written, "") == value
+    assert fraction(json.loads(json.dumps(written)), "") == value
     assert not isinstance(written, str) or Fraction(repr(float(value))) != value, (
         "a decimal that says it all is preferred"
     )
@@ -93,8 +93,8 @@ def test_json_form_is_read_back_and_short(value: Fraction) -> None:
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_a_float_means_its_shortest_decimal(value: float) -> None:
-    assert exact(value, "") == Fraction(repr(value))
-    assert float(exact(value, "")) == value
+    assert fraction(value, "") == Fraction(repr(value))
+    assert float(fraction(value, "")) == value
 
 
 def test_sums_near_one_are_rescaled() -> None:

@@ -29,7 +29,7 @@ import pyarrow.parquet as pq
 from tamdp_theory.errors import InputError, quote
 from tamdp_theory.lvlm.logs.base import LoggedStep
 from tamdp_theory.model import Floats
-from tamdp_theory.numbers import exact, narrow, reals
+from tamdp_theory.numbers import fraction, narrow, reals
 from tamdp_theory.sources import RolloutGroups
 
 ZERO_SUM = 1e-3  # of a group's advantages in float32, relative to its size
@@ -67,7 +67,7 @@ def read(
                 f"{table.path}: reward columns {', '.join(table.components)}, elsewhere {', '.join(names)}; name them "
                 f"in components"
             )
-    shares = tuple(exact(w, f"weights[{k}]") for k, w in enumerate([1] * len(names) if weights is None else weights))
+    shares = tuple(fraction(w, f"weights[{k}]") for k, w in enumerate([1] * len(names) if weights is None else weights))
     if len(shares) != len(names):
         raise InputError(f"weights: {len(shares)} given for {len(names)} reward columns ({', '.join(names)})")
     size = _group_size(tables) if group_size is None else group_size

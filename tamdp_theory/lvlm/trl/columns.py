@@ -21,9 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tamdp_theory.errors import InputError, quote
-from tamdp_theory.lvlm.trl.records import Evaluation, Records, StepRecord
+from tamdp_theory.lvlm.trl.records import EvaluationRecord, Records, StepRecord
 from tamdp_theory.model import Floats
-from tamdp_theory.numbers import exact
+from tamdp_theory.numbers import fraction
 from tamdp_theory.sources import RolloutGroups
 from tamdp_theory.storage import read_bytes, write_atomically
 
@@ -73,7 +73,7 @@ def load_records(folder: str | Path) -> Records:
     tables = [_Table(path) for path in paths]
     first, last = tables[0], None
     steps: dict[int, StepRecord] = {}
-    evaluations: list[Evaluation] = []
+    evaluations: list[EvaluationRecord] = []
     for table in tables:
         if (table.components, table.weights) != (first.components, first.weights):
             raise InputError(f"{table.path}: components or weights are not those of {first.path.name}")
@@ -144,7 +144,7 @@ class _Table:
         self.about = self._about()
         self.components = tuple(str(name) for name in self.about["components"])
         self.weights: tuple[Fraction, ...] = tuple(
-            exact(weight, f"{path}: weights[{k}]") for k, weight in enumerate(self.about["weights"])
+            fraction(weight, f"{path}: weights[{k}]") for k, weight in enumerate(self.about["weights"])
         )
         if len(self.weights) != len(self.components):
             raise InputError(f"{path}: {len(self.weights)} weights for {len(self.components)} components")
@@ -186,9 +186,9 @@ class _Table:
             raise InputError(f"{self.path}: {error}") from error
         return StepRecord(step, groups, advantages, dropped)
 
-    def evaluation(self) -> Evaluation:
+    def evaluation(self) -> EvaluationRecord:
         """The evaluation that it holds."""
-        return Evaluation(
+        return EvaluationRecord(
             step=self.about["step"],
             prompt=self._prompt(),
             rewards=self._rewards(),

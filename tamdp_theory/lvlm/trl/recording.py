@@ -29,9 +29,10 @@ import torch
 from transformers import TrainerCallback
 
 from tamdp_theory.errors import InputError, quote
+from tamdp_theory.guards import check_integer
 from tamdp_theory.lvlm.trl import hooks
 from tamdp_theory.lvlm.trl.columns import load_records, record_files, save_records
-from tamdp_theory.lvlm.trl.records import Batch, Evaluation, Records, joined
+from tamdp_theory.lvlm.trl.records import Batch, EvaluationRecord, Records, joined
 from tamdp_theory.lvlm.trl.taps import Score, as_array, prompts_of, scored, tapped
 from tamdp_theory.model import Floats
 from tamdp_theory.numbers import reals
@@ -70,8 +71,7 @@ class Recorder:
         private_hooks: bool = True,
         prompt_column: str = "prompt_index",
     ) -> None:
-        if isinstance(scores_every, bool) or not isinstance(scores_every, int) or scores_every < 1:
-            raise InputError(f"scores_every: must be an integer of at least 1, got {scores_every!r}")
+        check_integer("scores_every", scores_every, 1)
         if score_evaluations and score is None:
             raise InputError("score_evaluations: needs a score")
         if score is not None and not private_hooks:
@@ -150,7 +150,7 @@ class Recorder:
         return tuple(sorted(step for step, record in self._records.steps.items() if record.groups is not None))
 
     @property
-    def evaluations(self) -> tuple[Evaluation, ...]:
+    def evaluations(self) -> tuple[EvaluationRecord, ...]:
         """Evaluations so far, in order."""
         return self._records.evaluations
 
@@ -310,7 +310,7 @@ class Recorder:
                 )
 
             dropped = sum(int((~kept).sum()) for kept in whole)
-            event = Evaluation(
+            event = EvaluationRecord(
                 step,
                 joined_rows("prompt"),
                 joined_rows("rewards"),

@@ -75,7 +75,7 @@ def joined(first: StepRecord, second: StepRecord) -> StepRecord:
 
 
 @dataclass(frozen=True, eq=False)
-class Evaluation:
+class EvaluationRecord:
     """One evaluation on held-out prompts.
 
     step: optimizer steps made before it; prompt (n,): one entry per row evaluated; rewards (n, G, K) in [0, 1], G >= 1
@@ -109,7 +109,7 @@ class Records:
     component_names: tuple[str, ...]
     weights: tuple[Fraction, ...]
     steps: Mapping[int, StepRecord] = field(default_factory=dict)
-    evaluations: tuple[Evaluation, ...] = ()
+    evaluations: tuple[EvaluationRecord, ...] = ()
 
     def before(self, step: int) -> "Records":
         """The run up to theta_step: records of the steps before, evaluations up to it."""

@@ -33,6 +33,7 @@ from datasets import Dataset
 from tamdp_theory.environments.base import Environment, Message
 from tamdp_theory.environments.image_repair import ImageRepair, ImageRepairEpisode
 from tamdp_theory.errors import InputError
+from tamdp_theory.guards import check_integer
 
 SEEDS = 2**31
 
@@ -195,8 +196,7 @@ def _tool_reward(component: int, name: str) -> Callable[..., list[float]]:
 
 def _draw(environment: Environment, count: int, generator: np.random.Generator) -> list[tuple[int, int]]:
     """Prompts of the twin from its distribution, each with a seed."""
-    if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
-        raise InputError(f"count: must be an integer of at least 1, got {count!r}")
+    check_integer("count", count, 1)
     twin = environment.twin
     prompts = generator.choice(twin.n_prompts, size=count, p=twin.prompt_probability)
     return [(int(prompt), int(generator.integers(SEEDS))) for prompt in prompts]
