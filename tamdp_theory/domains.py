@@ -17,8 +17,9 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
+from tamdp_theory.compiling import SMALLEST_PROBABILITY
+from tamdp_theory.document import SCHEMA
 from tamdp_theory.errors import InputError, quote
-from tamdp_theory.files import SCHEMA, SMALLEST_PROBABILITY
 from tamdp_theory.model import TAMDP, Floats, Ints, check_same_process
 from tamdp_theory.numbers import fraction, show
 from tamdp_theory.policies import LogLinear, Network, Policy, TabularSoftmax

@@ -108,9 +108,9 @@ class TAMDP:
 
     def with_weights(self, weights: tuple[Fraction | float | int | str, ...]) -> "TAMDP":
         """Return the same process with other component weights (K,)."""
-        from tamdp_theory import files
+        from tamdp_theory import compiling
 
-        return replace(self, exact_weights=files.read_weights(weights, self.component_names))
+        return replace(self, exact_weights=compiling.read_weights(weights, self.component_names))
 
     # -- sizes --------------------------------------------------------------------------------------------------
 

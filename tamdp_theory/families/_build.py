@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
 
-from tamdp_theory import files
+from tamdp_theory import compiling
+from tamdp_theory.document import Action, Component, Document, Edge, Node, Prompt
 from tamdp_theory.errors import InputError
-from tamdp_theory.files import Action, Component, Document, Edge, Node, Prompt
 from tamdp_theory.model import TAMDP
 from tamdp_theory.numbers import fraction, show
 
@@ -175,8 +175,8 @@ def document(
     nodes: Sequence[Node],
 ) -> TAMDP:
     """Compile nodes whose start nodes are named like their prompts."""
-    exact_weights = files.read_weights(weights, components)
-    return files.compile_document(
+    exact_weights = compiling.read_weights(weights, components)
+    return compiling.compile_document(
         Document(
             name=name,
             max_tool_depth=max_tool_depth,

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any, TypeAlias
 
+from tamdp_theory.document import Action, Edge, Node
 from tamdp_theory.errors import InputError
 from tamdp_theory.families._build import Number, document, probability, sequence, uniform
-from tamdp_theory.files import Action, Edge, Node
 from tamdp_theory.model import TAMDP
 from tamdp_theory.numbers import fraction, show
 

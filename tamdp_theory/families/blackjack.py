@@ -24,6 +24,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Any, NamedTuple
 
+from tamdp_theory.document import Node
 from tamdp_theory.errors import InputError
 from tamdp_theory.families._build import (
     FIFTHS,
@@ -39,7 +40,6 @@ from tamdp_theory.families._build import (
     merge,
     sequence,
 )
-from tamdp_theory.files import Node
 from tamdp_theory.model import TAMDP
 
 CARDS = {card: Fraction(4 if card == 10 else 1, 13) for card in range(1, 11)}

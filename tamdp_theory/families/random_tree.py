@@ -16,9 +16,9 @@ from fractions import Fraction
 
 import numpy as np
 
+from tamdp_theory.document import Action, Edge, Node
 from tamdp_theory.errors import CapacityError
 from tamdp_theory.families._build import FIFTHS, Number, collection_paused, document, integer
-from tamdp_theory.files import Action, Edge, Node
 from tamdp_theory.model import TAMDP
 
 NODE_LIMIT = 4_000_000
