@@ -9,7 +9,7 @@ from rich.table import Table
 
 from bounds.pac_bayes import formulas as pac_bayes
 from experiments.console import console, write_json
-from tamdp_theory import InputError, posteriors
+from tamdp_theory.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,8 @@ class Bound:
         if self.kl is not None:
             return self.kl
         count = len(self.posterior)
+        from tamdp_theory import posteriors  # which loads processes and policies
+
         return float(posteriors.divergence(self.posterior, self.prior or [1 / count] * count))
 
 

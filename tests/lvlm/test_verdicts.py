@@ -179,7 +179,7 @@ def test_a_models_scores_decide_nothing(capsys: pytest.CaptureFixture[str]) -> N
     assert row(found, "score_energy")["interval"] == "asymptotic" and row(found, "objective")["interval"] == "valid"
     console().print(verdicts.tables(found))
     printed = " ".join(capsys.readouterr().out.split())
-    assert "has no known bound" in printed and "asymptotic" in shown
+    assert "has no known bound" in printed and "asymptotic" in printed
     known = verdicts.judge(scripted(), Scheme(4, "sum_then_normalize", 1e-4, 1), 0.99)
     assert row(known, "score_energy")["interval"] == "valid"
 
