@@ -9,9 +9,8 @@ import pytest
 
 from bounds.pac_bayes.formulas import Method, risk_bound, shift_by_components
 from tamdp_theory.posteriors import divergence
-from tests.helpers.command import here, refused, script
+from tests.helpers.command import Captured, here, refused, script
 
-Captured = pytest.CaptureFixture[str]
 EXAMPLE = ["bound", "--risk", "0.2", "--n", "500", "--kl", "3", "--delta", "0.05"]
 METHODS: tuple[Method, ...] = ("kl", "mcallester", "catoni")
 NAMES = {"kl": "small kl (T3.kl)", "mcallester": "square root (T3.mcallester)", "catoni": "exponential (T3.catoni)"}

@@ -17,11 +17,10 @@ from bounds.symbols import BinaryKL, KLInverse, Probability
 from experiments.console import number
 from experiments.report import formulas, latex, markup, mathml, results
 from tamdp_theory import InputError
-from tests.helpers.command import here, refused, script
+from tests.helpers.command import Captured, here, refused, script
 from tests.helpers.saved import NASTY, check, png, save
 
 MATH = "{http://www.w3.org/1998/Math/MathML}"
-Captured = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from experiments.cli import main
 REPOSITORY = Path(__file__).parents[2]
 SEARCH = str(REPOSITORY / "examples" / "search-small.json")
 DRIFT = str(REPOSITORY / "examples" / "bandit-drift.json")
+Captured = pytest.CaptureFixture[str]
 SCRIPT = Path(sys.executable).with_name("tamdp")
 
 
@@ -47,7 +48,7 @@ def script(*arguments: str, folder: Path, **changes: str) -> Done:
     return Done(process.returncode, out, err)
 
 
-def here(capsys: pytest.CaptureFixture[str], *arguments: str) -> Done:
+def here(capsys: Captured, *arguments: str) -> Done:
     """The command in this process."""
     with pytest.raises(SystemExit) as caught:
         main(arguments)

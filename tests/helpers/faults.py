@@ -1,80 +1,10 @@
-"""One table of every fault a tamdp/1 file can have: a small sound process, what is changed in it, and the message it
-must give.
+"""One table of every fault the content of a tamdp/1 file can have: what is changed in a sound process, and the message
+it must give.
 """
 
-import copy
-import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-Content = dict[str, Any]
-Change = Callable[[Content], None]
-
-
-def sound() -> Content:
-    """A process with a tool, a thought, a shared node, three components and two prompts."""
-    return copy.deepcopy(_SOUND)
-
-
-_SOUND: Content = {
-    "schema": "tamdp/1",
-    "name": "sound",
-    "max_tool_depth": 1,
-    "components": [
-        {"name": "format", "weight": 0.2},
-        {"name": "accuracy", "weight": "3/5"},
-        {"name": "executability", "weight": 0.2},
-    ],
-    "prompts": [
-        {"name": "first", "probability": 0.75, "start": "q0"},
-        {"name": "second", "probability": 0.25, "start": "q1"},
-    ],
-    "nodes": [
-        {
-            "id": "q0",
-            "depth": 0,
-            "observation": "image",
-            "actions": [
-                {
-                    "name": "search",
-                    "kind": "tool",
-                    "next": [{"probability": "9/10", "node": "q0/hit"}, {"probability": "1/10", "rewards": [1, 0, 0]}],
-                },
-                {"name": "think", "kind": "think", "next": [{"probability": 1, "node": "q0/plan"}]},
-                {"name": "guess", "kind": "answer", "next": [{"probability": 1, "rewards": [1, "1/4", 1]}]},
-            ],
-        },
-        {
-            "id": "q0/hit",
-            "depth": 1,
-            "observation": "image+evidence",
-            "actions": [
-                {"name": "right", "kind": "answer", "next": [{"probability": 1, "rewards": [1, 1, 1]}]},
-                {"name": "wrong", "kind": "answer", "next": [{"probability": 1, "rewards": [1, 0, 1]}]},
-            ],
-        },
-        {
-            "id": "q0/plan",
-            "depth": 0,
-            "observation": "image+plan",
-            "actions": [
-                {"name": "search", "kind": "tool", "next": [{"probability": 1, "node": "q0/hit"}]},
-                {
-                    "name": "guess",
-                    "kind": "answer",
-                    "next": [{"probability": 0.5, "rewards": [1, 1, 1]}, {"probability": 0.5, "rewards": [1, 0, 1]}],
-                },
-            ],
-        },
-        {
-            "id": "q1",
-            "depth": 0,
-            "observation": "image",
-            "actions": [{"name": "guess", "kind": "answer", "next": [{"probability": 1, "rewards": [0, 0, 1]}]}],
-        },
-    ],
-}
+from tests.helpers.sound import Change, add, drop, put
 
 
 @dataclass(frozen=True)
@@ -89,39 +19,6 @@ class Fault:
     says: str
 
 
-def holder(content: Content, place: str) -> tuple[Any, int | str]:
-    """The container and the key of a place such as "nodes.0.actions.1.kind"."""
-    *path, last = (int(part) if part.isdigit() else part for part in place.split("."))
-    found: Any = content
-    for part in path:
-        found = found[part]
-    return found, last
-
-
-def put(place: str, value: Any) -> Change:
-    def change(content: Content) -> None:
-        found, last = holder(content, place)
-        found[last] = value
-
-    return change
-
-
-def drop(place: str) -> Change:
-    def change(content: Content) -> None:
-        found, last = holder(content, place)
-        del found[last]
-
-    return change
-
-
-def add(place: str, value: Any) -> Change:
-    def change(content: Content) -> None:
-        found, last = holder(content, place)
-        found[last].append(copy.deepcopy(value))
-
-    return change
-
-
 _LOST = {
     "id": "lost",
     "depth": 0,
@@ -131,7 +28,7 @@ _P = "nodes.0.actions.0.next.0.probability"
 _PLACE = "nodes[0].actions[0].next[0].probability"
 _R = "nodes.3.actions.0.next.0.rewards"
 _REWARDS = "nodes[3].actions[0].next[0].rewards"
-_LONG = "needs more than 400 digits above or below the fraction bar; round it"
+LONG = "needs more than 400 digits above or below the fraction bar; round it"
 
 FAULTS = (
     # probabilities
@@ -322,7 +219,7 @@ FAULTS = (
     Fault("empty-number", put(_P, ""), _PLACE, "'' is not a number; write"),
     Fault("long-text", put(_P, "x" * 10**6), _PLACE, "'" + "x" * 37 + "...' is not a number; write"),
     Fault("too-many-digits", put(_P, "1/" + "9" * 401), _PLACE, "'1/" + "9" * 35 + "...' is not a number; write"),
-    Fault("huge-integer", put(_P, 10**400), _PLACE, _LONG),
+    Fault("huge-integer", put(_P, 10**400), _PLACE, LONG),
     Fault("large-integer", put(_P, 10**399), _PLACE, "1000000000000000000000000000000000000... is not in (0, 1]"),
     # names
     Fault(
@@ -399,56 +296,4 @@ FAULTS = (
     Fault("schema-number", put("schema", 1), "schema", "expected 'tamdp/1', found int"),
     Fault("schema-null", put("schema", None), "schema", "expected 'tamdp/1', found null"),
     Fault("schema-list", put("schema", ["tamdp/1"]), "schema", "expected 'tamdp/1', found a list"),
-)
-
-_TEXT = json.dumps(_SOUND)
-
-
-def text(old: str, new: str) -> bytes:
-    """The sound file with one piece of its text replaced."""
-    assert _TEXT.count(old) == 1, old
-    return _TEXT.replace(old, new).encode()
-
-
-_NAN = "(NaN and Infinity are not JSON numbers)"
-
-# (name, content of the file, what the message says after the path)
-FILE_FAULTS: tuple[tuple[str, bytes, str], ...] = (
-    ("empty", b"", "the file is empty; expected a tamdp/1 JSON object"),
-    ("whitespace", b" \n\t\r\n", "the file is empty; expected a tamdp/1 JSON object"),
-    ("not-json", b"schema: tamdp/1\n", "not JSON: "),
-    ("truncated", _TEXT[:300].encode(), f"not JSON: Input data was truncated {_NAN}"),
-    ("trailing", (_TEXT + "]").encode(), "not JSON: JSON is malformed: trailing characters"),
-    ("binary", bytes(range(256)), "not JSON: "),
-    ("utf-16", _TEXT.encode("utf-16"), "not JSON: "),
-    ("invalid-utf-8", text('"sound"', '"so\ufffdnd"').replace("\ufffd".encode(), b"\xff"), "not JSON: "),
-    ("lone-surrogate", text('"sound"', '"\\ud800"'), "not JSON: "),
-    ("nan", text("0.75", "NaN"), f"not JSON: JSON is malformed: invalid character (byte {_TEXT.index('0.75')}) {_NAN}"),
-    ("infinity", text("0.75", "Infinity"), "not JSON: "),
-    ("minus-infinity", text("0.75", "-Infinity"), "not JSON: "),
-    ("list", b"[]", "expected `object`, got `array`"),
-    ("number", b"3", "expected `object`, got `int`"),
-    ("null", b"null", "expected `object`, got `null`"),
-    ("no-fields", b"{}", "schema: expected 'tamdp/1', found none"),
-    ("brackets", b"[" * 100_000, "expected `object`, got `array`"),
-    ("deep-objects", b'{"schema":' * 100_000, "JSON nested too deep; a tamdp/1 file has at most 8 levels"),
-    (
-        "deep-number",
-        text("0.75", "[" * 100_000 + "]" * 100_000),
-        "JSON nested too deep; a tamdp/1 file has at most 8 levels",
-    ),
-    (
-        "huge-exponent",
-        text("0.75", "1e999999999"),
-        'prompts[0].probability: 1e999999999 is out of range; write it as "a/b"',
-    ),
-    ("large-exponent", text("0.75", "1e999"), f"prompts[0].probability: {_LONG}"),
-    ("small-exponent", text("0.75", "1e-999"), f"prompts[0].probability: {_LONG}"),
-    (
-        "many-decimals",
-        text("0.75", "0." + "7" * 401),
-        "prompts[0].probability: 0." + "7" * 35 + '... is out of range; write it as "a/b"',
-    ),
-    ("long-integer", text("0.75", "1" + "0" * 5000), "an integer has too many digits; numbers have at most 400"),
-    ("depth-with-point", text('"depth": 1,', '"depth": 1.0,'), "nodes[1].depth: expected `int`, got `float`"),
 )

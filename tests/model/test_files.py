@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 
 from experiments.cli import main
 from tamdp_theory import TAMDP, InputError
-from tests.helpers.faults import FAULTS, FILE_FAULTS, Fault, holder, put, sound
+from tests.helpers.faults import FAULTS, Fault
+from tests.helpers.file_faults import FILE_FAULTS
+from tests.helpers.sound import holder, put, sound
 
 by_name = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tamdp_theory import TAMDP, InputError, families
 from tamdp_theory.numbers import fraction, to_json
 from tamdp_theory.strategies import documents
-from tests.helpers.faults import put, sound, text
+from tests.helpers.sound import put, sound, text
 
 EXAMPLES = sorted(Path(__file__).parents[2].glob("examples/*.json"))
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from tamdp_theory import TAMDP, InputError, TabularSoftmax, families
 from tamdp_theory.model import KINDS, check_same_process
 from tamdp_theory.strategies import documents
-from tests.helpers.faults import put, sound
+from tests.helpers.sound import put, sound
 
 
 def pairs(content: dict[str, Any]) -> list[tuple[int, int, dict[str, Any]]]:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tamdp_theory import TAMDP, InputError, TabularSoftmax, load_policy, save_policy
-from tests.helpers.faults import sound
+from tests.helpers.sound import sound
 
 ENV = TAMDP.from_dict(sound())
 
