@@ -37,6 +37,10 @@ def moments(i: Instance, columns: int = 1) -> float:
         return env.n_classes**2 / env.n_prompts * columns * _PAIR
     for classes in env.prompt_classes:
         found = scheme.estimator.columns([env.exact_class_rewards[c] for c in classes], env.exact_weights)
+        if scheme.estimator.statistics == "counts":
+            kinds = len(set(found[0][1]))
+            total += kinds * count_multisets(kinds, scheme.group_size) * (1 + columns / 10) * _STATE
+            continue
         table = [values for w, values in found if w and len(set(values)) > 1]
         for place, one in enumerate(table):
             for other in table[: place + 1]:

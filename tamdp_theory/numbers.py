@@ -216,3 +216,16 @@ def kind(value: Any) -> str:
     """Return what a JSON value is, in words."""
     names = {dict: "an object", list: "a list", tuple: "a list", type(None): "null"}
     return names.get(type(value), type(value).__name__)
+
+
+def sign(value: int) -> int:
+    """-1, 0 or 1."""
+    return (value > 0) - (value < 0)
+
+
+def ratio(numerator: int, denominator: int) -> float:
+    """numerator / denominator of any integers, denominator > 0, rounded once; infinite if beyond floats."""
+    try:
+        return numerator / denominator
+    except OverflowError:
+        return math.inf * sign(numerator)

@@ -79,6 +79,11 @@ def _largest_advantages(instance: Instance) -> Floats:
     """What the root mean square of the advantages of a prompt's groups cannot exceed (N,)."""
     env, scheme = instance.env, instance.scheme
     ceiling = scheme.estimator.ceiling(scheme.group_size, scheme.ddof, instance.reward_range)
+    if not np.isfinite(ceiling).all():  # nothing general is known: look at every group
+        found = np.zeros(env.n_prompts)
+        for plan, classes in exact.UpdatePlan(env, scheme).groups:
+            found[env.class_prompt[classes[:, 0]]] = plan.largest()
+        return found
     total = float(scheme.estimator.total(env.exact_weights))
     return np.broadcast_to(total * np.asarray(ceiling, dtype=np.float64), env.n_prompts)
 

@@ -134,7 +134,8 @@ class Statistics:
         """What the norm of a group's estimator cannot exceed, its advantages being at most this in root mean square
         (Cauchy and Schwarz).
         """
-        return None if self.score_bound is None else advantages * self.score_bound
+        known = self.score_bound is not None and np.isfinite(advantages)
+        return advantages * float(self.score_bound or 0.0) if known else None
 
     def estimator(self, advantages: Floats) -> Floats:
         """(1/G) sum A_i s_i of each group (n, d)."""

@@ -58,7 +58,7 @@ def is_smooth(claim: Claim, candidate: Candidate) -> bool:
     """Whether autograd can follow the slack of this claim on this candidate."""
     if not isinstance(claim.statement, (sp.Le, sp.Lt, sp.Ge, sp.Gt)) or not set(claim.quantities) <= KNOWN:
         return False
-    if not isinstance(candidate.policy, tuple) or candidate.think_weight != 1 or candidate.scheme.estimator.binary:
+    if not isinstance(candidate.policy, tuple) or candidate.think_weight != 1 or not _has_slope(candidate.scheme):
         return False
     env = candidate.instance().env
     count = count_trajectories(env)
@@ -283,6 +283,11 @@ class _World:
         return replace(self.start, content=content, policy=tuple(policy))
 
 
+def _has_slope(scheme: Scheme) -> bool:
+    """Whether advantages change smoothly with rewards."""
+    return not scheme.estimator.binary and scheme.estimator.statistics != "counts"
+
+
 def _advantages(torch: Any, rewards: Any, weights: Any, scheme: Scheme) -> Any:
     """A (S, G) of rewards (S, G, K)."""
     total = torch.zeros(rewards.shape[:-1], dtype=torch.float64)
@@ -333,8 +338,11 @@ class _Place:
     def times(self, value: Any, factor: Fraction) -> Any:
         return value * float(factor)
 
+    def positive_part(self, value: Any) -> Any:
+        return value.clamp(min=0.0)
+
     def look_up(self, table: Any) -> Any:
-        raise TypeError("a table has no slope")  # is_smooth leaves binary estimators out
+        raise TypeError("a table has no slope")  # _has_slope leaves binary estimators out
 
 
 def _segments(torch: Any, logits: Any, owner: Any) -> Any:

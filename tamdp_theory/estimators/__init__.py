@@ -1,7 +1,24 @@
-"""What a training step does with a group: one file per estimator; ``resolve`` finds one by its name."""
+"""What a training step does with a group: one file per estimator; ``named`` finds one by its name."""
 
-from tamdp_theory.estimators.base import Column, Estimator, Place, names, resolve
+from tamdp_theory.estimators.base import Column, Estimator, Multiset, Place
+from tamdp_theory.estimators.function import from_function
+from tamdp_theory.estimators.names import families, named, names, options_of, resolve
 from tamdp_theory.estimators.scheme import NORMALIZATIONS, Normalization, Scheme
 from tamdp_theory.estimators.standardized import Contrast
 
-__all__ = ["NORMALIZATIONS", "Column", "Contrast", "Estimator", "Normalization", "Place", "Scheme", "names", "resolve"]
+__all__ = [
+    "NORMALIZATIONS",
+    "Column",
+    "Contrast",
+    "Estimator",
+    "Multiset",
+    "Normalization",
+    "Place",
+    "Scheme",
+    "families",
+    "from_function",
+    "named",
+    "names",
+    "options_of",
+    "resolve",
+]

@@ -4,24 +4,21 @@ Every route to advantages (sums over the law of groups in floats, listed groups,
 groups, tensors) shows an estimator a member's ``Place`` in a group, in numbers of its own kind, and the estimator says
 what the member's advantage is. So the formula is written once, in a file of this folder, and all routes follow.
 
-A module of this folder that has ``ESTIMATORS`` (a tuple), or ``named`` (from a name to an estimator or None) with
-``PATTERNS`` (what such names look like), is found by itself; nothing lists it elsewhere.
+Most advantages are functions of the sums of a group's values and of their squares (``gain`` of a ``Place``); those that
+are not, such as ranks, are functions of how many members have each value (``gains`` of a ``Multiset``).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
-from importlib import import_module
-from pkgutil import iter_modules
-from types import ModuleType
+from math import inf
 from typing import Any, Literal, Protocol, TypeAlias
 
 from tamdp_theory.errors import InputError
 
 Mixture: TypeAlias = tuple[Fraction, tuple[Fraction, ...]]
 Column: TypeAlias = tuple[Fraction, tuple[Fraction, ...]]
-Statistics: TypeAlias = Literal["total", "squares"]
+Statistics: TypeAlias = Literal["total", "squares", "counts"]
 
 
 class Place(Protocol):
@@ -56,18 +53,96 @@ class Place(Protocol):
     def times(self, value: Any, factor: Fraction) -> Any:
         """A number of the route times a rational."""
 
+    def positive_part(self, value: Any) -> Any:
+        """max(value, 0) of a number of the route."""
+
     def look_up(self, table: Sequence[Fraction]) -> Any:
         """The entry (2 G - 1,) of a table at G - 1 + G distance, which is an integer in a column of zeros and ones."""
+
+
+class Multiset(Protocol):
+    """Groups as multisets: how many members each of J kinds has. Kinds may have equal values; arrays may lead with any
+    shape (one entry a group) and end in (J,), or in (J, J) for pairs, own kind first.
+
+    Values, their differences and counts are integers, so that comparisons are exact, and sums of few products of them
+    too; advantages are made of quotients of such integers, in the numbers of the route.
+    """
+
+    @property
+    def size(self) -> int:
+        """G."""
+
+    @property
+    def ddof(self) -> int:
+        """Of the scheme."""
+
+    @property
+    def eps(self) -> Any:
+        """The scheme's eps, in units of the integers, a number of the route."""
+
+    @property
+    def unit(self) -> Fraction:
+        """Reward of the integer 1."""
+
+    @property
+    def counts(self) -> Any:
+        """Members of each kind (..., J), >= 0, adding up to G."""
+
+    @property
+    def value(self) -> Any:
+        """Reward of each kind (..., J), in units."""
+
+    @property
+    def difference(self) -> Any:
+        """Reward of the row's kind less the column's (..., J, J), in units."""
+
+    @property
+    def length(self) -> Any:
+        """Tokens of each kind (..., J), >= 1."""
+
+    def total(self, kinds: Any) -> Any:
+        """Sum over members (...,) of what each kind has (..., J), integers."""
+
+    def each(self, pairs: Any) -> Any:
+        """Sum over members (..., J), for each own kind, of what pairs have (..., J, J), integers."""
+
+    def quotient(self, numerator: Any, denominator: Any) -> Any:
+        """numerator / denominator of integers, as numbers of the route; 0 where the denominator is 0."""
+
+    def divide(self, numerator: Any, denominator: Any) -> Any:
+        """The same of numbers of the route."""
+
+    def reward(self, integers: Any) -> Any:
+        """Integers in units as rewards, numbers of the route."""
+
+    def root(self, value: Any) -> Any:
+        """Square root of numbers of the route that are not negative."""
+
+    def exp(self, integers: Any, factor: Fraction) -> Any:
+        """exp(factor times the reward) of integers in units."""
+
+    def positive_part(self, value: Any) -> Any:
+        """max(value, 0) of numbers of the route."""
+
+    def times(self, value: Any, factor: Fraction) -> Any:
+        """Numbers of the route times a rational."""
+
+    def numbers(self, values: Any) -> Any:
+        """Rationals, and floats that are not exact, as numbers of the route."""
+
+    def look_up(self, table: Sequence[Fraction], place: Any) -> Any:
+        """Entries of a table, as numbers of the route, at integers >= 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Estimator:
     """How a group of rewards becomes advantages: A_i = sum over columns of coefficient times ``gain`` in the column.
 
-    name: what files and commands call it. statistics: what of each column the law of a group must carry for ``gain``:
-    the sum of the values ("total"), or of their squares too ("squares"). linear: at equal spreads gain is linear in the
-    deviation, so that columns may be added before they are scaled. scales: eps and ddof play a part. binary: a column
-    must take at most two values, and is read as 0 for the smaller one, 1 for the larger.
+    name: what files and commands call it. statistics: what of each column the law of a group must carry: for ``gain``
+    the sum of the values ("total"), or of their squares too ("squares"); for ``gains`` of the only column, how many
+    members have each value ("counts"). linear: at equal spreads gain is linear in the deviation, so that columns may be
+    added before they are scaled. scales: eps and ddof play a part. binary: a column must take at most two values, and
+    is read as 0 for the smaller one, 1 for the larger. lengths: how many tokens members have plays a part.
     """
 
     name: str
@@ -75,6 +150,7 @@ class Estimator:
     linear: bool = False
     scales: bool = False
     binary: bool = False
+    lengths: bool = False
 
     def mixtures(self, weights: Sequence[Any]) -> tuple[tuple[Any, tuple[Any, ...]], ...]:
         """(coefficient, how much of each component (K,)) of each column. The composite alone, unless said otherwise."""
@@ -84,13 +160,19 @@ class Estimator:
         """The advantage of a member as seen through one column, before the coefficient."""
         raise NotImplementedError
 
+    def gains(self, group: Multiset) -> Any:
+        """The advantages (..., J) of a member of each kind; of kinds without members, any number."""
+        raise NotImplementedError
+
     def multiple(self, size: int) -> Fraction | None:
         """What the distance from the group mean is multiplied by in groups of ``size``, if gain is nothing else."""
         return None
 
     def ceiling(self, size: int, ddof: int, span: Any) -> Any:
-        """What the root mean square of gain over the members of a group cannot exceed, if values span ``span``."""
-        raise NotImplementedError
+        """What the root mean square of gain over the members of a group cannot exceed, if values span ``span``;
+        infinite where nothing is known.
+        """
+        return inf
 
     def check_size(self, size: int) -> None:
         """InputError unless groups of ``size`` make sense."""
@@ -123,37 +205,3 @@ class Estimator:
 
     def __str__(self) -> str:
         return self.name
-
-
-@cache
-def _modules() -> tuple[ModuleType, ...]:
-    package = __name__.rpartition(".")[0]
-    folder = import_module(package).__path__
-    return tuple(
-        import_module(f"{package}.{one}")
-        for one in sorted(found.name for found in iter_modules(folder))
-        if f"{package}.{one}" != __name__
-    )
-
-
-@cache
-def _listed() -> dict[str, Estimator]:
-    return {one.name: one for module in _modules() for one in getattr(module, "ESTIMATORS", ())}
-
-
-def names() -> tuple[str, ...]:
-    """Names that ``resolve`` knows; names with a number in them by their pattern."""
-    return (*_listed(), *(name for module in _modules() for name in getattr(module, "PATTERNS", ())))
-
-
-def resolve(normalization: "str | Estimator") -> Estimator:
-    """The estimator of a name, or the one that is given. InputError for anything else, naming those that are known."""
-    if isinstance(normalization, Estimator):
-        return normalization
-    found: Estimator | None = _listed().get(normalization) if isinstance(normalization, str) else None
-    if found is None and isinstance(normalization, str):
-        made = (module.named(normalization) for module in _modules() if hasattr(module, "named"))
-        found = next((one for one in made if one is not None), None)
-    if found is None:
-        raise InputError(f"normalization: must be one of {', '.join(names())}; got {normalization!r}")
-    return found

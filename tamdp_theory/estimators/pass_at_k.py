@@ -8,24 +8,21 @@ A group of G answers, f of them wrong, estimates pass@k without bias by U = 1 - 
 which adds up to zero, and its expected update is (1 - p)^(k-1) grad p = grad pass@k / k (theory.md, T4.slopes).
 """
 
-import re
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from math import comb
+from math import comb, sqrt
 from typing import Any
 
 from tamdp_theory.errors import InputError
 from tamdp_theory.estimators.base import Estimator, Place
-
-PATTERNS = ("pass_at_K (K a number)",)
 
 
 @dataclass(frozen=True, kw_only=True)
 class PassAtK(Estimator):
     """pass@k of a composite reward that takes at most two values on each prompt; 1 <= k <= G - 1."""
 
-    name: str = "pass_at_2"
+    name: str = "pass_at_k"
     k: int = 2
     statistics: Any = "total"
     binary: bool = True
@@ -34,14 +31,19 @@ class PassAtK(Estimator):
         return place.look_up(_table(place.size, self.k))
 
     def ceiling(self, size: int, ddof: int, span: Any) -> Any:
-        table = _table(size, self.k)
-        right, wrong = [table[size - 1 + f] for f in range(size)], [table[f - 1] for f in range(1, size)]
-        squares = [(size - f) * right[f] ** 2 + f * wrong[f - 1] ** 2 for f in range(1, size)]
-        return float(max(squares) / size) ** 0.5
+        return largest(size, self.k)
 
     def check_size(self, size: int) -> None:
         if self.k >= size:
             raise InputError(f"group_size: {self.name} needs groups of at least {self.k + 1}, got {size}")
+
+
+def largest(size: int, k: int) -> float:
+    """The largest root mean square of the advantages in groups of ``size``."""
+    table = _table(size, k)
+    right, wrong = [table[size - 1 + f] for f in range(size)], [table[f - 1] for f in range(1, size)]
+    squares = [(size - f) * right[f] ** 2 + f * wrong[f - 1] ** 2 for f in range(1, size)]
+    return sqrt(max(squares) / size)
 
 
 @cache
@@ -54,7 +56,4 @@ def _table(size: int, k: int) -> tuple[Fraction, ...]:
     return (*wrong, Fraction(0), *share[1:size])
 
 
-def named(name: str) -> PassAtK | None:
-    """The estimator that a name such as "pass_at_4" means."""
-    found = re.fullmatch(r"pass_at_([1-9][0-9]{0,5})", name)
-    return PassAtK(name=name, k=int(found[1])) if found else None
+ESTIMATORS = (PassAtK(),)

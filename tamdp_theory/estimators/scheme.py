@@ -7,7 +7,8 @@ from typing import TypeAlias
 import numpy as np
 
 from tamdp_theory.errors import InputError
-from tamdp_theory.estimators.base import Estimator, resolve
+from tamdp_theory.estimators.base import Estimator
+from tamdp_theory.estimators.names import resolve
 from tamdp_theory.guards import check_integer
 
 Normalization: TypeAlias = str | Estimator

@@ -11,9 +11,10 @@ from tamdp_theory.exact.geometry import (
     score_norm_bound,
     smoothness,
 )
-from tamdp_theory.exact.group import GroupMoments, GroupPlan, group_moments
+from tamdp_theory.exact.group import GroupPlan, group_moments
 from tamdp_theory.exact.law import PromptLaw, reward_law
 from tamdp_theory.exact.listing import Groups, count_multisets, list_multisets
+from tamdp_theory.exact.moments import GroupMoments
 from tamdp_theory.exact.potential import curl, potential, potential_slope
 from tamdp_theory.exact.step import StepPlan
 from tamdp_theory.exact.surrogate import Surrogate, surrogate

@@ -13,11 +13,13 @@ from functools import cached_property
 from itertools import combinations
 from math import comb, factorial, lcm, prod
 
+import numpy as np
 from flint import arb, ctx, fmpq, fmpz
 
 from tamdp_theory.errors import CapacityError
 from tamdp_theory.estimators.base import Column
 from tamdp_theory.estimators.scheme import Scheme
+from tamdp_theory.exact.ball_multisets import ExactMultiset
 from tamdp_theory.exact.ball_numbers import (
     ONE,
     ZERO,
@@ -29,9 +31,11 @@ from tamdp_theory.exact.ball_numbers import (
     is_zero,
     largest,
     number,
+    positive_part,
     root,
 )
 from tamdp_theory.exact.listing import Groups
+from tamdp_theory.exact.multisets import Kinds, known_lengths
 from tamdp_theory.exact.surds import Total
 from tamdp_theory.model import TAMDP
 from tamdp_theory.numbers import fraction, short_count
@@ -43,10 +47,13 @@ Counts = tuple[int, ...]
 
 @dataclass(frozen=True, eq=False)
 class BallGroup:
-    """Advantages in exact numbers: an estimator's columns, (coefficient, value of each class) each, under a scheme."""
+    """Advantages in exact numbers: an estimator's columns, (coefficient, value of each class) each, under a scheme;
+    lengths of the classes in tokens, for estimators that look at them.
+    """
 
     columns: tuple[Column, ...]
     scheme: Scheme
+    lengths: tuple[int, ...] | None = None
 
     @property
     def size(self) -> int:
@@ -87,8 +94,21 @@ class BallGroup:
     def of_counts(self, counts: Counts) -> dict[int, Number]:
         """A of each class in a group that has counts[m] members of class m."""
         if counts not in self._known:
-            self._known[counts] = self._gains([(m, k) for m, k in enumerate(counts) if k])
+            if self.scheme.estimator.statistics == "counts":
+                self._known[counts] = self._counted(counts)
+            else:
+                self._known[counts] = self._gains([(m, k) for m, k in enumerate(counts) if k])
         return self._known[counts]
+
+    def _counted(self, counts: Counts) -> dict[int, Number]:
+        group = ExactMultiset(self._kinds, np.array([counts]), self.scheme)
+        (gains,) = np.broadcast_to(self.scheme.estimator.gains(group), (1, self.classes))
+        return {m: number(0) + gains[m] for m, k in enumerate(counts) if k}
+
+    @cached_property
+    def _kinds(self) -> Kinds:
+        lengths = known_lengths(self.scheme, self.lengths, self.classes)
+        return Kinds.of(self.columns[0][1], lengths, self.size)
 
     def _gains(self, members: list[tuple[int, int]]) -> dict[int, Number]:
         result: dict[int, Number] = {m: ZERO for m, _ in members}
@@ -200,6 +220,9 @@ class _Place:
 
     def times(self, value: Number, factor: Fraction) -> Number:
         return value * number(factor)
+
+    def positive_part(self, value: Number) -> Number:
+        return positive_part(value)
 
     def look_up(self, table: Sequence[Fraction]) -> Number:
         return number(table[self.size - 1 + int(self.size * self.value)])

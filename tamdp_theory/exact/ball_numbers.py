@@ -69,6 +69,13 @@ def absolute(value: Number) -> Number:
     return abs(value)
 
 
+def positive_part(value: Number) -> Number:
+    """max(value, 0)."""
+    if isinstance(value, arb) and value.contains(0):
+        return value.max(arb(0))
+    return value if value > 0 else ZERO
+
+
 def largest(values: Sequence[Number]) -> Number:
     """The largest of numbers: exact if all are, else a ball that contains it."""
     exact = [v for v in values if not isinstance(v, arb)]

@@ -1,11 +1,7 @@
-"""Group moments (theory.md section 3): what the expected update and its variance need to know about GRPO's advantages.
+"""Group moments (moments.py, theory.md section 3) and the engine that gives them.
 
-For reward classes m = 1..M of one prompt with probabilities P and a group of G independent trajectories,
-
-    h_m = E[A_1 | m]    h+-_m = E[max(+-A_1, 0) | m]    a_m = E[A_1^2 | m]    b_ml = E[A_1 A_2 | m, l]
-
-where "| m, l" fixes the classes of members 1 and 2. Multiples of c less its mean have closed forms; the others sum over
-the law of the other members' statistics (states.py), exactly. Everything is a polynomial in P; P may be a batch.
+Multiples of c less its mean have closed forms; other functions of a group's sums are summed over the law of the other
+members' statistics (states.py), and what needs to know how many members have each value over multisets (counted.py).
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,6 +17,9 @@ from scipy import sparse
 from tamdp_theory.errors import InputError
 from tamdp_theory.estimators.base import Column
 from tamdp_theory.estimators.scheme import Normalization, Scheme
+from tamdp_theory.exact.counted import CountMoments, CountPlan
+from tamdp_theory.exact.moments import GroupMoments
+from tamdp_theory.exact.multisets import known_lengths
 from tamdp_theory.exact.states import GroupStates, group_states
 from tamdp_theory.model import Floats
 from tamdp_theory.numbers import fraction
@@ -32,18 +31,27 @@ _KEEP = 20_000_000  # floats of a law held at once
 class GroupPlan:
     """Everything about group moments that does not depend on P: reuse it for many P with the same reward table.
 
-    rewards: M classes, each K exact rewards; weights: K exact weights.
+    rewards: M classes, each K exact rewards; weights: K exact weights; lengths: M, in tokens, where they play a part.
     """
 
     rewards: tuple[tuple[Fraction, ...], ...]
     weights: tuple[Fraction, ...]
     scheme: Scheme
+    lengths: tuple[int, ...] | None = None
     _states: dict[tuple[int, ...], GroupStates] = field(default_factory=dict, init=False, repr=False)
     _tables: dict[tuple[str, tuple[int, ...]], sparse.csr_array] = field(default_factory=dict, init=False, repr=False)
 
-    def moments(self, probability: Floats) -> "GroupMoments":
+    def moments(self, probability: Floats) -> GroupMoments:
         """Group moments at P (..., M); entries >= 0 that sum to one."""
-        return GroupMoments(self, probability)
+        if self.scheme.estimator.statistics == "counts":
+            return CountMoments(self.counted, probability)
+        return SumMoments(self, probability)
+
+    @cached_property
+    def counted(self) -> CountPlan:
+        """The same by counting. InputError where lengths play a part and are not known."""
+        ((_, values),) = self.columns
+        return CountPlan.of(values, known_lengths(self.scheme, self.lengths, len(values)), self.scheme)
 
     @cached_property
     def multiple(self) -> float | None:
@@ -60,6 +68,12 @@ class GroupPlan:
     def variables(self) -> tuple[tuple[float, tuple[Fraction, ...]], ...]:
         """The columns in floats, without those that play no part or never vary."""
         return tuple((float(w), values) for w, values in self.columns if w and len(set(values)) > 1)
+
+    def largest(self) -> float:
+        """A number that the root mean square of the advantages in a group does not exceed, from every group."""
+        if self.scheme.estimator.statistics == "counts":
+            return self.counted.largest()
+        return float(self.summed().max()) if self.variables else 0.0
 
     def states(self, chosen: tuple[int, ...]) -> GroupStates:
         """States of G - 1 other members for the chosen variables."""
@@ -150,14 +164,15 @@ class _Place:
     def times(self, value: Floats, factor: Fraction) -> Floats:
         return value * float(factor)
 
+    def positive_part(self, value: Floats) -> Floats:
+        return np.maximum(value, 0.0)
+
     def look_up(self, table: Sequence[Fraction]) -> Floats:
         return entries(table, self.distance, self.size)
 
 
-class GroupMoments:
-    """Group moments at P; each is computed when first read. Shapes lead with the batch shape of P, then
-    (M,) or (M, M).
-    """
+class SumMoments(GroupMoments):
+    """Group moments of an estimator that knows a group by its sums."""
 
     def __init__(self, plan: GroupPlan, probability: Floats) -> None:
         self.plan, self.probability = plan, probability
@@ -280,6 +295,7 @@ def group_moments(
     normalization: Normalization,
     eps: float = 0.0,
     ddof: int = 0,
+    lengths: Iterable[int] | None = None,
 ) -> GroupMoments:
     """Exact group moments of GRPO (theory.md section 3), each computed when first read.
 
@@ -293,6 +309,7 @@ def group_moments(
         group_size: G >= 2.
         normalization: an estimator or its name.
         eps, ddof: of deviations, where the estimator scales.
+        lengths: M lengths in tokens, for estimators that look at them.
     """
     scheme = Scheme(group_size, normalization, eps, ddof)
     exact_weights = tuple(fraction(_plain(w), f"weights[{k}]") for k, w in enumerate(weights))
@@ -306,7 +323,10 @@ def group_moments(
         raise InputError("probability: entries must be >= 0 and sum to 1")
     if any(w < 0 for w in exact_weights):
         raise InputError("weights: must not be negative")
-    plan = GroupPlan(table, exact_weights, scheme)
+    tokens = None if lengths is None else tuple(lengths)
+    if tokens is not None and (len(tokens) != len(table) or any(n != int(n) or n < 1 for n in tokens)):
+        raise InputError(f"lengths: must be {len(table)} integers from 1 up, one for each class")
+    plan = GroupPlan(table, exact_weights, scheme, None if tokens is None else tuple(int(n) for n in tokens))
     _ = plan.columns  # which refuses what the estimator has no meaning for
     return plan.moments(p)
 

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from tamdp_theory.errors import CapacityError
 from tamdp_theory.estimators.scheme import Scheme
 from tamdp_theory.exact.group import entries
+from tamdp_theory.exact.multisets import Kinds, known_lengths, members_gains
 from tamdp_theory.model import Floats, Ints
-from tamdp_theory.numbers import short_count
+from tamdp_theory.numbers import ratio, short_count, sign
 
 MAX_GROUPS = 100_000
 _EXACT = 2**62
@@ -105,17 +106,23 @@ class _Place:
     def times(self, value: Floats, factor: Fraction) -> Floats:
         return value * float(factor)
 
+    def positive_part(self, value: Floats) -> Floats:
+        return np.maximum(value, 0.0)
+
     def look_up(self, table: Sequence[Fraction]) -> Floats:
         return entries(table, self.distance, self.size)
 
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """Groups of one prompt: members (S, G) are places in ``rewards`` (M classes, K components, exact)."""
+    """Groups of one prompt: members (S, G) are places in ``rewards`` (M classes, K components, exact); lengths (M,) of
+    the classes in tokens, for estimators that look at them.
+    """
 
     members: Ints
     rewards: tuple[tuple[Fraction, ...], ...]
     weights: tuple[Fraction, ...]
+    lengths: tuple[int, ...] | None = None
 
     @cached_property
     def components(self) -> tuple[Column, ...]:
@@ -156,6 +163,10 @@ class Groups:
     def advantages(self, scheme: Scheme) -> Floats:
         """A (S, G) under a scheme (theory.md section 2)."""
         columns = scheme.estimator.columns(self.rewards, self.weights)
+        if scheme.estimator.statistics == "counts":
+            lengths = known_lengths(scheme, self.lengths, len(self.rewards))
+            own = Kinds.of(columns[0][1], lengths, scheme.group_size)
+            return members_gains(Kinds(own.value[self.members], own.length[self.members], own.unit), scheme)
         parts = (float(w) * self._column(values).advantages(scheme) for w, values in columns)
         return sum(parts, np.zeros(self.members.shape))
 
@@ -196,19 +207,6 @@ class Groups:
         )
         group = table[self.members]
         return Column(size * group - group.sum(axis=1, keepdims=True), size * unit)
-
-
-def sign(value: int) -> int:
-    """-1, 0 or 1."""
-    return (value > 0) - (value < 0)
-
-
-def ratio(numerator: int, denominator: int) -> float:
-    """numerator / denominator of any integers, denominator > 0, rounded once; infinite if beyond floats."""
-    try:
-        return numerator / denominator
-    except OverflowError:
-        return math.inf * sign(numerator)
 
 
 def root_of_ratio(numerator: int, denominator: int) -> float:

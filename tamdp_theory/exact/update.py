@@ -7,8 +7,9 @@ from functools import cached_property
 import numpy as np
 
 from tamdp_theory.estimators.scheme import Normalization, Scheme
-from tamdp_theory.exact.group import GroupMoments, GroupPlan
+from tamdp_theory.exact.group import GroupPlan
 from tamdp_theory.exact.law import ClassLaw
+from tamdp_theory.exact.moments import GroupMoments
 from tamdp_theory.exact.values import logit_gradient, score_weight
 from tamdp_theory.model import TAMDP, Floats, Ints, check_same_process
 from tamdp_theory.policies.base import Policy

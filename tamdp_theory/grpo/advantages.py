@@ -13,20 +13,29 @@ from numpy.typing import NDArray
 from tamdp_theory.errors import InputError
 from tamdp_theory.estimators.scheme import Normalization, Scheme
 from tamdp_theory.exact.group import entries
-from tamdp_theory.exact.listing import ratio
-from tamdp_theory.model import Floats
-from tamdp_theory.numbers import fraction, on_grid, reals
+from tamdp_theory.exact.multisets import Kinds, members_gains
+from tamdp_theory.model import Floats, Ints
+from tamdp_theory.numbers import fraction, on_grid, ratio, reals
 
 _NARROW = 2**61  # integers below do not wrap around when subtracted
 
 
-def advantages(rewards: Any, weights: Any, normalization: Normalization, eps: float = 0.0, ddof: int = 0) -> Floats:
+def advantages(
+    rewards: Any, weights: Any, normalization: Normalization, eps: float = 0.0, ddof: int = 0, lengths: Any = None
+) -> Floats:
     """Advantages (..., G), float64, of component rewards (..., G, K) under weights (K,).
 
     Rewards and weights may come in any type that ``numbers.reals`` reads; each number means the shortest decimal of its
     own type. So a group (or component) is silent, and contributes 0, exactly if its composites agree as rationals: 0.1
     + 0.2 and 0.3 do, in float32 too. ddof 1 and eps 1e-4 are TRL's, 1e-6 verl's. Raises InputError for shapes that do
     not fit and what is no finite number.
+
+    Args:
+        rewards: (..., G, K).
+        weights: (K,).
+        normalization: an estimator or its name.
+        eps, ddof: of deviations, where the estimator scales.
+        lengths: tokens (..., G), for estimators that look at them.
     """
     r, w = reals(rewards, "rewards"), reals(weights, "weights")
     if r.ndim < 2 or w.shape != r.shape[-1:]:
@@ -40,8 +49,23 @@ def advantages(rewards: Any, weights: Any, normalization: Normalization, eps: fl
         values, own = _mixed(integers, unit, parts)
         if scheme.estimator.binary:
             values, own = _indicator(values, scheme), Fraction(1)
+        if scheme.estimator.statistics == "counts":
+            tokens = _tokens(lengths, values.shape, scheme)
+            return members_gains(Kinds.from_integers(values, tokens, own, scheme.group_size), scheme)
         total = total + float(coefficient) * scheme.estimator.gain(_Place(values, own, scheme))
     return total
+
+
+def _tokens(lengths: Any, shape: tuple[int, ...], scheme: Scheme) -> Ints:
+    """Lengths (..., G) as integers; 1 where they play no part. InputError for what is none."""
+    if not scheme.estimator.lengths:
+        return np.ones(shape, dtype=np.int64)
+    if lengths is None:
+        raise InputError(f"{scheme.estimator}: needs lengths {shape}, the tokens of each member")
+    found = np.asarray(lengths)
+    if found.shape != shape or not np.issubdtype(found.dtype, np.integer) or (found < 1).any():
+        raise InputError(f"lengths: must be integers from 1 up {shape}, got {found.dtype} {found.shape}")
+    return found.astype(np.int64)
 
 
 def _mixed(integers: NDArray[Any], unit: Fraction, weights: Sequence[Fraction]) -> tuple[NDArray[Any], Fraction]:
@@ -144,6 +168,9 @@ class _Place:
 
     def times(self, value: Floats, factor: Fraction) -> Floats:
         return value * float(factor)
+
+    def positive_part(self, value: Floats) -> Floats:
+        return np.maximum(value, 0.0)
 
     def look_up(self, table: Sequence[Fraction]) -> Floats:
         return entries(table, self.distance, self.size)

@@ -19,6 +19,7 @@ import numpy as np
 from tamdp_theory.errors import CapacityError
 from tamdp_theory.estimators.scheme import Scheme
 from tamdp_theory.exact.group import entries
+from tamdp_theory.exact.multisets import Kinds, members_gains
 from tamdp_theory.model import Floats, Ints
 
 _CHUNK = 50  # binary digits: sums and differences of a few such integers are exact in floats
@@ -140,8 +141,29 @@ class _Place:
         value *= float(factor)
         return value
 
+    def positive_part(self, value: Floats) -> Floats:
+        return np.maximum(value, 0.0)
+
     def look_up(self, table: Sequence[Fraction]) -> Floats:
         return entries(table, self.distance, self.size)
+
+
+@dataclass(frozen=True, eq=False)
+class Members:
+    """Values and lengths of classes (C,), for estimators that know a group by how many members have each value."""
+
+    kinds: Kinds
+
+    @staticmethod
+    def of(values: Sequence[Fraction], lengths: Sequence[int], size: int) -> "Members":
+        """Exact values (C,) of classes, for groups of ``size``."""
+        return Members(Kinds.of(values, lengths, size))
+
+    def advantages(self, classes: Ints, scheme: Scheme) -> Floats:
+        """Advantages of the members (G, ...), given their classes."""
+        last, kinds = np.moveaxis(classes, 0, -1), self.kinds
+        gains = members_gains(Kinds(kinds.value[last], kinds.length[last], kinds.unit), scheme)
+        return np.ascontiguousarray(np.moveaxis(gains, -1, 0))
 
 
 def whiten(batch: Floats, scheme: Scheme, magnitude: float) -> Floats:

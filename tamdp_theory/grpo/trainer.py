@@ -26,13 +26,14 @@ from fractions import Fraction
 import numpy as np
 
 from tamdp_theory.errors import InputError
+from tamdp_theory.exact.multisets import known_lengths
 from tamdp_theory.exact.passes import backward, forward
 from tamdp_theory.exact.surrogate import check_clip, surrogate
 from tamdp_theory.exact.update import UpdatePlan
 from tamdp_theory.exact.values import divergence_sensitivity, gradient_from_values, score_weight
 from tamdp_theory.grpo.config import Config, History
 from tamdp_theory.grpo.rollouts import Rollouts, Sampler, make_sampler
-from tamdp_theory.grpo.standardize import Distances, whiten
+from tamdp_theory.grpo.standardize import Distances, Members, whiten
 from tamdp_theory.model import TAMDP, Floats, check_same_process
 from tamdp_theory.policies.base import Policy, log_softmax, softmax, softmax_of_centred
 
@@ -40,7 +41,7 @@ BLOCK = 128  # seeds per thread task: small enough for the cache, large enough t
 _AHEAD = 1 << 21  # uniform numbers drawn at once per block
 Seed = int | np.random.Generator
 Progress = Callable[[int], None]
-Columns = tuple[tuple[float, Distances], ...]
+Columns = tuple[tuple[float, Distances | Members], ...]
 
 
 def train(
@@ -126,12 +127,16 @@ def _columns(env: TAMDP, config: Config) -> Columns:
     per_prompt = [
         estimator.columns([env.exact_class_rewards[c] for c in own], env.exact_weights) for own in env.prompt_classes
     ]
-    found = []
+    found: list[tuple[float, Distances | Members]] = []
     for j, (coefficient, _) in enumerate(per_prompt[0]):
         for own, columns in zip(env.prompt_classes, per_prompt, strict=True):
             for c, value in zip(own.tolist(), columns[j][1], strict=True):
                 values[c] = value
-        found.append((float(coefficient), Distances.of(values, env.prompt_classes)))
+        if estimator.statistics == "counts":
+            lengths = known_lengths(config.scheme, None, env.n_classes)
+            found.append((float(coefficient), Members.of(values, lengths, config.group_size)))
+        else:
+            found.append((float(coefficient), Distances.of(values, env.prompt_classes)))
     return tuple(found)
 
 

@@ -231,7 +231,7 @@ def test_silent_groups_contribute_nothing_exactly() -> None:
     [
         ({"group_size": 1}, "group_size: must be an integer of at least 2"),
         ({"group_size": 2.5}, "group_size: must be an integer of at least 2"),
-        ({"normalization": "both"}, "normalization: must be one of center"),
+        ({"normalization": "both"}, "normalization: must be one of"),
         ({"eps": -1.0}, "eps: must be finite and not negative"),
         ({"eps": float("nan")}, "eps: must be finite and not negative"),
         ({"ddof": 2}, "ddof: must be 0 or 1"),

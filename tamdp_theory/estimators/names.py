@@ -1,0 +1,136 @@
+"""Estimators by their names.
+
+A module of this folder that has ``ESTIMATORS``, a tuple, is found by itself; nothing lists it elsewhere. A name may
+carry options, which are the fields that an estimator adds to ``Estimator``: "softmax(temperature=1/2)". Families whose
+names end in ``_k`` have their number in its place: "pass_at_4".
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from difflib import get_close_matches
+from fractions import Fraction
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Any
+
+from tamdp_theory.errors import InputError
+from tamdp_theory.estimators.base import Estimator
+
+_COMMON = {one.name for one in fields(Estimator)}
+_SPELLED = re.compile(r"([a-z_]+)\(([^()]*)\)")
+
+
+@cache
+def _listed() -> dict[str, Estimator]:
+    package = __name__.rpartition(".")[0]
+    folder = import_module(package).__path__
+    found: dict[str, Estimator] = {}
+    for name in sorted(one.name for one in iter_modules(folder)):
+        for one in getattr(import_module(f"{package}.{name}"), "ESTIMATORS", ()):
+            if found.setdefault(one.name, one) is not one:
+                raise ValueError(f"two estimators are called {one.name}")
+    return found
+
+
+def names() -> tuple[str, ...]:
+    """Names that ``resolve`` knows; K is a number, and what is in brackets may be left out."""
+    return tuple(_shown(one) for one in _listed().values())
+
+
+def families() -> Mapping[str, Estimator]:
+    """Every estimator by its plain name, with its options at their defaults."""
+    return dict(_listed())
+
+
+def named(name: str, **options: Any) -> Estimator:
+    """The estimator of a name, with options of its own: ``named("pass_at_k", k=4)``, ``named("signed", negative=0)``.
+
+    Numbers may be given as "a/b". InputError for a name or an option that is not known, naming the nearest.
+    """
+    family = _listed().get(name)
+    if family is None:
+        if options:
+            raise InputError(f"estimator: no {name!r}{_nearest(name, _listed())}; one of {', '.join(_listed())}")
+        return resolve(name)
+    known = options_of(family)
+    for option in options:
+        if option not in known:
+            takes = f"it takes {', '.join(known)}" if known else "it takes none"
+            raise InputError(f"{name}: no option {option!r}{_nearest(option, known)}; {takes}")
+    if "k" in known and "k" not in options:
+        raise InputError(f"{name}: needs its number; write {name[:-1]}4, or give k")
+    given = {option: _read(name, option, value, known[option]) for option, value in options.items()}
+    changed = {option: value for option, value in given.items() if value != known[option] or option == "k"}
+    return replace(family, name=_spelled(name, changed), **given) if changed else family
+
+
+def resolve(normalization: "str | Estimator") -> Estimator:
+    """The estimator of a name, or the one that is given. InputError for anything else, naming those that are known."""
+    if isinstance(normalization, Estimator):
+        return normalization
+    found = _parsed(normalization) if isinstance(normalization, str) else None
+    if found is None:
+        raise InputError(
+            f"normalization: must be one of {', '.join(names())}; got {normalization!r}"
+            + _nearest(str(normalization), _listed())
+        )
+    return found
+
+
+def options_of(estimator: Estimator) -> dict[str, Any]:
+    """The options that an estimator's kind has of its own, and their values."""
+    return {one.name: getattr(estimator, one.name) for one in fields(estimator) if one.name not in _COMMON}
+
+
+def _parsed(text: str) -> Estimator | None:
+    if match := re.fullmatch(r"([a-z_]+_at_)([1-9][0-9]{0,5})(_[a-z]+)?", text):
+        family = f"{match[1]}k{match[3] or ''}"
+        return named(family, k=int(match[2])) if family in _listed() else None
+    if match := _SPELLED.fullmatch(text):
+        parts = [part.partition("=") for part in match[2].split(",")]
+        if match[1] not in _listed() or not all(sign for _, sign, _ in parts):
+            return None
+        return named(match[1], **{option.strip(): value.strip() for option, _, value in parts})
+    family_of = _listed().get(text)
+    return None if family_of is None or "k" in options_of(family_of) else family_of
+
+
+def _spelled(name: str, options: Mapping[str, Any]) -> str:
+    rest = dict(options)
+    if "k" in rest:
+        name = name.replace("_at_k", f"_at_{rest.pop('k')}")
+    return f"{name}({', '.join(f'{option}={value}' for option, value in rest.items())})" if rest else name
+
+
+def _shown(family: Estimator) -> str:
+    known = options_of(family)
+    plain = family.name.replace("_at_k", "_at_K")
+    rest = [f"{option}={value}" for option, value in known.items() if option != "k"]
+    return f"{plain}[({', '.join(rest)})]" if rest else plain
+
+
+def _read(name: str, option: str, value: Any, default: Any) -> Any:
+    """An option's value, of the kind that its default has."""
+    if isinstance(default, bool):
+        if str(value).lower() not in ("true", "false"):
+            raise InputError(f"{name}: {option} must be true or false, got {value!r}")
+        return str(value).lower() == "true"
+    if isinstance(default, Estimator):
+        return resolve(value)
+    if isinstance(default, int):
+        if not re.fullmatch(r"[1-9][0-9]{0,5}", str(value)):
+            raise InputError(f"{name}: {option} must be an integer from 1 up, got {value!r}")
+        return int(value)
+    if isinstance(default, Fraction):
+        try:
+            return Fraction(str(value))
+        except (ValueError, ZeroDivisionError) as error:
+            raise InputError(f'{name}: {option} must be a number or "a/b", got {value!r}') from error
+    raise InputError(f"{name}: {option} cannot be set by name")
+
+
+def _nearest(word: str, known: Any) -> str:
+    close = get_close_matches(word, list(known), 1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
