@@ -50,6 +50,11 @@ class Instance:
         if self.steps < 1 or self.runs < 2:
             raise InputError(f"steps, runs: need at least 1 step and 2 runs, got {self.steps} and {self.runs}")
         check_inside_unit("level", self.level)
+        if self.scheme.lengths or not self.scheme.is_plain:
+            raise InputError(
+                "scheme: claims speak of all groups, and of trajectories as units whatever their length; choose "
+                "aggregation trajectory, keep all, and an estimator that does not look at lengths"
+            )
         if not 0 <= self.think_weight <= 1:
             raise InputError(f"think_weight: must be in [0, 1], got {self.think_weight}")
         if self.learning_rate is not None and not 0 < self.learning_rate < float("inf"):

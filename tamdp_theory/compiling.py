@@ -49,7 +49,7 @@ def compile_document(document: Document) -> TAMDP:
         reader.node(x, node)
     depth = np.array([node.depth for node in document.nodes], dtype=np.int64)
     pair_node, edge_pair = np.array(reader.pair_node), np.array(reader.edge_pair)
-    pair_kind = np.array(reader.pair_kind)
+    pair_kind, pair_tokens = np.array(reader.pair_kind), np.array(reader.pair_tokens)
     target = np.array(reader.edge_target)
     where = _places(document, pair_node, edge_pair)
     structure = graph.analyse(node_ids, np.array(start), pair_node[edge_pair], target, where)
@@ -77,6 +77,7 @@ def compile_document(document: Document) -> TAMDP:
         np.array(reader.edge_number),
         class_prompt,
         structure.rank,
+        pair_tokens,
     ]
     for array in arrays:
         array.setflags(write=False)
@@ -102,6 +103,7 @@ def compile_document(document: Document) -> TAMDP:
         class_prompt=arrays[8],
         exact_class_rewards=class_rewards,
         node_rank=arrays[9],
+        pair_tokens=arrays[10],
     )
 
 
@@ -128,6 +130,7 @@ class _Reader:
         self.index, self.n_components = index, n_components
         self.pair_node: list[int] = []
         self.pair_kind: list[int] = []
+        self.pair_tokens: list[int] = []
         self.action_names: list[str] = []
         self.edge_pair: list[int] = []
         self.edge_target: list[int] = []  # a node, or -1 - (index into outcomes)
@@ -156,6 +159,7 @@ class _Reader:
         pair = len(self.pair_node)
         self.pair_node.append(x)
         self.pair_kind.append(KINDS.index(action.kind))
+        self.pair_tokens.append(action.tokens)
         self.action_names.append(action.name)
         if not action.next:
             raise InputError(f"nodes[{x}].actions[{j}].next: empty; an action needs at least one successor")

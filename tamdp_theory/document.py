@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 SCHEMA = "tamdp/1"
+Tokens = Annotated[int, msgspec.Meta(ge=1, le=10**6)]
 Depth = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 
@@ -32,12 +33,13 @@ class Edge(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     rewards: Sequence[Any] | None = None
 
 
-class Action(msgspec.Struct, forbid_unknown_fields=True):
-    """A legal action of a node."""
+class Action(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A legal action of a node, and how many tokens it takes to write it."""
 
     name: str
     kind: Literal["tool", "think", "answer"]
     next: Sequence[Edge]
+    tokens: Tokens = 1
 
 
 class Node(msgspec.Struct, forbid_unknown_fields=True):

@@ -128,12 +128,15 @@ def part(env: TAMDP, probability: Sequence[Number], name: str | None = None) -> 
         "node_prompt": np.searchsorted(prompts, env.node_prompt[nodes]),
         "pair_node": np.searchsorted(nodes, env.pair_node[pairs]),
         "pair_kind": env.pair_kind[pairs],
+        "pair_tokens": env.pair_tokens[pairs],
         "edge_pair": np.searchsorted(pairs, env.edge_pair[edges]),
         "edge_target": np.searchsorted(targets, env.edge_target[edges]),
         "edge_number": env.edge_number[edges],
         "class_prompt": np.searchsorted(prompts, env.class_prompt[classes]),
         "node_rank": env.node_rank[nodes],
     }
+    if env.class_length is not None:
+        arrays["class_length"] = env.class_length[classes]
     for array in arrays.values():
         array.setflags(write=False)
     return replace(

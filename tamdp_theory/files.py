@@ -96,7 +96,8 @@ def to_dict(env: TAMDP) -> dict[str, Any]:
     ]
     actions: list[dict[str, Any]] = []
     for i, name in enumerate(env.action_names):
-        actions.append({"name": name, "kind": KINDS[env.pair_kind[i]], "next": []})
+        tokens = {"tokens": int(env.pair_tokens[i])} if env.pair_tokens[i] != 1 else {}
+        actions.append({"name": name, "kind": KINDS[env.pair_kind[i]], **tokens, "next": []})
         nodes[env.pair_node[i]]["actions"].append(actions[-1])
     numbers = [to_json(p) for p in env.numbers]
     rewards = [[to_json(r) for r in row] for row in env.exact_class_rewards]

@@ -53,7 +53,8 @@ class Level:
 class TAMDP:
     """A validated, immutable TA-MDP. Make one with ``TAMDP.load``, ``TAMDP.from_dict`` or a family.
 
-    Arrays are read-only; shapes use N prompts, X nodes, P pairs, E edges, C classes, K components.
+    Arrays are read-only; shapes use N prompts, X nodes, P pairs, E edges, C classes, K components. A reward class holds
+    the outcomes of one prompt with equal rewards and, where ``class_length`` (C,) is given, of equal length too.
     """
 
     name: str
@@ -77,6 +78,8 @@ class TAMDP:
     class_prompt: Ints = field(repr=False)
     exact_class_rewards: tuple[tuple[Fraction, ...], ...] = field(repr=False)
     node_rank: Ints = field(repr=False)
+    pair_tokens: Ints = field(repr=False)
+    class_length: Ints | None = field(default=None, repr=False)
 
     # -- making and writing -------------------------------------------------------------------------------------
 
@@ -310,6 +313,16 @@ class TAMDP:
     def _by_prompt(self) -> tuple[Ints, Ints]:
         sizes = np.array([len(pairs) for pairs in self.prompt_pairs])
         return np.concatenate(self.prompt_pairs), np.cumsum(sizes) - sizes
+
+    @cached_property
+    def by_length(self) -> "TAMDP":
+        """The same process with its reward classes split by the trajectory's length, in tokens.
+
+        InputError where trajectories of several lengths meet in one node.
+        """
+        from tamdp_theory import lengths
+
+        return self if self.class_length is not None else lengths.split(self)
 
     def spread_to_pairs(self, values: Floats) -> Floats:
         """Repeat an array over nodes (X, ...) for each pair: (P, ...)."""

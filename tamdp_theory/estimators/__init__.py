@@ -3,14 +3,17 @@
 from tamdp_theory.estimators.base import Column, Estimator, Multiset, Place
 from tamdp_theory.estimators.function import from_function
 from tamdp_theory.estimators.names import families, named, names, options_of, resolve
-from tamdp_theory.estimators.scheme import NORMALIZATIONS, Normalization, Scheme
+from tamdp_theory.estimators.scheme import AGGREGATIONS, NORMALIZATIONS, Aggregation, Keep, Normalization, Scheme
 from tamdp_theory.estimators.standardized import Contrast
 
 __all__ = [
+    "AGGREGATIONS",
     "NORMALIZATIONS",
+    "Aggregation",
     "Column",
     "Contrast",
     "Estimator",
+    "Keep",
     "Multiset",
     "Normalization",
     "Place",

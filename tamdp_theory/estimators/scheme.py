@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
@@ -12,6 +12,14 @@ from tamdp_theory.estimators.names import resolve
 from tamdp_theory.guards import check_integer
 
 Normalization: TypeAlias = str | Estimator
+Aggregation: TypeAlias = Literal["trajectory", "sequence_mean", "token_mean", "constant"]
+Keep: TypeAlias = Literal["all", "mixed"]
+AGGREGATIONS = {
+    "trajectory": "1: a trajectory is one unit, whatever its length",
+    "sequence_mean": "1 / l, its length in tokens (GRPO; verl's seq-mean-token-mean)",
+    "token_mean": "G / sum of the group's lengths (DAPO and BNPO over one group; verl's token-mean)",
+    "constant": "1 / the length of the longest trajectory there is (Dr. GRPO)",
+}
 NORMALIZATIONS = ("center", "sum_then_normalize", "normalize_then_sum")  # those that theory.md sections 2 to 9 speak of
 
 
@@ -20,13 +28,17 @@ class Scheme:
     """How a group becomes advantages (theory.md section 2).
 
     group_size: G >= 2. normalization: a name (``estimators.names()``) or an estimator. eps >= 0 is added to deviations,
-    which have ddof 0 or 1; both play a part only where the estimator scales. InputError for anything else.
+    which have ddof 0 or 1; both play a part only where the estimator scales. aggregation: what an advantage is
+    multiplied by (``AGGREGATIONS``). keep: "all" groups, or those that are "mixed", whose composites are not all equal
+    (dynamic sampling). InputError for anything else.
     """
 
     group_size: int
     normalization: Normalization
     eps: float = 0.0
     ddof: int = 0
+    aggregation: Aggregation = "trajectory"
+    keep: Keep = "all"
 
     def __post_init__(self) -> None:
         check_integer("group_size", self.group_size, 2)
@@ -38,6 +50,10 @@ class Scheme:
             raise InputError(f"eps: must be finite and not negative, got {self.eps}")
         if self.ddof not in (0, 1):
             raise InputError(f"ddof: must be 0 or 1, got {self.ddof!r}")
+        if self.aggregation not in AGGREGATIONS:
+            raise InputError(f"aggregation: must be one of {', '.join(AGGREGATIONS)}; got {self.aggregation!r}")
+        if self.keep not in ("all", "mixed"):
+            raise InputError(f"keep: must be all or mixed, got {self.keep!r}")
 
     @cached_property
     def estimator(self) -> Estimator:
@@ -47,6 +63,16 @@ class Scheme:
     def under(self, normalization: Normalization) -> "Scheme":
         """The same group size, eps and ddof with another estimator."""
         return replace(self, normalization=normalization)
+
+    @property
+    def lengths(self) -> bool:
+        """Whether lengths of trajectories play a part."""
+        return self.estimator.lengths or self.aggregation != "trajectory"
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every group counts, and every trajectory as one, as in theory.md sections 2 to 9."""
+        return self.aggregation == "trajectory" and self.keep == "all"
 
     @property
     def kappa(self) -> float:

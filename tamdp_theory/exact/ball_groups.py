@@ -16,7 +16,7 @@ from math import comb, factorial, lcm, prod
 import numpy as np
 from flint import arb, ctx, fmpq, fmpz
 
-from tamdp_theory.errors import CapacityError
+from tamdp_theory.errors import CapacityError, InputError
 from tamdp_theory.estimators.base import Column
 from tamdp_theory.estimators.scheme import Scheme
 from tamdp_theory.exact.ball_multisets import ExactMultiset
@@ -95,10 +95,22 @@ class BallGroup:
         """A of each class in a group that has counts[m] members of class m."""
         if counts not in self._known:
             if self.scheme.estimator.statistics == "counts":
-                self._known[counts] = self._counted(counts)
+                found = self._counted(counts)
             else:
-                self._known[counts] = self._gains([(m, k) for m, k in enumerate(counts) if k])
+                found = self._gains([(m, k) for m, k in enumerate(counts) if k])
+            self._known[counts] = self._aggregated(found, counts)
         return self._known[counts]
+
+    def _aggregated(self, gains: dict[int, Number], counts: Counts) -> dict[int, Number]:
+        """Times what the scheme's aggregation multiplies advantages by."""
+        if self.scheme.aggregation == "trajectory":
+            return gains
+        lengths = known_lengths(self.scheme, self.lengths, self.classes)
+        whole = sum(k * n for k, n in zip(counts, lengths, strict=True))
+        if self.scheme.aggregation == "sequence_mean":
+            return {m: gain / lengths[m] for m, gain in gains.items()}
+        factor = Fraction(self.size, whole) if self.scheme.aggregation == "token_mean" else Fraction(1, max(lengths))
+        return {m: gain * number(factor) for m, gain in gains.items()}
 
     def _counted(self, counts: Counts) -> dict[int, Number]:
         group = ExactMultiset(self._kinds, np.array([counts]), self.scheme)
@@ -281,6 +293,8 @@ def multisets(classes: int, count: int) -> Iterator[Counts]:
 
 def group_of(env: TAMDP, prompt: int, scheme: Scheme) -> BallGroup:
     """The advantages of a prompt's classes under a scheme. CapacityError as ``check_terms``."""
+    if scheme.lengths or not scheme.is_plain:
+        raise InputError("scheme: exact numbers of a process are for all groups, and where lengths play no part")
     check_terms(env, prompt, scheme.group_size)
     rows = [env.exact_class_rewards[c] for c in env.prompt_classes[prompt].tolist()]
     return BallGroup(scheme.estimator.columns(rows, env.exact_weights), scheme)

@@ -6,7 +6,6 @@ gives all moments: h_j = E[n_j A_j] / (G P_j), b_jl = E[n_j (n_l - 1[j=l]) A_j A
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from functools import cached_property
 from math import comb
 
@@ -14,9 +13,10 @@ import numpy as np
 from scipy.special import gammaln
 
 from tamdp_theory.errors import CapacityError
+from tamdp_theory.estimators.base import Column
 from tamdp_theory.estimators.scheme import Scheme
 from tamdp_theory.exact.moments import GroupMoments
-from tamdp_theory.exact.multisets import FloatMultiset, Kinds
+from tamdp_theory.exact.multisets import FloatMultiset, Kinds, gains_of
 from tamdp_theory.model import Floats, Ints
 
 MAX_MULTISETS = 20_000_000
@@ -28,16 +28,17 @@ _RARE = 1e-60  # probabilities below need weights of their own
 
 @dataclass(frozen=True, eq=False)
 class CountPlan:
-    """What does not depend on P: kinds (J,) of M classes (``label``), and the advantages of every multiset."""
+    """What does not depend on P: for each column its coefficient and the kinds (J,) of M classes (``label``)."""
 
-    kinds: Kinds
+    columns: tuple[tuple[float, Kinds], ...]
     label: Ints
     scheme: Scheme
 
     @staticmethod
-    def of(values: Sequence[Fraction], lengths: Sequence[int], scheme: Scheme) -> "CountPlan":
-        """Classes with exact values and lengths (M,). CapacityError where there are too many multisets."""
-        rows = list(zip(values, lengths, strict=True))
+    def of(columns: Sequence[Column], lengths: Sequence[int], scheme: Scheme) -> "CountPlan":
+        """Classes with exact values in each column, and lengths (M,). CapacityError where multisets are too many."""
+        used = lengths if scheme.estimator.lengths or scheme.aggregation == "token_mean" else (1,) * len(lengths)
+        rows = list(zip(*(values for _, values in columns), used, strict=True))
         distinct = sorted(set(rows))
         size, count = scheme.group_size, len(distinct)
         groups = comb(size + count - 1, count - 1)
@@ -46,13 +47,17 @@ class CountPlan:
                 f"group_size {size}: {groups:,} multisets of {count} distinct values exceed the limit of "
                 f"{MAX_MULTISETS:,} for {scheme.estimator}; use a smaller group or fewer distinct rewards"
             )
-        kinds = Kinds.of([v for v, _ in distinct], [n for _, n in distinct], size)
-        return CountPlan(kinds, np.array([distinct.index(row) for row in rows]), scheme)
+        tokens = [int(row[-1]) for row in distinct]
+        seen = tuple(
+            (float(coefficient), Kinds.of([row[v] for row in distinct], tokens, size))
+            for v, (coefficient, _) in enumerate(columns)
+        )
+        return CountPlan(seen, np.array([distinct.index(row) for row in rows]), scheme)
 
     @property
     def count(self) -> int:
         """J."""
-        return len(self.kinds.value)
+        return len(self.columns[0][1].value)
 
     def largest(self) -> float:
         """The largest root mean square of the advantages in a group."""
@@ -75,8 +80,11 @@ class CountPlan:
         size = self.scheme.group_size
         for counts in compositions(size, self.count):
             ways = gammaln(size + 1) - gammaln(counts + 1).sum(axis=1)
-            gains = self.scheme.estimator.gains(FloatMultiset(self.kinds, counts, self.scheme))
-            yield counts, ways, np.where(counts > 0, gains, 0.0)
+            parts = (w * gains_of(FloatMultiset(kinds, counts, self.scheme)) for w, kinds in self.columns)
+            gains = np.where(counts > 0, sum(parts), 0.0)
+            if self.scheme.aggregation == "token_mean":
+                gains *= (self.scheme.group_size / (counts @ self.columns[0][1].length))[:, None]
+            yield counts, ways, gains
 
 
 class CountMoments(GroupMoments):

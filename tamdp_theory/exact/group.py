@@ -16,12 +16,13 @@ from scipy import sparse
 
 from tamdp_theory.errors import InputError
 from tamdp_theory.estimators.base import Column
-from tamdp_theory.estimators.scheme import Normalization, Scheme
+from tamdp_theory.estimators.scheme import Aggregation, Keep, Normalization, Scheme
 from tamdp_theory.exact.counted import CountMoments, CountPlan
+from tamdp_theory.exact.kept import MixedMoments, ScaledMoments
 from tamdp_theory.exact.moments import GroupMoments
 from tamdp_theory.exact.multisets import known_lengths
 from tamdp_theory.exact.states import GroupStates, group_states
-from tamdp_theory.model import Floats
+from tamdp_theory.model import Floats, Ints
 from tamdp_theory.numbers import fraction
 
 _KEEP = 20_000_000  # floats of a law held at once
@@ -31,27 +32,56 @@ _KEEP = 20_000_000  # floats of a law held at once
 class GroupPlan:
     """Everything about group moments that does not depend on P: reuse it for many P with the same reward table.
 
-    rewards: M classes, each K exact rewards; weights: K exact weights; lengths: M, in tokens, where they play a part.
+    rewards: M classes, each K exact rewards; weights: K exact weights; lengths: M, in tokens, where they play a part;
+    longest: of any trajectory.
     """
 
     rewards: tuple[tuple[Fraction, ...], ...]
     weights: tuple[Fraction, ...]
     scheme: Scheme
     lengths: tuple[int, ...] | None = None
+    longest: int = 1
     _states: dict[tuple[int, ...], GroupStates] = field(default_factory=dict, init=False, repr=False)
     _tables: dict[tuple[str, tuple[int, ...]], sparse.csr_array] = field(default_factory=dict, init=False, repr=False)
 
     def moments(self, probability: Floats) -> GroupMoments:
         """Group moments at P (..., M); entries >= 0 that sum to one."""
-        if self.scheme.estimator.statistics == "counts":
-            return CountMoments(self.counted, probability)
-        return SumMoments(self, probability)
+        moments = self._of_groups(probability)
+        if self.scheme.keep == "mixed":
+            parts = [(own, plan._of_groups(np.ascontiguousarray(probability[..., own]))) for own, plan in self._silent]
+            moments = MixedMoments(moments, parts, self.scheme.group_size)
+        return moments if self._factor is None else ScaledMoments(moments, self._factor)
+
+    def _of_groups(self, probability: Floats) -> GroupMoments:
+        """Of all groups, before own lengths; P may sum to less than one."""
+        counts = self.scheme.estimator.statistics == "counts" or self.scheme.aggregation == "token_mean"
+        return CountMoments(self.counted, probability) if counts else SumMoments(self, probability)
+
+    @cached_property
+    def _silent(self) -> tuple[tuple[Ints, "GroupPlan"], ...]:
+        """Classes (m,) with each composite, and the plan of these classes alone."""
+        composite = [sum((w * r for w, r in zip(self.weights, row, strict=True)), Fraction(0)) for row in self.rewards]
+        found = []
+        for value in sorted(set(composite)):
+            own = [m for m, c in enumerate(composite) if c == value]
+            lengths = None if self.lengths is None else tuple(self.lengths[m] for m in own)
+            plan = GroupPlan(tuple(self.rewards[m] for m in own), self.weights, self.scheme, lengths, self.longest)
+            found.append((np.array(own), plan))
+        return tuple(found)
+
+    @cached_property
+    def _factor(self) -> Floats | None:
+        """What an advantage is multiplied by because of the member's own length (M,)."""
+        if self.scheme.aggregation not in ("sequence_mean", "constant"):
+            return None
+        lengths = np.array(known_lengths(self.scheme, self.lengths, len(self.rewards)), dtype=np.float64)
+        return 1 / lengths if self.scheme.aggregation == "sequence_mean" else np.full(len(lengths), 1 / self.longest)
 
     @cached_property
     def counted(self) -> CountPlan:
         """The same by counting. InputError where lengths play a part and are not known."""
-        ((_, values),) = self.columns
-        return CountPlan.of(values, known_lengths(self.scheme, self.lengths, len(values)), self.scheme)
+        lengths = known_lengths(self.scheme, self.lengths, len(self.rewards))
+        return CountPlan.of(self.columns, lengths, self.scheme)
 
     @cached_property
     def multiple(self) -> float | None:
@@ -71,7 +101,7 @@ class GroupPlan:
 
     def largest(self) -> float:
         """A number that the root mean square of the advantages in a group does not exceed, from every group."""
-        if self.scheme.estimator.statistics == "counts":
+        if self.scheme.estimator.statistics == "counts" or self.scheme.lengths:
             return self.counted.largest()
         return float(self.summed().max()) if self.variables else 0.0
 
@@ -296,6 +326,8 @@ def group_moments(
     eps: float = 0.0,
     ddof: int = 0,
     lengths: Iterable[int] | None = None,
+    aggregation: Aggregation = "trajectory",
+    keep: Keep = "all",
 ) -> GroupMoments:
     """Exact group moments of GRPO (theory.md section 3), each computed when first read.
 
@@ -309,9 +341,12 @@ def group_moments(
         group_size: G >= 2.
         normalization: an estimator or its name.
         eps, ddof: of deviations, where the estimator scales.
-        lengths: M lengths in tokens, for estimators that look at them.
+        lengths: M lengths in tokens, for estimators and aggregations that look at them.
+        aggregation: what advantages are multiplied by (``estimators.AGGREGATIONS``); the longest of ``lengths`` is the
+            constant.
+        keep: "all" groups, or only those that are "mixed".
     """
-    scheme = Scheme(group_size, normalization, eps, ddof)
+    scheme = Scheme(group_size, normalization, eps, ddof, aggregation, keep)
     exact_weights = tuple(fraction(_plain(w), f"weights[{k}]") for k, w in enumerate(weights))
     table = tuple(
         tuple(fraction(_plain(r), f"rewards[{m}][{k}]") for k, r in enumerate(row)) for m, row in enumerate(rewards)
@@ -323,11 +358,12 @@ def group_moments(
         raise InputError("probability: entries must be >= 0 and sum to 1")
     if any(w < 0 for w in exact_weights):
         raise InputError("weights: must not be negative")
-    tokens = None if lengths is None else tuple(lengths)
-    if tokens is not None and (len(tokens) != len(table) or any(n != int(n) or n < 1 for n in tokens)):
+    tokens = None if lengths is None else tuple(int(n) for n in lengths)
+    if tokens is not None and (len(tokens) != len(table) or min(tokens) < 1):
         raise InputError(f"lengths: must be {len(table)} integers from 1 up, one for each class")
-    plan = GroupPlan(table, exact_weights, scheme, None if tokens is None else tuple(int(n) for n in tokens))
+    plan = GroupPlan(table, exact_weights, scheme, tokens, max(tokens or (1,)))
     _ = plan.columns  # which refuses what the estimator has no meaning for
+    known_lengths(scheme, tokens, len(table))
     return plan.moments(p)
 
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from tamdp_theory.errors import CapacityError
 from tamdp_theory.estimators.scheme import Scheme
 from tamdp_theory.exact.group import entries
-from tamdp_theory.exact.multisets import Kinds, known_lengths, members_gains
+from tamdp_theory.exact.multisets import Kinds, aggregation_factor, known_lengths, members_gains
 from tamdp_theory.model import Floats, Ints
 from tamdp_theory.numbers import ratio, short_count, sign
 
@@ -116,13 +116,14 @@ class _Place:
 @dataclass(frozen=True, eq=False)
 class Groups:
     """Groups of one prompt: members (S, G) are places in ``rewards`` (M classes, K components, exact); lengths (M,) of
-    the classes in tokens, for estimators that look at them.
+    the classes in tokens, and the longest of any trajectory, where they play a part.
     """
 
     members: Ints
     rewards: tuple[tuple[Fraction, ...], ...]
     weights: tuple[Fraction, ...]
     lengths: tuple[int, ...] | None = None
+    longest: int = 1
 
     @cached_property
     def components(self) -> tuple[Column, ...]:
@@ -161,7 +162,14 @@ class Groups:
         return result
 
     def advantages(self, scheme: Scheme) -> Floats:
-        """A (S, G) under a scheme (theory.md section 2)."""
+        """A (S, G) under a scheme (theory.md section 2), with what its aggregation multiplies it by."""
+        gains = self._gains(scheme)
+        if scheme.aggregation == "trajectory":
+            return gains
+        lengths = np.array(known_lengths(scheme, self.lengths, len(self.rewards)))[self.members]
+        return gains * aggregation_factor(scheme, lengths, self.longest)
+
+    def _gains(self, scheme: Scheme) -> Floats:
         columns = scheme.estimator.columns(self.rewards, self.weights)
         if scheme.estimator.statistics == "counts":
             lengths = known_lengths(scheme, self.lengths, len(self.rewards))

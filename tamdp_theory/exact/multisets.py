@@ -149,6 +149,61 @@ class Counted(ABC):
         """Entries of a table."""
 
 
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Members of each kind (..., J) as an estimator of sums sees them, in units."""
+
+    group: Counted
+
+    @property
+    def size(self) -> int:
+        return self.group.size
+
+    @cached_property
+    def _centred(self) -> Any:
+        """G times the distance from the mean, integers; 0 of kinds without members."""
+        return self.group.each(self.group.difference) * (self.group.counts > 0)
+
+    @cached_property
+    def _squares(self) -> Any:
+        return self.group.total(self._centred**2)
+
+    @property
+    def distance(self) -> Any:
+        return self.group.reward(self._centred) * self.group.quotient(1, self.size)
+
+    @property
+    def deviation(self) -> Any:
+        return self.group.quotient(self._centred, self.size)
+
+    @property
+    def spread(self) -> Any:
+        free = self.size**2 * (self.size - self.group.ddof)
+        return self.group.root(self.group.quotient(self._squares, free))[..., None]
+
+    @property
+    def eps(self) -> Any:
+        return self.group.eps
+
+    def ratio(self, numerator: Any, denominator: Any) -> Any:
+        return self.group.divide(numerator * (self._squares != 0)[..., None], denominator)
+
+    def times(self, value: Any, factor: Fraction) -> Any:
+        return self.group.times(value, factor)
+
+    def positive_part(self, value: Any) -> Any:
+        return self.group.positive_part(value)
+
+    def look_up(self, table: Sequence[Fraction]) -> Any:
+        return self.group.look_up(table, self.size - 1 + self._centred)
+
+
+def gains_of(group: Counted) -> Any:
+    """A (..., J) of a member of each kind as seen through one column, by the scheme's estimator, whatever it needs."""
+    estimator = group.scheme.estimator
+    return estimator.gains(group) if estimator.statistics == "counts" else estimator.gain(_Place(group))
+
+
 class FloatMultiset(Counted):
     """In floats, each quotient rounded once."""
 
@@ -210,14 +265,26 @@ def _ratio(numerator: int, denominator: int) -> float:
 def members_gains(kinds: Kinds, scheme: Scheme) -> Floats:
     """A (..., G) of groups whose members are the kinds (..., G)."""
     counts = np.ones(np.broadcast_shapes(kinds.value.shape, kinds.length.shape), dtype=np.int64)
-    gains = scheme.estimator.gains(FloatMultiset(kinds, counts, scheme))
+    gains = gains_of(FloatMultiset(kinds, counts, scheme))
     return np.array(np.broadcast_to(gains, counts.shape), dtype=np.float64)
+
+
+def aggregation_factor(scheme: Scheme, lengths: Ints, longest: int) -> Floats | float:
+    """What the advantages of groups are multiplied by, given lengths (..., G) of their members."""
+    if scheme.aggregation == "sequence_mean":
+        result: Floats = 1 / lengths
+        return result
+    if scheme.aggregation == "token_mean":
+        whole: Floats = lengths.shape[-1] / lengths.sum(axis=-1, keepdims=True)
+        return whole
+    return 1 / longest if scheme.aggregation == "constant" else 1.0
 
 
 def known_lengths(scheme: Scheme, lengths: Sequence[int] | None, count: int) -> Sequence[int]:
     """Lengths of ``count`` classes, 1 where they play no part. InputError where they do and are not known."""
-    if not scheme.estimator.lengths:
+    if not scheme.lengths:
         return (1,) * count
     if lengths is None:
-        raise InputError(f"{scheme.estimator}: needs the lengths of the classes, in tokens")
+        what = str(scheme.estimator) if scheme.estimator.lengths else f"aggregation {scheme.aggregation}"
+        raise InputError(f"{what}: needs the lengths of the classes, in tokens")
     return lengths

@@ -33,6 +33,8 @@ class StepPlan:
 
     def __post_init__(self) -> None:
         check_same_process(self.env, self.policy.env)
+        if self.scheme.lengths or not self.scheme.is_plain:
+            raise InputError("scheme: steps are listed for all groups, and where lengths play no part")
         if not self.policy.is_tabular and self.env.n_prompts > 1:
             raise InputError(
                 f"{self.env.name}: steps of policies with shared parameters are listed for one prompt only; use "

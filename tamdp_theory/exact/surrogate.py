@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tamdp_theory.errors import InputError
-from tamdp_theory.estimators.scheme import Normalization, Scheme
+from tamdp_theory.estimators.scheme import Aggregation, Keep, Normalization, Scheme
 from tamdp_theory.exact.trajectories import Trajectories, enumerate_trajectories
 from tamdp_theory.exact.update import UpdatePlan
 from tamdp_theory.exact.values import divergence, score_weight
@@ -38,18 +38,22 @@ def surrogate(
     eps: float = 0.0,
     ddof: int = 0,
     think_weight: float = 1.0,
+    aggregation: Aggregation = "trajectory",
+    keep: Keep = "all",
 ) -> Surrogate:
     """Expected clipped surrogate at ``policy`` when groups are drawn from ``old_policy``.
 
     clip (eps_lo, eps_hi): ratios are clipped to [1 - eps_lo, 1 + eps_hi]; eps_lo in [0, 1], eps_hi >= 0, inf for none.
-    kl_coef beta >= 0 needs a ``reference``. think_weight scales think scores in the gradient. Lists all trajectories:
+    kl_coef beta >= 0 needs a ``reference``. think_weight scales think scores in the gradient.
+    aggregation, keep: as in ``update_moments``. Lists all trajectories:
     CapacityError where they are too many.
     """
     check_clip(clip, kl_coef, reference)
     check_same_process(env, policy.env)
     check_same_process(env, old_policy.env)
+    plan = UpdatePlan(env, Scheme(group_size, normalization, eps, ddof, aggregation, keep), think_weight)
+    env = plan.env
     paths = enumerate_trajectories(env)
-    plan = UpdatePlan(env, Scheme(group_size, normalization, eps, ddof), think_weight)
     old = paths.probability(old_policy.pair_log_probability[:, None])[:, 0]
     law = _total(paths.reward_class, old, env.n_classes)[:, None]
     positive, negative = (h[paths.reward_class, 0] for h in plan.signed_rewards(law))

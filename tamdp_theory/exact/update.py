@@ -6,7 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from tamdp_theory.estimators.scheme import Normalization, Scheme
+from tamdp_theory.estimators.scheme import Aggregation, Keep, Normalization, Scheme
 from tamdp_theory.exact.group import GroupPlan
 from tamdp_theory.exact.law import ClassLaw
 from tamdp_theory.exact.moments import GroupMoments
@@ -29,22 +29,31 @@ class UpdateMoments:
 
 @dataclass(frozen=True, eq=False)
 class UpdatePlan:
-    """What the update's moments need that does not depend on the policy; reuse it along a training path."""
+    """What the update's moments need that does not depend on the policy; reuse it along a training path.
+
+    Where the scheme looks at lengths, ``env`` becomes the process whose reward classes are split by length.
+    """
 
     env: TAMDP
     scheme: Scheme
     think_weight: float = 1.0
 
+    def __post_init__(self) -> None:
+        if self.scheme.lengths:
+            object.__setattr__(self, "env", self.env.by_length)
+
     @cached_property
     def groups(self) -> tuple[tuple[GroupPlan, Ints], ...]:
-        """Prompts with equal reward tables share a plan: (plan, classes (n, M) of these prompts)."""
-        tables: dict[tuple[tuple[Fraction, ...], ...], list[Ints]] = {}
+        """Prompts with equal reward tables (and lengths) share a plan: (plan, classes (n, M) of these prompts)."""
+        length = self.env.class_length
+        tables: dict[tuple[tuple[tuple[Fraction, ...], ...], tuple[int, ...] | None], list[Ints]] = {}
         for classes in self.env.prompt_classes:
             table = tuple(self.env.exact_class_rewards[c] for c in classes)
-            tables.setdefault(table, []).append(classes)
+            tables.setdefault((table, None if length is None else tuple(length[classes].tolist())), []).append(classes)
+        longest = 1 if length is None else int(length.max())
         return tuple(
-            (GroupPlan(table, self.env.exact_weights, self.scheme), np.stack(members))
-            for table, members in tables.items()
+            (GroupPlan(table, self.env.exact_weights, self.scheme, lengths, longest), np.stack(members))
+            for (table, lengths), members in tables.items()
         )
 
     def group_moments(self, probability: Floats) -> list[tuple[GroupMoments, Ints]]:
@@ -126,6 +135,8 @@ def update_moments(
     eps: float = 0.0,
     ddof: int = 0,
     think_weight: float = 1.0,
+    aggregation: Aggregation = "trajectory",
+    keep: Keep = "all",
 ) -> UpdateMoments:
     """Exact m(theta), E||g||^2 and V(theta) of GRPO's estimator with all prompts in every step (L5, L6).
 
@@ -137,8 +148,11 @@ def update_moments(
         normalization: an estimator or its name.
         eps, ddof: of deviations, where the estimator scales.
         think_weight: of think actions in the score, in [0, 1].
+        aggregation: what advantages are multiplied by (``estimators.AGGREGATIONS``).
+        keep: "all" groups, or, given that they are, only those that are "mixed".
     """
-    return UpdatePlan(env, Scheme(group_size, normalization, eps, ddof), think_weight).moments(policy)
+    scheme = Scheme(group_size, normalization, eps, ddof, aggregation, keep)
+    return UpdatePlan(env, scheme, think_weight).moments(policy)
 
 
 def _lead(probability: Floats) -> Floats:

@@ -14,6 +14,7 @@ from tamdp_theory.exact.listing import Groups
 from tamdp_theory.exact.trajectories import enumerate_trajectories, prompt_trajectories
 from tamdp_theory.exact.update import UpdateMoments
 from tamdp_theory.exact.values import score_weight
+from tamdp_theory.lengths import class_lengths
 from tamdp_theory.model import TAMDP, check_same_process
 from tamdp_theory.policies.base import Policy
 
@@ -35,10 +36,11 @@ def enumerate_update(env: TAMDP, policy: Policy, scheme: Scheme, think_weight: f
         think_weight: of think actions in the score, in [0, 1].
     """
     check_same_process(env, policy.env)
-    if (groups := count_groups(env, scheme.group_size)) > MAX_GROUPS:
+    if (count := count_groups(env, scheme.group_size)) > MAX_GROUPS:
         raise CapacityError(
-            f"{env.name}: {groups:,} groups exceed the limit of {MAX_GROUPS:,}; use a smaller instance or group"
+            f"{env.name}: {count:,} groups exceed the limit of {MAX_GROUPS:,}; use a smaller instance or group"
         )
+    env = env.by_length if scheme.lengths else env
     paths = enumerate_trajectories(env)
     law = paths.probability(policy.pair_log_probability[:, None])[:, 0]
     weight = score_weight(env, think_weight)
@@ -54,7 +56,14 @@ def enumerate_update(env: TAMDP, policy: Policy, scheme: Scheme, think_weight: f
         # groups that differ in their trajectories only share advantages
         outcomes, place = np.unique(env.class_slot[paths.reward_class[members]], axis=0, return_inverse=True)
         rewards = tuple(env.exact_class_rewards[c] for c in env.prompt_classes[prompt])
-        gain = Groups(outcomes, rewards, env.exact_weights).advantages(scheme)[place.ravel()]
+        lengths = class_lengths(env)
+        own_lengths = None if lengths is None else tuple(lengths[c] for c in env.prompt_classes[prompt])
+        groups = Groups(outcomes, rewards, env.exact_weights, own_lengths, max(lengths or (1,)))
+        gain = groups.advantages(scheme)[place.ravel()]
+        if scheme.keep == "mixed":
+            mixed = (groups.composite.squares != 0)[place.ravel()]
+            share = float(probability @ mixed)
+            probability = probability * mixed / share if share else 0 * probability
         estimate = np.einsum("gi,gid->gd", gain, (paths.visits[own] @ scores)[groups_of]) / scheme.group_size
         first = probability @ estimate
         mean += env.prompt_probability[prompt] * first

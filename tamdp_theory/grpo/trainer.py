@@ -26,7 +26,7 @@ from fractions import Fraction
 import numpy as np
 
 from tamdp_theory.errors import InputError
-from tamdp_theory.exact.multisets import known_lengths
+from tamdp_theory.exact.multisets import aggregation_factor, known_lengths
 from tamdp_theory.exact.passes import backward, forward
 from tamdp_theory.exact.surrogate import check_clip, surrogate
 from tamdp_theory.exact.update import UpdatePlan
@@ -34,6 +34,7 @@ from tamdp_theory.exact.values import divergence_sensitivity, gradient_from_valu
 from tamdp_theory.grpo.config import Config, History
 from tamdp_theory.grpo.rollouts import Rollouts, Sampler, make_sampler
 from tamdp_theory.grpo.standardize import Distances, Members, whiten
+from tamdp_theory.lengths import class_lengths
 from tamdp_theory.model import TAMDP, Floats, check_same_process
 from tamdp_theory.policies.base import Policy, log_softmax, softmax, softmax_of_centred
 
@@ -62,6 +63,7 @@ def train(
     check_same_process(env, policy.env)
     reference = policy if reference is None else reference
     check_same_process(env, reference.env)
+    env = env.by_length if config.scheme.lengths else env
     check_clip(config.clip, config.kl_coef, reference)
     if config.mode == "exact":
         return _train_exact(env, policy, config, reference, progress)
@@ -113,6 +115,8 @@ def _train_exact(env: TAMDP, policy: Policy, config: Config, reference: Policy, 
                     eps=config.eps,
                     ddof=config.ddof,
                     think_weight=config.think_weight,
+                    aggregation=config.aggregation,
+                    keep=config.keep,
                 ).gradient
             policy = policy.with_parameters(policy.parameters + config.learning_rate * gradient)
         if progress is not None:
@@ -133,7 +137,7 @@ def _columns(env: TAMDP, config: Config) -> Columns:
             for c, value in zip(own.tolist(), columns[j][1], strict=True):
                 values[c] = value
         if estimator.statistics == "counts":
-            lengths = known_lengths(config.scheme, None, env.n_classes)
+            lengths = known_lengths(config.scheme, class_lengths(env), env.n_classes)
             found.append((float(coefficient), Members.of(values, lengths, config.group_size)))
         else:
             found.append((float(coefficient), Distances.of(values, env.prompt_classes)))
@@ -222,6 +226,10 @@ class _Batch:
                 part *= coefficient
             total = part if total is None else total + part
         assert total is not None
+        if config.aggregation != "trajectory" and self.env.class_length is not None:
+            lengths = np.moveaxis(self.env.class_length[classes], 0, -1)
+            factor = aggregation_factor(config.scheme, lengths, int(self.env.class_length.max()))
+            total = total * np.moveaxis(np.broadcast_to(factor, lengths.shape), -1, 0)
         if not config.whiten:
             return total
         batch = total.reshape(-1, total.shape[-1])

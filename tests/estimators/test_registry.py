@@ -97,7 +97,9 @@ def test_claims_about_other_estimators_do_not_speak(claim: str, name: str) -> No
     assert str(check.verdict) == "assumption_unmet"
 
 
-@pytest.mark.parametrize("name", ["mad", "rank", "softmax", "signed(negative=0)", "max_at_2", "leave_one_out_normalize"])
+@pytest.mark.parametrize(
+    "name", ["mad", "rank", "softmax", "signed(negative=0)", "max_at_2", "leave_one_out_normalize"]
+)
 def test_no_claim_is_wrong_about_an_estimator(name: str) -> None:
     """Every claim either does not speak of it, or holds; also where nothing bounds its advantages in general."""
     env = families.bandit([(0,), ("1/2",), (1,)])
