@@ -142,7 +142,8 @@ class Estimator:
     the sum of the values ("total"), or of their squares too ("squares"); for ``gains`` of the only column, how many
     members have each value ("counts"). linear: at equal spreads gain is linear in the deviation, so that columns may be
     added before they are scaled. scales: eps and ddof play a part. binary: a column must take at most two values, and
-    is read as 0 for the smaller one, 1 for the larger. lengths: how many tokens members have plays a part.
+    is read as 0 for the smaller one, 1 for the larger. standard: gain is deviation / (spread + eps), and nothing else.
+    lengths: how many tokens members have plays a part.
     """
 
     name: str
@@ -150,6 +151,7 @@ class Estimator:
     linear: bool = False
     scales: bool = False
     binary: bool = False
+    standard: bool = False
     lengths: bool = False
 
     def mixtures(self, weights: Sequence[Any]) -> tuple[tuple[Any, tuple[Any, ...]], ...]:

@@ -20,6 +20,7 @@ class Joint(Estimator):
     name: str = "sum_then_normalize"
     linear: bool = True
     scales: bool = True
+    standard: bool = True
 
     def gain(self, place: Place) -> Any:
         return place.ratio(place.deviation, place.spread + place.eps)

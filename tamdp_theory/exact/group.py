@@ -1,7 +1,8 @@
 """Group moments (moments.py, theory.md section 3) and the engine that gives them.
 
 Multiples of c less its mean have closed forms; other functions of a group's sums are summed over the law of the other
-members' statistics (states.py), and what needs to know how many members have each value over multisets (counted.py).
+members' statistics (states.py), or, where those have many states, written as integrals (integrals.py); what needs to
+know how many members have each value is summed over multisets (counted.py).
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,17 +15,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from tamdp_theory.errors import InputError
+from tamdp_theory.errors import CapacityError, InputError
 from tamdp_theory.estimators.base import Column
 from tamdp_theory.estimators.scheme import Aggregation, Keep, Normalization, Scheme
 from tamdp_theory.exact.counted import CountMoments, CountPlan
+from tamdp_theory.exact.integrals import IntegralPlan, integral_plan
 from tamdp_theory.exact.kept import MixedMoments, ScaledMoments
 from tamdp_theory.exact.moments import GroupMoments
 from tamdp_theory.exact.multisets import known_lengths
-from tamdp_theory.exact.states import GroupStates, group_states
+from tamdp_theory.exact.states import GroupStates, bound_states, group_states
 from tamdp_theory.model import Floats, Ints
 from tamdp_theory.numbers import fraction
 
+FEW_STATES = 5_000  # up to so many, summing over states is faster than integrating
 _KEEP = 20_000_000  # floats of a law held at once
 
 
@@ -42,6 +45,7 @@ class GroupPlan:
     lengths: tuple[int, ...] | None = None
     longest: int = 1
     _states: dict[tuple[int, ...], GroupStates] = field(default_factory=dict, init=False, repr=False)
+    _integrals: dict[int, IntegralPlan | None] = field(default_factory=dict, init=False, repr=False)
     _tables: dict[tuple[str, tuple[int, ...]], sparse.csr_array] = field(default_factory=dict, init=False, repr=False)
 
     def moments(self, probability: Floats) -> GroupMoments:
@@ -104,6 +108,15 @@ class GroupPlan:
         if self.scheme.estimator.statistics == "counts" or self.scheme.lengths:
             return self.counted.largest()
         return float(self.summed().max()) if self.variables else 0.0
+
+    def integral(self, variable: int) -> IntegralPlan | None:
+        """Integrals for one variable, None where they are not known, or its states are few enough to be summed over."""
+        if variable not in self._integrals:
+            values, scheme, found = self.variables[variable][1], self.scheme, None
+            if scheme.estimator.standard and bound_states([values], scheme.group_size - 1)[1] > FEW_STATES:
+                found = integral_plan(values, scheme.group_size, fraction(float(scheme.eps), "eps"), scheme.ddof)
+            self._integrals[variable] = found
+        return self._integrals[variable]
 
     def states(self, chosen: tuple[int, ...]) -> GroupStates:
         """States of G - 1 other members for the chosen variables."""
@@ -231,7 +244,11 @@ class SumMoments(GroupMoments):
         chosen = tuple(range(len(self.plan.variables)))
         if not chosen:
             return np.zeros(self.probability.shape), np.zeros(self.probability.shape)
-        expected = self._expect(chosen, self.plan.summed(), 1).reshape(*self.probability.shape[:-1], 2, -1)
+        try:
+            expected = self._expect(chosen, self.plan.summed(), 1).reshape(*self.probability.shape[:-1], 2, -1)
+        except CapacityError:  # signs do not factor: look at every multiset
+            counted = CountMoments(self.plan.counted, self.probability)
+            return counted.positive, counted.negative
         expected = expected[..., self.plan.states(chosen).label]
         return expected[..., 0, :], expected[..., 1, :]
 
@@ -287,11 +304,19 @@ class SumMoments(GroupMoments):
         return deviation, (self.probability * deviation**2).sum(-1, keepdims=True)
 
     def _one(self, chosen: tuple[int, ...]) -> tuple[Floats, Floats]:
+        if len(chosen) == 1 and (plan := self.plan.integral(chosen[0])) is not None:
+            h, a = plan.one(plan.merged(self._columns))
+            shape = self.probability.shape
+            return h[:, plan.label].reshape(shape), a[:, plan.label].reshape(shape)
         expected = self._expect(chosen, self.plan.one(chosen), 1).reshape(*self.probability.shape[:-1], 2, -1)
         expected = expected[..., self.plan.states(chosen).label]
         return expected[..., 0, :], expected[..., 1, :]
 
     def _two(self, chosen: tuple[int, ...]) -> tuple[Floats, Floats]:
+        if len(chosen) == 1 and (plan := self.plan.integral(chosen[0])) is not None:
+            shape = (*self.probability.shape, self.probability.shape[-1])
+            given, cross = (part[:, plan.label][:, :, plan.label] for part in plan.two(plan.merged(self._columns)))
+            return given.reshape(shape), cross.reshape(shape)
         states = self.plan.states(chosen)
         count = states.classes
         expected = self._expect(chosen, self.plan.two(chosen), 0).reshape(*self.probability.shape[:-1], 2, count, count)
