@@ -1,9 +1,6 @@
 """The claims of claims/closedness.py in rationals, square roots and balls."""
 
-from collections.abc import Iterator
 from fractions import Fraction
-from itertools import combinations, combinations_with_replacement
-from math import comb
 
 from bounds import symbols as s
 from bounds.decision import Row
@@ -11,9 +8,8 @@ from bounds.enclosed.quantities import composite, probabilities
 from bounds.exact_instance import ExactInstance
 from tamdp_theory import TAMDP, CapacityError
 from tamdp_theory.exact import Scheme
-from tamdp_theory.exact.balls import BallGroup, Number, curl_norm, group_of, number, vanishes
-
-MAX_EXCHANGES = 200_000
+from tamdp_theory.exact.balls import BallGroup, Number, curl_norm, group_of, number
+from tamdp_theory.exact.objectives import decide
 
 
 def closed_rows(env: TAMDP, scheme: Scheme) -> list[Row]:
@@ -30,48 +26,15 @@ def closed_rows(env: TAMDP, scheme: Scheme) -> list[Row]:
             chosen = zip((w for w, _ in columns), zip(*distinct, strict=True), strict=True)
             group = BallGroup(tuple(chosen), scheme)
             two = len({env.exact_class_composite[c] for c in classes}) <= 2
-            rows.append({s.closed: int(is_closed(group, list(range(len(distinct))))), s.two_valued: int(two)})
+            rows.append({s.closed: int(is_closed(group)), s.two_valued: int(two)})
     return rows
 
 
-def is_closed(group: BallGroup, classes: list[int]) -> bool:
-    """Whether the exchange condition holds for every group and triple of these classes; CapacityError beyond
-    MAX_EXCHANGES or at a ball around zero."""
-    for others, low, m, high in _witnesses(group.size, classes):
-        if not _vanishes(_exchange(group, others, low, m, high)):
-            return False
-    total = comb(len(classes) + group.size - 3, group.size - 2) * comb(len(classes) - 1, 2)
-    if total > MAX_EXCHANGES:
-        raise CapacityError(
-            f"closedness: {total:,} exchanges exceed the limit of {MAX_EXCHANGES:,}; use a smaller group or fewer "
-            f"reward vectors"
-        )
-    low = classes[0]
-    return all(
-        _vanishes(_exchange(group, others, low, m, r))
-        for m, r in combinations(classes[1:], 2)
-        for others in combinations_with_replacement(classes, group.size - 2)
-    )
-
-
-def _witnesses(size: int, classes: list[int]) -> Iterator[tuple[tuple[int, ...], int, int, int]]:
-    """Groups of one class, where the condition fails first, with triples of the ends and one class between."""
-    if len(classes) > 2:
-        for m in classes[1:-1]:
-            for one in (classes[0], classes[-1], m):
-                yield (one,) * (size - 2), classes[0], m, classes[-1]
-
-
-def _exchange(group: BallGroup, others: tuple[int, ...], l: int, m: int, r: int) -> Number:  # noqa: E741
-    def gap(x: int, y: int) -> Number:
-        found = group.advantages(tuple(sorted((*others, x, y))))
-        return found[y] - found[x]
-
-    return gap(l, m) + gap(m, r) + gap(r, l)
-
-
-def _vanishes(value: Number) -> bool:
-    if (found := vanishes(value)) is None:
+def is_closed(group: BallGroup) -> bool:
+    """Whether the exchange condition holds for every group and triple of its classes; CapacityError where they are too
+    many, or at a ball around zero."""
+    found = decide(group).closed
+    if found is None:
         raise CapacityError("closedness: a ball around zero, which no finite precision decides")
     return found
 
