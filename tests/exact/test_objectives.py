@@ -100,11 +100,8 @@ def drawn(generator: np.random.Generator, size: int, closed: bool) -> dict[tuple
         for c, gains in table.items():
             for m in range(3):
                 if c[m]:
-                    gains[m] = (
-                        table[c][0] * 0
-                        + F(sum(c[j] * j * j for j in range(3)) + c[0] * c[2])
-                        - others[tuple(n - (j == m) for j, n in enumerate(c))]
-                    )
+                    rest = tuple(n - (j == m) for j, n in enumerate(c))
+                    gains[m] = F(sum(c[j] * j * j for j in range(3)) + c[0] * c[2]) - others[rest]
     return table
 
 
@@ -148,7 +145,11 @@ def test_length_decides_too() -> None:
         found = objective("center", ["0", "1/2", "1"], 3, lengths=lengths, aggregation=aggregation)
         assert found.closed is closed, (lengths, aggregation)
     assert objective("center", [0, 0, 1], 3, lengths=[1, 2, 2], aggregation="sequence_mean").closed is False
-    assert objective("length_baseline", [0, "1/2", 1], 2, lengths=[1, 2, 4]).closed is False
+    # c_i less a baseline of the whole group: there is an objective, E c - E baseline / G, though it is not E c
+    found = objective("length_baseline", [0, "1/3", 1], 3, lengths=[1, 7, 4])
+    assert found.closed is True and found.objective is not None
+    sums = objective("leave_one_out", [0, "1/3", 1], 3).objective
+    assert sums is not None and any(vanishes(value - sums[c]) is not True for c, value in found.objective.items())
 
 
 def test_two_values_are_always_closed() -> None:
