@@ -31,12 +31,17 @@ MODULES = (
     "coverage",
     "domains",
     "depth",
+    "objectives",
+    "slopes",
+    "lengths",
 )
 SECTIONS = {
     "L": "Lemmas",
     "T1": "Theorem 1: convergence",
     "T2": "Theorem 2: reward decomposition",
     "T3": "Theorem 3: generalization",
+    "T4": "What group-relative estimators optimise",
+    "T5": "How length enters",
 }
 _ID = re.compile(r"^        id=\"([^\"]+)\",$", re.MULTILINE)
 

@@ -179,6 +179,43 @@ psi = _define(r"\psi_G(p)", "slope of the potential at p", positive=True)
 psi_half = _define(r"\psi_G(\tfrac12)", "slope of the potential at one half", positive=True)
 closed = _define(r"[\operatorname{curl}\equiv 0]", "1 if the update's one-form is closed, else 0", integer=True)
 two_valued = _define(r"[\#\{c\}\le 2]", "1 if the composite takes at most two values, else 0", integer=True)
+exchange = _define(
+    r"[\textstyle\sum\mathrm{gaps}\equiv 0]",
+    "1 if the gaps around every triple of rewards, next to every multiset of G - 2 others, add up to zero, else 0",
+    integer=True,
+)
+in_line = _define(
+    r"[(c,1/\ell)\text{ in line}]", "1 if the points (c, 1/l) of every three classes are in line, else 0", integer=True
+)
+slope = _define(r"h_1-h_0", "effective reward of success less that of failure", real=True)
+slope_mixed = _define(r"(h_1-h_0)^{\mathrm{mixed}}", "the same, given that the group is mixed", real=True)
+gain_right = _define_indexed(r"A^{1}", "advantage of a success next to k - 1 other successes", real=True)
+gain_wrong = _define_indexed(r"A^{0}", "advantage of a failure next to k - 1 successes", real=True)
+others_right = _define_indexed(
+    r"\beta", "probability that k - 1 of the G - 1 other members are successes", nonnegative=True
+)
+k_best = _define(r"k^{\ast}", "how many answers pass@k and max@k speak of", integer=True, positive=True)
+alpha_plus = _define(r"\alpha_+", "weight of positive advantages", real=True)
+alpha_minus = _define(r"\alpha_-", "weight of negative advantages", real=True)
+mean_lengths = _define(r"m^{(1/\ell)}", "a component of the expected update, advantages over lengths", real=True)
+right_over_length = _define(r"\partial\mathbb{E}[c/\ell]", "derivative of the mean of success over length", real=True)
+wrong_over_length = _define(
+    r"\partial\mathbb{E}[(1-c)/\ell]", "derivative of the mean of failure over length", real=True
+)
+ratio_lengths = _define(
+    r"h_{\ell}/h_{\ell'}", "effective rewards of two lengths of one reward, l < l', their ratio", positive=True
+)
+short = _define(r"\ell", "the shorter length, in tokens", positive=True)
+long = _define(r"\ell'", "the longer length, in tokens", positive=True)
+shortest = _define(r"\ell_{\min}", "the shortest length of the prompt, in tokens", positive=True)
+longest = _define(r"\ell_{\max}", "the longest length of the prompt, in tokens", positive=True)
+slope_k1 = _define(r"\mathbb{E}[D_u k_1]", "expected derivative of the k1 estimate, along a direction", real=True)
+slope_k2 = _define(r"\mathbb{E}[D_u k_2]", "expected derivative of the k2 estimate, along a direction", real=True)
+slope_k3 = _define(r"\mathbb{E}[D_u k_3]", "expected derivative of the k3 estimate, along a direction", real=True)
+slope_kl = _define(r"D_u\mathrm{KL}(\pi\,\|\,\pi_{\mathrm{ref}})", "derivative of the divergence", real=True)
+slope_reverse = _define(
+    r"D_u\mathrm{KL}(\pi_{\mathrm{ref}}\,\|\,\pi)", "derivative of the divergence the other way round", real=True
+)
 curl_pair = _define(
     r"\operatorname{curl}(e_{\mathrm{mid}}-e_{\mathrm{low}},\,e_{\mathrm{top}}-e_{\mathrm{low}})",
     "curl in the plane of three values",

@@ -1,4 +1,4 @@
-"""Divergence of two policies over trajectories and over nodes (L1)."""
+"""Divergence of two policies over trajectories and over nodes, and what its estimates estimate (L1)."""
 
 import numpy as np
 import sympy as sp
@@ -6,12 +6,14 @@ import sympy as sp
 from bounds import cost
 from bounds import symbols as s
 from bounds.claim import Claim, unmet
-from bounds.claims.assumptions import LISTABLE
+from bounds.claims.assumptions import LISTABLE, TABULAR
+from bounds.claims.slope import central_slope, direction_of
 from bounds.comparison import Measured
 from bounds.enclosed import divergence as enclosed
 from bounds.instance import Instance
 from bounds.verdicts import Standing
 from tamdp_theory import Policy, exact
+from tamdp_theory.exact.surrogate import path_gradient
 
 MAX_LISTED = 100_000  # trajectories that a check lists
 
@@ -69,6 +71,41 @@ def chain_bound(instance: Instance) -> Measured:
     return Measured(numbers=numbers, assumptions={"listable": True}, error=lost, attained=env.n_nodes == 1)
 
 
+def _estimates(instance: Instance) -> Measured:
+    """Expected derivatives of the estimates k1, k2 and k3 at drawn trajectories, and of both divergences."""
+    if failed := unmet(instance, {"listable": _few_trajectories(instance)}):
+        return failed
+    env, policy, paths = instance.env, instance.policy, instance.trajectories
+    reference, direction = _reference(instance), direction_of(instance)
+    log = np.stack([policy.pair_log_probability, reference.pair_log_probability], axis=1)
+    ours, theirs = paths.log_policy(log).T
+    given = env.prompt_probability[paths.prompt] * paths.kernel
+    weight, ratio = given * np.exp(ours), np.exp(theirs - ours)
+    estimates = np.stack([np.ones_like(ours), ours - theirs, 1 - ratio], axis=1)
+    slopes = direction @ path_gradient(paths, weight[:, None] * estimates, policy)
+
+    def reverse(step: float) -> float:
+        """KL(ref || pi) from the tables, as L1 has it, a step along the direction."""
+        moved = policy.with_parameters(policy.parameters + step * direction)
+        return exact.divergence(env, reference, moved).value
+
+    coarse, fine = (central_slope(reverse, step) for step in (0.04, 0.02))
+    size = float((weight @ np.abs(estimates)).max()) * env.horizon
+    forward = float(exact.divergence(env, policy, reference).gradient @ direction)
+    return Measured(
+        numbers={
+            s.slope_k1: slopes[0],
+            s.slope_k2: slopes[1],
+            s.slope_k3: slopes[2],
+            s.slope_kl: forward,
+            s.slope_reverse: fine,
+        },
+        assumptions={"listable": True},
+        errors={s.slope_reverse: abs(fine - coarse) / 16 + 1e-12 * size, s.slope_k1: 1e-14 * size},
+        scale=size,
+    )
+
+
 CLAIMS = (
     Claim(
         id="L1",
@@ -99,6 +136,50 @@ CLAIMS = (
         proof="A trajectory has at most H decisions, so the occupancies sum to at most H.",
         depends_on=("L1",),
         enclose=enclosed.divergence_rows,
+        cost=cost.passes,
+        needs_reference=True,
+    ),
+    Claim(
+        id="L1.k1",
+        title="The gradient of the k1 estimate estimates nothing",
+        standing=Standing.PROVED,
+        kind="identity",
+        statement=sp.Eq(s.slope_k1, 0),
+        measure=_estimates,
+        reference="docs/theory.md; the estimates: Schulman 2020",
+        assumptions=(LISTABLE, TABULAR),
+        proof="k1 = log pi - log pi_ref at a drawn trajectory; its gradient is the score, whose mean is zero. (Shown for tabular policies, whose scores are rational.)",
+        depends_on=("L1",),
+        enclose=enclosed.score_mean_rows,
+        zero_tells=True,
+        cost=cost.passes,
+        needs_reference=True,
+    ),
+    Claim(
+        id="L1.k2",
+        title="The gradient of the k2 estimate estimates that of the divergence",
+        standing=Standing.PROVED,
+        kind="identity",
+        statement=sp.Eq(s.slope_k2, s.slope_kl),
+        measure=_estimates,
+        reference="docs/theory.md; the estimates: Schulman 2020",
+        assumptions=(LISTABLE,),
+        proof="k2 = k1^2/2 has the gradient k1 s, and grad KL(pi || ref) = E[k1 s].",
+        depends_on=("L1",),
+        cost=cost.passes,
+        needs_reference=True,
+    ),
+    Claim(
+        id="L1.k3",
+        title="The gradient of the k3 estimate estimates that of the reverse divergence",
+        standing=Standing.PROVED,
+        kind="identity",
+        statement=sp.Eq(s.slope_k3, s.slope_reverse),
+        measure=_estimates,
+        reference="docs/theory.md; the estimates: Schulman 2020",
+        assumptions=(LISTABLE,),
+        proof="k3 = r - 1 - log r, r = pi_ref/pi, has the gradient (1 - r) s, of mean -E_ref[s] = grad KL(ref || pi).",
+        depends_on=("L1",),
         cost=cost.passes,
         needs_reference=True,
     ),

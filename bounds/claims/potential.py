@@ -1,7 +1,5 @@
 """Where the expected update is the gradient of a potential, and its slope (L7)."""
 
-from collections.abc import Callable
-
 import numpy as np
 import sympy as sp
 
@@ -9,7 +7,7 @@ from bounds import symbols as s
 from bounds.claim import FULL_SCORE, Claim
 from bounds.claims.assumptions import PLAIN, POTENTIAL, TWO_VALUED
 from bounds.claims.schemes import SCALED
-from bounds.claims.update import direction_of
+from bounds.claims.slope import central_slope, direction_of
 from bounds.comparison import Measured
 from bounds.enclosed import potential as enclosed
 from bounds.instance import Instance
@@ -26,7 +24,7 @@ def _potential(instance: Instance) -> Measured:
         return Measured(numbers={}, assumptions={"potential": False})
     direction = direction_of(instance)
     coarse, slope = (
-        _slope(lambda t: potential.value(policy.with_parameters(policy.parameters + t * direction)), step)
+        central_slope(lambda t: potential.value(policy.with_parameters(policy.parameters + t * direction)), step)
         for step in (0.04, 0.02)
     )
     along = float(instance.update.mean @ direction)
@@ -36,12 +34,6 @@ def _potential(instance: Instance) -> Measured:
     return Measured(
         numbers={s.slope_potential: slope, s.mean_law: along}, assumptions={"potential": True}, error=error, scale=0.0
     )
-
-
-def _slope(function: Callable[[float], float], step: float) -> float:
-    """Derivative at 0 by the central difference of order six."""
-    low3, low2, low1, high1, high2, high3 = (function(k * step) for k in (-3, -2, -1, 1, 2, 3))
-    return (high3 - low3 - 9 * (high2 - low2) + 45 * (high1 - low1)) / (60 * step)
 
 
 def _slope_range(instance: Instance) -> Measured:

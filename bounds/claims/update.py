@@ -8,18 +8,12 @@ from bounds import symbols as s
 from bounds.claim import Claim, unmet
 from bounds.claims.assumptions import LISTABLE
 from bounds.claims.schemes import EVERY
+from bounds.claims.slope import direction_of
 from bounds.comparison import Measured
 from bounds.enclosed import update as enclosed
 from bounds.instance import Instance
 from bounds.verdicts import Standing
 from tamdp_theory.grpo.enumeration import MAX_GROUPS, count_groups
-from tamdp_theory.model import Floats
-
-
-def direction_of(instance: Instance) -> Floats:
-    """A random unit vector over parameters, from the instance's seed."""
-    direction = np.random.default_rng(instance.seed).standard_normal(instance.policy.n_parameters)
-    return direction / np.linalg.norm(direction)
 
 
 def groups_fit(instance: Instance) -> bool:

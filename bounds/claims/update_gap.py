@@ -12,7 +12,8 @@ from bounds.claim import Assumption, Claim
 from bounds.claims.assumptions import CENTER, TABULAR
 from bounds.claims.schemes import SPLIT_ANY_EPS
 from bounds.claims.single_groups import k
-from bounds.claims.update import direction_of, groups_fit
+from bounds.claims.slope import direction_of
+from bounds.claims.update import groups_fit
 from bounds.comparison import Measured
 from bounds.enclosed import update_gap as enclosed
 from bounds.instance import Instance

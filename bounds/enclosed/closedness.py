@@ -46,7 +46,8 @@ FIXED_LAWS = (
 )  # weights of class laws to look at
 
 
-def _fixed_laws(count: int) -> list[list[Number]]:
+def fixed_laws(count: int) -> list[list[Number]]:
+    """Class laws (M,) in general position."""
     rows = [[FIXED_LAWS[j][m % 8] + m // 8 for m in range(count)] for j in range(len(FIXED_LAWS))]
     return [[number(Fraction(v, sum(row))) for v in row] for row in rows]
 
@@ -59,7 +60,7 @@ def curl_pair_rows(i: ExactInstance) -> list[Row]:
     chosen = (values[0], values[len(values) // 2], values[-1])
     group = BallGroup(((Fraction(1), chosen),), i.scheme)
     rows: list[Row] = []
-    for law in _fixed_laws(3):
+    for law in fixed_laws(3):
         given = group.given_pair(law)
         skew = [[(given[n][m] - given[m][n]) * (group.size - 1) for n in range(3)] for m in range(3)]
         # (e_mid - e_low)' skew (e_top - e_low)

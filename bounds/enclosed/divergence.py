@@ -26,3 +26,13 @@ def divergence_rows(i: ExactInstance) -> list[Row]:
         (rho(i.env, int(i.env.node_prompt[x])) * law.visits[x] * per_node[x] for x in range(i.env.n_nodes)), ZERO
     )
     return [{s.kl: direct, s.kl_chain: chain, s.kl_max: largest(per_node), s.H: i.env.horizon}]
+
+
+def score_mean_rows(i: ExactInstance) -> list[Row]:
+    """L1.k1: each component of the mean score, which is the expected gradient of k1 whatever the reference."""
+    total = [ZERO] * i.policy.size
+    for q, own in enumerate(i.law.paths):
+        for path in own:
+            for place, value in enumerate(i.law.score(path)):
+                total[place] += rho(i.env, q) * path.probability * value
+    return [{s.slope_k1: value} for value in total]

@@ -37,6 +37,7 @@ from tamdp_theory.exact.ball_numbers import (
 from tamdp_theory.exact.listing import Groups
 from tamdp_theory.exact.multisets import Kinds, known_lengths
 from tamdp_theory.exact.surds import Total
+from tamdp_theory.lengths import class_lengths
 from tamdp_theory.model import TAMDP
 from tamdp_theory.numbers import fraction, short_count
 
@@ -48,12 +49,13 @@ Counts = tuple[int, ...]
 @dataclass(frozen=True, eq=False)
 class BallGroup:
     """Advantages in exact numbers: an estimator's columns, (coefficient, value of each class) each, under a scheme;
-    lengths of the classes in tokens, for estimators that look at them.
+    lengths of the classes in tokens, and the longest of any trajectory (0: of these), where they play a part.
     """
 
     columns: tuple[Column, ...]
     scheme: Scheme
     lengths: tuple[int, ...] | None = None
+    longest: int = 0
 
     @property
     def size(self) -> int:
@@ -109,7 +111,11 @@ class BallGroup:
         whole = sum(k * n for k, n in zip(counts, lengths, strict=True))
         if self.scheme.aggregation == "sequence_mean":
             return {m: gain / lengths[m] for m, gain in gains.items()}
-        factor = Fraction(self.size, whole) if self.scheme.aggregation == "token_mean" else Fraction(1, max(lengths))
+        factor = (
+            Fraction(self.size, whole)
+            if self.scheme.aggregation == "token_mean"
+            else Fraction(1, self.longest or max(lengths))
+        )
         return {m: gain * number(factor) for m, gain in gains.items()}
 
     def _counted(self, counts: Counts) -> dict[int, Number]:
@@ -293,11 +299,15 @@ def multisets(classes: int, count: int) -> Iterator[Counts]:
 
 def group_of(env: TAMDP, prompt: int, scheme: Scheme) -> BallGroup:
     """The advantages of a prompt's classes under a scheme. CapacityError as ``check_terms``."""
-    if scheme.lengths or not scheme.is_plain:
-        raise InputError("scheme: exact numbers of a process are for all groups, and where lengths play no part")
+    if scheme.keep != "all":
+        raise InputError("keep: exact numbers of a process are for all groups")
     check_terms(env, prompt, scheme.group_size)
-    rows = [env.exact_class_rewards[c] for c in env.prompt_classes[prompt].tolist()]
-    return BallGroup(scheme.estimator.columns(rows, env.exact_weights), scheme)
+    own = env.prompt_classes[prompt].tolist()
+    rows, lengths = [env.exact_class_rewards[c] for c in own], class_lengths(env)
+    if scheme.lengths and lengths is None:
+        raise InputError("lengths: needs a process whose classes are split by length, env.by_length")
+    tokens = None if lengths is None else tuple(lengths[c] for c in own)
+    return BallGroup(scheme.estimator.columns(rows, env.exact_weights), scheme, tokens, max(lengths or (1,)))
 
 
 def check_terms(env: TAMDP, prompt: int, size: int) -> None:

@@ -4,6 +4,7 @@
     random_tree   trees of tool calls without structure
     search        search calls and evidence, after Visual-ARFT
     coding        code that mends an image, after Visual-ARFT; a DAG
+    lengthy       answers of different lengths
     number_line   walk to a goal, after RL4VLM
     shifted       search_domains, coding_domains: source and target domains with a known shift; shift: between any two
     blackjack     hit or stand, after RL4VLM; dealer_law: the dealer's final total
@@ -16,6 +17,7 @@ from tamdp_theory.families.bandit import contextual as contextual_bandit
 from tamdp_theory.families.bandit import drift as drift_bandit
 from tamdp_theory.families.blackjack import blackjack, dealer_law
 from tamdp_theory.families.coding import coding
+from tamdp_theory.families.lengthy import lengthy
 from tamdp_theory.families.number_line import number_line
 from tamdp_theory.families.random_tree import random_tree
 from tamdp_theory.families.search import search
@@ -29,6 +31,7 @@ __all__ = [
     "contextual_bandit",
     "dealer_law",
     "drift_bandit",
+    "lengthy",
     "number_line",
     "random_tree",
     "search",
