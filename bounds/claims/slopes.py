@@ -139,7 +139,7 @@ CLAIMS = (
             Scheme(5, "softmax"),
             Scheme(5, "pass_at_3_training"),
         ),
-        example=_example(Scheme(5, "softmax")),
+        example=_example(Scheme(5, "absolute_deviation")),
         enclose=enclosed.gain_rows,
         zero_tells=True,
         instances=on_success_or_failure,
