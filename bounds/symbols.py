@@ -194,7 +194,7 @@ gain_wrong = _define_indexed(r"A^{0}", "advantage of a failure next to k - 1 suc
 others_right = _define_indexed(
     r"\beta", "probability that k - 1 of the G - 1 other members are successes", nonnegative=True
 )
-k_best = _define(r"k^{\ast}", "how many answers pass@k and max@k speak of", integer=True, positive=True)
+k_best = _define(r"k_{\mathrm{best}}", "how many answers pass@k and max@k speak of", integer=True, positive=True)
 alpha_plus = _define(r"\alpha_+", "weight of positive advantages", real=True)
 alpha_minus = _define(r"\alpha_-", "weight of negative advantages", real=True)
 mean_lengths = _define(r"m^{(1/\ell)}", "a component of the expected update, advantages over lengths", real=True)

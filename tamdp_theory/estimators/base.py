@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import inf
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, ClassVar, Literal, Protocol, TypeAlias
 
 from tamdp_theory.errors import InputError
 
@@ -143,9 +143,13 @@ class Estimator:
     members have each value ("counts"). linear: at equal spreads gain is linear in the deviation, so that columns may be
     added before they are scaled. scales: eps and ddof play a part. binary: a column must take at most two values, and
     is read as 0 for the smaller one, 1 for the larger. standard: gain is deviation / (spread + eps), and nothing else.
-    lengths: how many tokens members have plays a part.
+    lengths: how many tokens members have plays a part. Of the kind, not the object: ``climbs``, what the expected
+    update is the gradient of, whatever the rewards, in LaTeX and in words, empty if nothing; ``uses``, who uses it and
+    under which name.
     """
 
+    climbs: ClassVar[tuple[str, str]] = ("", "")
+    uses: ClassVar[tuple[str, ...]] = ()
     name: str
     statistics: Statistics = "squares"
     linear: bool = False

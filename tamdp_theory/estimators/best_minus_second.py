@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from tamdp_theory.estimators.base import Estimator, Multiset
 class BestMinusSecond(Estimator):
     """A = (largest c - second largest c) of the best member, 0 of the others; standardized over deviation + eps."""
 
+    climbs: ClassVar[tuple[str, str]] = (r"\tfrac{1}{G}\,\mathbb{E}\max(c_1,\dots,c_G)", "E max of G rewards / G")
+    uses: ClassVar[tuple[str, ...]] = ("verl grpo_passk", "EasyR1 grpo_passk")
     name: str = "best_minus_second"
     std: bool = False
     statistics: Any = "counts"

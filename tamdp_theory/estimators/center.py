@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 from tamdp_theory.estimators.base import Estimator, Place
 
@@ -11,6 +11,14 @@ from tamdp_theory.estimators.base import Estimator, Place
 class Center(Estimator):
     """The composite reward less its mean over the group."""
 
+    climbs: ClassVar[tuple[str, str]] = (r"\kappa\,\mathbb{E}c", "(G-1)/G times the mean reward")
+    uses: ClassVar[tuple[str, ...]] = (
+        "Dr. GRPO",
+        "TRL scale_rewards=none",
+        "verl norm_adv_by_std_in_grpo=False",
+        "OpenRLHF dr_grpo",
+        "Prime-RL grpo",
+    )
     name: str = "center"
     statistics: Any = "total"
     linear: bool = True

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 from tamdp_theory.estimators.base import Estimator, Place
 
@@ -11,6 +11,8 @@ from tamdp_theory.estimators.base import Estimator, Place
 class LeaveOneOut(Estimator):
     """G / (G - 1) times the centred reward."""
 
+    climbs: ClassVar[tuple[str, str]] = (r"\mathbb{E}c", "the mean reward")
+    uses: ClassVar[tuple[str, ...]] = ("TRL RLOO", "verl rloo", "OpenRLHF rloo", "ms-swift rloo")
     name: str = "leave_one_out"
     statistics: Any = "total"
     linear: bool = True

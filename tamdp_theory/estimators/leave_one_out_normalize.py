@@ -5,7 +5,7 @@ library's own constants are ddof 1 and eps 1e-6.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from tamdp_theory.estimators.base import Estimator, Multiset
 class LeaveOneOutNormalize(Estimator):
     """A_i = (c_i - b_i) / (s_i + eps), b_i and s_i of the others; c_i - b_i where s_i = 0."""
 
+    uses: ClassVar[tuple[str, ...]] = ("NeMo-RL grpo with leave-one-out",)
     name: str = "leave_one_out_normalize"
     statistics: Any = "counts"
 

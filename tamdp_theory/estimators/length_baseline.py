@@ -1,7 +1,7 @@
 """A baseline weighted by length: A_i = c_i - sum_j l_j c_j / sum_j l_j, own member included (``opo`` of verl)."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from tamdp_theory.estimators.base import Estimator, Multiset
 
@@ -10,6 +10,11 @@ from tamdp_theory.estimators.base import Estimator, Multiset
 class LengthBaseline(Estimator):
     """The composite less its mean over tokens."""
 
+    climbs: ClassVar[tuple[str, str]] = (
+        r"\mathbb{E}c-\tfrac{1}{G}\,\mathbb{E}\frac{\sum\ell c}{\sum\ell}",
+        "E c less E of the token-weighted mean / G",
+    )
+    uses: ClassVar[tuple[str, ...]] = ("verl opo",)
     name: str = "length_baseline"
     statistics: Any = "counts"
     lengths: bool = True

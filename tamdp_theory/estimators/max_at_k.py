@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from math import comb
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -22,6 +22,8 @@ from tamdp_theory.estimators.pass_at_k import largest
 class MaxAtK(Estimator):
     """max@k of the composite reward; 1 <= k <= G - 1."""
 
+    climbs: ClassVar[tuple[str, str]] = (r"\tfrac{1}{k}\,\mathbb{E}\max(c_1,\dots,c_k)", "E max of k rewards / k")
+    uses: ClassVar[tuple[str, ...]] = ("max@k, arXiv 2510.23393",)
     name: str = "max_at_k"
     k: int = 2
     statistics: Any = "counts"

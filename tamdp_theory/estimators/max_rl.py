@@ -5,7 +5,7 @@ With 0/1 rewards the expected update is that of the log-likelihood of success, e
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 from tamdp_theory.estimators.base import Estimator, Multiset
 
@@ -14,6 +14,7 @@ from tamdp_theory.estimators.base import Estimator, Multiset
 class MaxRL(Estimator):
     """The centred composite over its mean."""
 
+    uses: ClassVar[tuple[str, ...]] = ("Prime-RL max_rl",)
     name: str = "max_rl"
     statistics: Any = "counts"
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from math import sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,10 @@ from tamdp_theory.estimators.base import Estimator, Multiset
 class Median(Estimator):
     """A_i = c_i - median c; of an even group the mean of the two in the middle."""
 
+    climbs: ClassVar[tuple[str, str]] = (
+        r"\mathbb{E}c-\tfrac{1}{G}\,\mathbb{E}\,\mathrm{median}(c_1,\dots,c_G)",
+        "E c less E median / G",
+    )
     name: str = "median"
     statistics: Any = "counts"
 

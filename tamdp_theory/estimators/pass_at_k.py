@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from math import comb, sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 from tamdp_theory.errors import InputError
 from tamdp_theory.estimators.base import Estimator, Place
@@ -22,6 +22,8 @@ from tamdp_theory.estimators.base import Estimator, Place
 class PassAtK(Estimator):
     """pass@k of a composite reward that takes at most two values on each prompt; 1 <= k <= G - 1."""
 
+    climbs: ClassVar[tuple[str, str]] = (r"\tfrac{1}{k}\,\mathrm{pass@}k", "pass@k / k")
+    uses: ClassVar[tuple[str, ...]] = ("PKPO, arXiv 2505.15201",)
     name: str = "pass_at_k"
     k: int = 2
     statistics: Any = "total"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from math import comb
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from tamdp_theory.estimators.base import Estimator, Multiset
 class PassAtKTraining(Estimator):
     """Of a composite reward that takes at most two values on each prompt; 1 <= k <= G."""
 
+    uses: ClassVar[tuple[str, ...]] = ("pass@k training, arXiv 2508.10751",)
     name: str = "pass_at_k_training"
     k: int = 2
     statistics: Any = "counts"

@@ -7,7 +7,7 @@ With ``negative=0`` only what is better than the group is reinforced, with ``pos
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any
+from typing import Any, ClassVar
 
 from tamdp_theory.errors import InputError
 from tamdp_theory.estimators.base import Estimator, Multiset, Place
@@ -18,6 +18,7 @@ from tamdp_theory.estimators.center import Center
 class Signed(Estimator):
     """An estimator of one column, its signs weighed."""
 
+    uses: ClassVar[tuple[str, ...]] = ("PSR and NSR, arXiv 2506.01347",)
     name: str = "signed"
     positive: Fraction = Fraction(1)
     negative: Fraction = Fraction(1)

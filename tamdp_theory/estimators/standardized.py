@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import sqrt
-from typing import Any
+from typing import Any, ClassVar
 
 from tamdp_theory.estimators.base import Estimator, Place
 
@@ -17,6 +17,13 @@ from tamdp_theory.estimators.base import Estimator, Place
 class Joint(Estimator):
     """The composite is standardized."""
 
+    uses: ClassVar[tuple[str, ...]] = (
+        "TRL sum_then_normalize (default; ddof 1, eps 1e-4)",
+        "verl grpo (ddof 1, eps 1e-6)",
+        "OpenRLHF group_norm (ddof 1, eps 1e-9)",
+        "slime grpo, gspo, cispo",
+        "ms-swift grpo",
+    )
     name: str = "sum_then_normalize"
     linear: bool = True
     scales: bool = True
@@ -33,6 +40,10 @@ class Joint(Estimator):
 class Decomposed(Joint):
     """Each component is standardized, then they are added up with the weights."""
 
+    uses: ClassVar[tuple[str, ...]] = (
+        "TRL normalize_then_sum and verl gdpo, before whitening",
+        "MO-GRPO, arXiv 2509.22047",
+    )
     name: str = "normalize_then_sum"
 
     def mixtures(self, weights: Sequence[Any]) -> tuple[tuple[Any, tuple[Any, ...]], ...]:

@@ -1,0 +1,85 @@
+"""``tamdp atlas``: what every estimator optimises and distorts."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.table import Table
+
+from experiments import atlas
+from experiments.console import console, plain, progress_bar, write_json
+from experiments.report.latex import escaped
+from tamdp_theory import InputError
+from tamdp_theory.guards import check_integer
+
+HEAD = ("estimator", "objective", "hard / even", "can lower J", "silent", "variance", "used by")
+
+
+@dataclass(frozen=True)
+class Atlas:
+    """Does an estimator optimise anything, what, and what does it distort? Exact numbers for all of them.
+
+    objective: what the expected update is the gradient of, or an exchange of rewards that shows that there is nothing.
+    hard / even: how much more a prompt with success probability 0.01 weighs than an even one (leave_one_out: 1).
+    can lower J: a process on which the expected step does, with the exact product. silent: share of groups that teach
+    nothing, at p = 1/5. variance: of the step there, at equal slope, over that of leave_one_out.
+
+    Example: tamdp atlas --reward graded --group-size 8
+    """
+
+    reward: atlas.Level = "graded"
+    """Rewards that objectives are decided on: 0-1, levels (0, 1/2, 1) or graded (0, .3, .45, 1)."""
+    group_size: int = 8
+    """G, at least 2."""
+    json: str | None = None
+    """Write the entries as JSON to this file, or to the terminal with "-"."""
+    latex: bool = False
+    """Print a LaTeX table."""
+
+    def run(self) -> int:
+        """Print and return 0."""
+        check_integer("group_size", self.group_size, 2)
+        if self.group_size > 64:
+            raise InputError(f"group_size: the atlas counts groups of up to 64, got {self.group_size}")
+        found = []
+        with progress_bar() as progress:
+            task = progress.add_task("atlas", total=len(atlas.names(self.group_size)))
+            for entry in atlas.atlas(self.group_size, self.reward):
+                found.append(entry)
+                progress.advance(task)
+        if self.json is not None:
+            write_json(self.json, {"group_size": self.group_size, "reward": self.reward, "entries": _plain(found)})
+            if self.json == "-":
+                return 0
+        if self.latex:
+            print(latex_table(found))
+            return 0
+        table = Table(*HEAD, box=None, padding=(0, 2))
+        for one in found:
+            table.add_row(*map(plain, row(one)))
+        console().print(table)
+        return 0
+
+
+def _plain(entries: list[atlas.Entry]) -> list[dict[str, Any]]:
+    return [
+        {**asdict(one), "scheme": {"group_size": one.scheme.group_size, "eps": one.scheme.eps, "ddof": one.scheme.ddof}}
+        for one in entries
+    ]
+
+
+def row(entry: atlas.Entry) -> tuple[str, ...]:
+    """An entry as texts."""
+    objective = entry.climbs if entry.closed else f"none: {entry.witness}" if entry.closed is False else entry.witness
+    hard, variance = ("-" if value is None else f"{value:.3g}" for value in (entry.hard, entry.variance))
+    numbers = (hard, entry.lowers, f"{entry.silent:.3f}", variance)
+    return entry.name, objective, *numbers, "; ".join(entry.uses)
+
+
+def latex_table(entries: list[atlas.Entry]) -> str:
+    """A LaTeX table of the atlas, one line an estimator."""
+    lines = [r"\begin{tabular}{llrlrrl}", r"\hline", " & ".join(map(escaped, HEAD)) + r" \\", r"\hline"]
+    lines += [" & ".join(map(escaped, row(one))) + r" \\" for one in entries]
+    return "\n".join([*lines, r"\hline", r"\end{tabular}"])
+
+
+COMMAND = Atlas
