@@ -189,10 +189,10 @@ in_line = _define(
 )
 slope = _define(r"h_1-h_0", "effective reward of success less that of failure", real=True)
 slope_mixed = _define(r"(h_1-h_0)^{\mathrm{mixed}}", "the same, given that the group is mixed", real=True)
-gain_right = _define_indexed(r"A^{1}", "advantage of a success next to k - 1 other successes", real=True)
-gain_wrong = _define_indexed(r"A^{0}", "advantage of a failure next to k - 1 successes", real=True)
+gain_right = _define_indexed(r"A^1_{\cdot}", "advantage of a success next to k - 1 other successes", real=True)
+gain_wrong = _define_indexed(r"A^0_{\cdot}", "advantage of a failure next to k - 1 successes", real=True)
 others_right = _define_indexed(
-    r"\beta", "probability that k - 1 of the G - 1 other members are successes", nonnegative=True
+    r"\beta_{\cdot}", "probability that k - 1 of the G - 1 other members are successes", nonnegative=True
 )
 k_best = _define(r"k_{\mathrm{best}}", "how many answers pass@k and max@k speak of", integer=True, positive=True)
 alpha_plus = _define(r"\alpha_+", "weight of positive advantages", real=True)

@@ -176,7 +176,7 @@ def lowers(scheme: Scheme) -> str:
     if estimator.binary:
         return "never on one prompt"
     if estimator.lengths:
-        return "T5.drift.length_baseline"
+        return "T5.drift.baseline"
     for size in (2, 3, 4):
         if not _fits(str(scheme.normalization), size):
             continue

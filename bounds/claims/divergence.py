@@ -76,6 +76,8 @@ def _estimates(instance: Instance) -> Measured:
     """Expected derivatives of the estimates k1, k2 and k3 at drawn trajectories, and of both divergences."""
     if failed := unmet(instance, {"listable": _few_trajectories(instance)}):
         return failed
+    if (instance.env.pair_count == 1).all():
+        return Measured(numbers={}, assumptions={"listable": True}, empty="no node has a choice")
     env, policy, paths = instance.env, instance.policy, instance.trajectories
     reference, direction = _reference(instance), direction_of(instance)
     log = np.stack([policy.pair_log_probability, reference.pair_log_probability], axis=1)

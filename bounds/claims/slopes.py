@@ -76,6 +76,8 @@ def _slopes(instance: Instance) -> tuple[Floats, Floats]:
 
 
 def _slope(instance: Instance) -> Measured:
+    if not is_zero_one(instance.env):
+        return Measured(numbers={}, assumptions={ZERO_ONE.name: False})
     p, slope = instance.once(_slopes, instance)
     numbers = {s.p: p, s.slope: slope, s.G: instance.scheme.group_size, s.kappa: instance.scheme.kappa}
     options = {symbol: float(value) for symbol, value in enclosed.estimator_numbers(instance.scheme).items()}
@@ -83,6 +85,8 @@ def _slope(instance: Instance) -> Measured:
 
 
 def _sum(instance: Instance) -> Measured:
+    if not is_zero_one(instance.env):
+        return Measured(numbers={}, assumptions={ZERO_ONE.name: False})
     p, slope = instance.once(_slopes, instance)
     size = instance.scheme.group_size
     right, wrong = (np.repeat(np.array(one)[:, None], len(p), axis=1) for one in enclosed.float_tables(instance.scheme))
@@ -92,6 +96,8 @@ def _sum(instance: Instance) -> Measured:
 
 
 def _mixed(instance: Instance) -> Measured:
+    if not is_zero_one(instance.env):
+        return Measured(numbers={}, assumptions={ZERO_ONE.name: False})
     p, slope = instance.once(_slopes, instance)
     scheme = instance.scheme
     kept = []
@@ -145,7 +151,7 @@ CLAIMS = (
         instances=on_success_or_failure,
     ),
     Claim(
-        id="T4.slopes.leave_one_out",
+        id="T4.slopes.loo",
         title="Leave-one-out climbs the success probability",
         standing=Standing.PROVED,
         kind="identity",
@@ -203,13 +209,13 @@ CLAIMS = (
         assumptions=(ZERO_ONE, _kind("pass_at_")),
         proof="The set objective estimates pass@k = 1 - (1 - p)^k without bias; 1/k of its gradient is left.",
         depends_on=("T4.slopes",),
-        schemes=(*_sizes("pass_at_2", sizes=(3, 5, 8)), Scheme(8, "pass_at_7")),
+        schemes=(*_sizes("pass_at_2", sizes=(3, 5, 8)), Scheme(8, "pass_at_3")),
         example=_example(Scheme(5, "pass_at_3")),
         enclose=enclosed.slope_rows,
         instances=on_success_or_failure,
     ),
     Claim(
-        id="T4.slopes.best_minus_second",
+        id="T4.slopes.best",
         title="The best member alone climbs pass@G",
         standing=Standing.PROVED,
         kind="identity",
@@ -225,7 +231,7 @@ CLAIMS = (
         instances=on_success_or_failure,
     ),
     Claim(
-        id="T4.slopes.best_over_deviation",
+        id="T4.slopes.best.std",
         title="Divided by the deviation, sqrt G times that",
         standing=Standing.PROVED,
         kind="identity",
@@ -234,7 +240,7 @@ CLAIMS = (
         reference="docs/theory.md; verl's grpo_passk",
         assumptions=(ZERO_ONE, _kind("best_minus_second(std=True)", 1), NO_EPS),
         proof="One success among G has the ddof-1 deviation 1 / sqrt G.",
-        depends_on=("T4.slopes.best_minus_second",),
+        depends_on=("T4.slopes.best",),
         schemes=_sizes("best_minus_second(std=True)", 1),
         example=_example(Scheme(5, "best_minus_second(std=True)", 0.0, 1)),
         enclose=enclosed.slope_rows,

@@ -16,6 +16,7 @@ from bounds.exact_instance import ExactInstance, exactly
 from bounds.testing import describe
 from experiments.campaign.instances import draw
 from tamdp_theory import CapacityError, InputError
+from tamdp_theory.estimators import resolve
 
 ENCLOSED = tuple(claim for claim in CLAIMS.values() if claim.enclose is not None)
 PROVED = (Standing.PROVED, Standing.LITERATURE)
@@ -86,7 +87,8 @@ def run(seed: int, chunk: int, instances: int, claims: Iterable[Claim] = ENCLOSE
                 if claim.schemes
                 else base.scheme.normalization
             )
-            scheme = replace(base.scheme, normalization=own)
+            size = max(base.scheme.group_size, resolve(own).smallest)
+            scheme = replace(base.scheme, normalization=own, group_size=size)
             instance = replace(base, scheme=scheme)
             try:
                 floats, exact = judge(claim, instance, replace(subject, scheme=scheme), rows)

@@ -48,11 +48,9 @@ def draw_scheme(claim: Claim, without: tuple[str, ...], generator: np.random.Gen
     if claim.schemes and not (free and generator.random() < 0.8):
         scheme = claim.schemes[generator.integers(len(claim.schemes))]
         pairs_only = any(a.name == "pairs" for a in claim.assumptions)
-        return (
-            scheme
-            if pairs_only or generator.random() < 0.5
-            else Scheme(size, scheme.normalization, scheme.eps, scheme.ddof)
-        )
+        if pairs_only or generator.random() < 0.5 or size < scheme.estimator.smallest:
+            return scheme
+        return Scheme(size, scheme.normalization, scheme.eps, scheme.ddof)
     eps, ddof = ((0.0, 0), (0.0, 1), (0.25, 0), (1.0, 0))[generator.integers(4)] if free else (0.0, 0)
     return Scheme(size, NORMALIZATIONS[generator.integers(3)], eps, ddof)
 

@@ -180,8 +180,15 @@ class Estimator:
         """
         return inf
 
+    @property
+    def smallest(self) -> int:
+        """The smallest groups that make sense."""
+        return 2
+
     def check_size(self, size: int) -> None:
         """InputError unless groups of ``size`` make sense."""
+        if size < self.smallest:
+            raise InputError(f"group_size: {self.name} needs groups of at least {self.smallest}, got {size}")
 
     def total(self, weights: Sequence[Fraction]) -> Fraction:
         """Sum of the coefficients."""

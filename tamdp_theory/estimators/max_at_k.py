@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tamdp_theory.errors import InputError
 from tamdp_theory.estimators.base import Estimator, Multiset
 from tamdp_theory.estimators.pass_at_k import largest
 
@@ -41,9 +40,9 @@ class MaxAtK(Estimator):
     def ceiling(self, size: int, ddof: int, span: Any) -> Any:
         return span * largest(size, self.k)  # an average of pass@k's
 
-    def check_size(self, size: int) -> None:
-        if self.k >= size:
-            raise InputError(f"group_size: {self.name} needs groups of at least {self.k + 1}, got {size}")
+    @property
+    def smallest(self) -> int:
+        return self.k + 1
 
 
 @cache

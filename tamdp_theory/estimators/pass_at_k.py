@@ -14,7 +14,6 @@ from functools import cache
 from math import comb, sqrt
 from typing import Any, ClassVar
 
-from tamdp_theory.errors import InputError
 from tamdp_theory.estimators.base import Estimator, Place
 
 
@@ -35,9 +34,9 @@ class PassAtK(Estimator):
     def ceiling(self, size: int, ddof: int, span: Any) -> Any:
         return largest(size, self.k)
 
-    def check_size(self, size: int) -> None:
-        if self.k >= size:
-            raise InputError(f"group_size: {self.name} needs groups of at least {self.k + 1}, got {size}")
+    @property
+    def smallest(self) -> int:
+        return self.k + 1
 
 
 def largest(size: int, k: int) -> float:

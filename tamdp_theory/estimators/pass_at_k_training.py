@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from tamdp_theory.errors import InputError
 from tamdp_theory.estimators.base import Estimator, Multiset
 
 
@@ -40,9 +39,9 @@ class PassAtKTraining(Estimator):
         ]
         return float(max(sizes)) ** 0.5
 
-    def check_size(self, size: int) -> None:
-        if self.k > size:
-            raise InputError(f"group_size: {self.name} needs groups of at least {self.k}, got {size}")
+    @property
+    def smallest(self) -> int:
+        return max(self.k, 2)
 
 
 @cache

@@ -48,8 +48,9 @@ class Signed(Estimator):
     def ceiling(self, size: int, ddof: int, span: Any) -> Any:
         return max(abs(float(self.positive)), abs(float(self.negative))) * self.base.ceiling(size, ddof, span)
 
-    def check_size(self, size: int) -> None:
-        self.base.check_size(size)
+    @property
+    def smallest(self) -> int:
+        return self.base.smallest
 
 
 ESTIMATORS = (Signed(),)

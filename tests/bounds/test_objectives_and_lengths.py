@@ -49,7 +49,7 @@ def test_drift_of_the_length_baseline_by_hand() -> None:
     mean = sum(q * x for q, x in zip(p, h, strict=True))
     total = sum(q * a for q, a in zip(p, c, strict=True))
     drift = sum(q * (a - total) * q * (x - mean) for q, a, x in zip(p, c, h, strict=True))
-    assert drift < 0 and str(exact_left("T5.drift.length_baseline")) == str(drift)
+    assert drift < 0 and str(exact_left("T5.drift.baseline")) == str(drift)
 
 
 SLOPES: dict[str, Callable[[float, float, int], float]] = {
@@ -106,15 +106,11 @@ NEEDED = [
     ("T4.affine", "top wins", lambda: three_arms(Scheme(3, from_function(lambda c: [F(0)] * len(c), "nothing")))),
     ("T4.scale", "affine", lambda: three_arms(Scheme(3, "center"))),
     ("T4.scale", "separates", lambda: three_arms(Scheme(3, from_function(lambda c: [F(0)] * len(c), "nothing")))),
-    ("T4.slopes.leave_one_out", "estimator", lambda: right_or_wrong(Scheme(4, "center"))),
+    ("T4.slopes.loo", "estimator", lambda: right_or_wrong(Scheme(4, "center"))),
     ("T4.slopes.rank", "estimator", lambda: right_or_wrong(Scheme(4, "leave_one_out"))),
     ("T4.slopes.sign", "estimator", lambda: right_or_wrong(Scheme(4, "rank"))),
-    ("T4.slopes.best_minus_second", "estimator", lambda: right_or_wrong(Scheme(4, "max_rl"))),
-    (
-        "T4.slopes.best_over_deviation",
-        "no eps",
-        lambda: right_or_wrong(Scheme(4, "best_minus_second(std=True)", 0.1, 1)),
-    ),
+    ("T4.slopes.best", "estimator", lambda: right_or_wrong(Scheme(4, "max_rl"))),
+    ("T4.slopes.best.std", "no eps", lambda: right_or_wrong(Scheme(4, "best_minus_second(std=True)", 0.1, 1))),
     ("T4.slopes.max_rl", "estimator", lambda: right_or_wrong(Scheme(4, "rank"))),
     ("T5.seqmean", "zero sum", lambda: replace(lengths_at_odds(), scheme=Scheme(3, "signed(negative=0)"))),
 ]

@@ -30,6 +30,9 @@ SPECIAL = {
     "T1.scaling.comonotone": "needs fair equal components of weight one under one law",
     "T2.open": "needs a composite of three values and the joint normalization",
     "T2.cancel": "needs complementary components of equal weight",
+    "T5.drift.seqmean": "one example is all that it claims",
+    "T5.drift.tokenmean": "one example is all that it claims",
+    "T5.drift.baseline": "one example is all that it claims",
     "T2.cancel.lossy": "needs two opposite components of equal weight and a composite that varies",
 }
 TURNS = 60  # a multiple of every number of schemes up to six

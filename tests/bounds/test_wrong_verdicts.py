@@ -150,7 +150,18 @@ def test_declared_assumptions_are_evaluated() -> None:
 CONSTANT = families.bandit([HALVES, HALVES], weights=HALVES)
 SINGLE = families.bandit([("1/2", "1/3")], weights=HALVES)
 # claims that speak of policies or of the process's shape, whatever its rewards; a printed claim that holds is no pass
-OF_POLICIES = {"L1", "L1.bound", "L2", "L2.bound", "T3.depth", "T3.depth.horizon", "T3.kl.tighter"}
+OF_POLICIES = {
+    "L1",
+    "L1.bound",
+    "L1.k1",
+    "L1.k2",
+    "L1.k3",
+    "L2",
+    "L2.bound",
+    "T3.depth",
+    "T3.depth.horizon",
+    "T3.kl.tighter",
+}
 
 
 @pytest.mark.parametrize("claim_id", CLAIMS)
