@@ -1,5 +1,6 @@
 """Command lines read by tyro, in one style."""
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,10 +8,15 @@ import tyro
 
 
 def parse(command: Any, prog: str, arguments: Sequence[str]) -> Any:
-    """The command's dataclass from its arguments; prints help, or what is wrong with exit code 2, and exits."""
+    """The command's dataclass from its arguments; prints help, or what is wrong with exit code 2, and exits.
+
+    A command with ``more_help`` has that text after its own, made when help is asked for.
+    """
+    asked = any(one in ("-h", "--help") for one in arguments) and hasattr(command, "more_help")
     return tyro.cli(
         command,
         prog=prog,
+        description=f"{inspect.cleandoc(command.__doc__)}\n\n{command.more_help()}" if asked else None,
         args=list(arguments),
         config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes),
     )
@@ -20,3 +26,12 @@ def listing(entries: dict[str, str]) -> str:
     """Names and what they are, aligned."""
     width = max(map(len, entries))
     return "\n".join(f"  {name:<{width}}  {text}" for name, text in entries.items())
+
+
+def estimators_listing() -> str:
+    """Every estimator's name and what it is, for help texts."""
+    from tamdp_theory import estimators
+
+    entries = dict(zip(estimators.names(), estimators.families().values(), strict=True))
+    texts = {name: (type(one).__doc__ or "").strip().split("\n")[0] for name, one in entries.items()}
+    return f"Estimators (K is a number; what is in brackets may be left out):\n{listing(texts)}"

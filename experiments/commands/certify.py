@@ -10,6 +10,7 @@ from rich.table import Table
 from bounds import CLAIMS, Instance, certificates
 from experiments.commands.claims import find_claim, statement_text
 from experiments.console import console, plain
+from experiments.options import estimators_listing
 from tamdp_theory import TAMDP, InputError, TabularSoftmax, load_policy
 from tamdp_theory.exact import Scheme
 
@@ -36,13 +37,18 @@ class Certify:
     group_size: int = 4
     """With --claim: G, at least 2."""
     normalization: str = "sum_then_normalize"
-    """With --claim: how groups become advantages, e.g. center, sum_then_normalize, leave_one_out, pass_at_2."""
+    """With --claim: how groups become advantages, the name of an estimator."""
     eps: float = 0.0
     """With --claim: added to deviations."""
     ddof: int = 0
     """With --claim: degrees of freedom removed in deviations, 0 or 1."""
     out: Path = Path("certificate.json")
     """With --claim: where to write."""
+
+    @staticmethod
+    def more_help() -> str:
+        """The estimators."""
+        return estimators_listing()
 
     def run(self) -> int:
         """Verify or make, print, and return 0."""

@@ -8,7 +8,8 @@ import tyro
 from rich.table import Table
 
 from experiments.console import console, number, plain, write_json
-from tamdp_theory import TAMDP, TabularSoftmax, exact, load_policy
+from experiments.options import estimators_listing
+from tamdp_theory import TAMDP, TabularSoftmax, estimators, exact, load_policy
 
 
 @dataclass(frozen=True)
@@ -23,17 +24,27 @@ class Exact:
     group_size: int = 8
     """G, at least 2."""
     normalization: str = "sum_then_normalize"
-    """How groups become advantages: center, sum_then_normalize, normalize_then_sum, leave_one_out or pass_at_K."""
+    """How groups become advantages: the name of an estimator."""
     eps: float = 0.0
     """Added to deviations."""
     ddof: int = 0
     """Degrees of freedom removed in deviations, 0 or 1."""
+    aggregation: estimators.Aggregation = "trajectory"
+    """What an advantage is multiplied by for its length in tokens: trajectory (1), sequence_mean (1 / l), token_mean (G
+    over the group's tokens) or constant (1 / the longest)."""
+    keep: estimators.Keep = "all"
+    """Groups that count: all, or mixed, those whose composites are not all equal (dynamic sampling)."""
     think_weight: float = 1.0
     """Weight of think actions in the score, in [0, 1]."""
     policy: str | None = None
     """A tamdp-policy/1 file; default: the uniform policy."""
     json: str | None = None
     """Write the numbers as JSON to this file, or to the terminal with "-"."""
+
+    @staticmethod
+    def more_help() -> str:
+        """The estimators."""
+        return estimators_listing()
 
     def run(self) -> int:
         """Print and return 0."""
@@ -49,6 +60,8 @@ class Exact:
             eps=self.eps,
             ddof=self.ddof,
             think_weight=self.think_weight,
+            aggregation=self.aggregation,
+            keep=self.keep,
         )
         if self.json is not None:
             write_json(
@@ -65,6 +78,7 @@ class Exact:
             if self.json == "-":
                 return 0
         table = Table(box=None, padding=(0, 2), show_header=False)
+        table.add_row("estimator", plain(str(estimators.resolve(self.normalization))))
         table.add_row("J", number(values.total))
         for k, name in enumerate(env.component_names):
             table.add_row(f"J of {plain(name)}", number(float(values.components[k])))

@@ -8,6 +8,7 @@ import tyro
 from rich.table import Table
 
 from experiments.console import console, number, plain, progress_bar, write_json
+from experiments.options import estimators_listing
 from tamdp_theory import TAMDP, InputError, TabularSoftmax, grpo, load_policy, save_policy
 
 ROWS = 12
@@ -18,7 +19,7 @@ class Settings(grpo.Config):
     """How to train."""
 
     normalization: str = "sum_then_normalize"
-    """Estimator: center (Dr. GRPO), sum_then_normalize (GRPO), normalize_then_sum (GDPO), leave_one_out, pass_at_K."""
+    """How groups become advantages: the name of an estimator."""
 
     def __post_init__(self) -> None:
         pass
@@ -42,6 +43,11 @@ class Train:
     """Write the history as JSON to this file, or to the terminal with "-"."""
     save_policy: str | None = None
     """Write the policy at the end of the first run as a tamdp-policy/1 file."""
+
+    @staticmethod
+    def more_help() -> str:
+        """The estimators."""
+        return estimators_listing()
 
     def run(self) -> int:
         """Train, print and return 0."""
