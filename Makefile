@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 WORKERS ?= auto
 
-.PHONY: verify test test-random campaign test-slow test-browser test-lvlm demo lint check bench clean
+.PHONY: verify test test-random campaign test-slow test-browser test-lvlm test-peers demo lint check bench clean
 
 verify: $(VENV)/installed
 	$(BIN)/tamdp verify
@@ -36,6 +36,13 @@ test-browser: $(VENV)/browser
 
 test-lvlm: $(VENV)/lvlm
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS) -q -m lvlm --disable-warnings tests
+
+# other libraries' own advantage functions, from wheels that are fetched without what they depend on
+test-peers: $(VENV)/tested
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --dest .peers verl==0.9.1 ms-swift==4.6.0
+	$(BIN)/python -m zipfile -e .peers/verl-0.9.1-py3-none-any.whl .peers/verl
+	$(BIN)/python -m zipfile -e .peers/ms_swift-4.6.0-py3-none-any.whl .peers/ms_swift
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m peers tests/peers
 
 demo: $(VENV)/demo
 	$(BIN)/tamdp lvlm demo
