@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments import reference
+from experiments import atlas_page, reference
 from tamdp_theory import TAMDP
 
 ROOT = Path(__file__).parent.parent
@@ -14,6 +14,12 @@ ROOT = Path(__file__).parent.parent
 def test_claims_page_is_what_the_registry_says() -> None:
     current = (ROOT / "docs" / "theory.md").read_text()
     assert current == reference.page(current), "run: python -m experiments.reference docs/theory.md"
+
+
+def test_the_atlas_page_is_what_the_numbers_say() -> None:
+    assert (ROOT / "docs" / "atlas.md").read_text() == atlas_page.page(), (
+        "run: python -m experiments.atlas_page docs/atlas.md"
+    )
 
 
 def blocks(path: str, language: str) -> list[str]:
@@ -35,7 +41,7 @@ def test_the_example_file_of_the_how_to_is_valid(tmp_path: Path) -> None:
     assert TAMDP.load(tmp_path / "x.json").n_nodes == 2
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/howto.md", "docs/lvlm.md", "CONTRIBUTING.md"])
+@pytest.mark.parametrize("path", ["README.md", "docs/howto.md", "docs/lvlm.md", "docs/atlas.md", "CONTRIBUTING.md"])
 def test_links_lead_somewhere(path: str) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / path).read_text()):
         assert (ROOT / path).parent.joinpath(target).exists() or (ROOT / target).exists(), target
