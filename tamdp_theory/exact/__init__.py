@@ -1,6 +1,7 @@
 """The exact engine: everything that is a finite sum is computed as one. See theory.md sections 2 to 4."""
 
 from tamdp_theory.estimators.scheme import NORMALIZATIONS, Normalization, Scheme
+from tamdp_theory.exact.critic import critic_moments
 from tamdp_theory.exact.geometry import (
     GradientDomination,
     fisher_information,
@@ -40,6 +41,7 @@ __all__ = [
     "Values",
     "count_multisets",
     "count_trajectories",
+    "critic_moments",
     "curl",
     "divergence",
     "enumerate_trajectories",
