@@ -7,10 +7,10 @@ expected step can lower J by the sign of an exact product, silent groups and slo
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from math import comb
 from typing import Literal, TypeAlias
 
 import numpy as np
-from scipy import stats
 
 from tamdp_theory import TAMDP, CapacityError, InputError, TabularSoftmax, estimators, exact, families
 from tamdp_theory.estimators import Estimator, Scheme
@@ -149,8 +149,8 @@ def _noise(scheme: Scheme) -> tuple[float, float | None]:
     size = scheme.group_size
     members = np.array([[0] * (size - n) + [1] * n for n in range(size + 1)])
     groups = exact.Groups(members, ((Fraction(0),), (Fraction(1),)), (Fraction(1),), (1, 1))
-    chance = stats.binom.pmf(np.arange(size + 1), size, NOISE)
-    silent = float(chance @ ~groups.advantages(scheme).any(axis=1))
+    chance = np.array([comb(size, n) * NOISE**n * (1 - NOISE) ** (size - n) for n in range(size + 1)])
+    silent = 1 - float(chance @ groups.advantages(scheme).any(axis=1))
     policy = TabularSoftmax(families.bandit([(0,), (1,)]), [[np.log(1 - NOISE), np.log(NOISE)]])
     update = exact.update_moments(policy.env, policy, size, scheme.normalization, scheme.eps, scheme.ddof)
     slope = float(slope_at(scheme, np.array([NOISE]))[0])

@@ -7,7 +7,6 @@ from rich.table import Table
 
 from experiments import atlas
 from experiments.console import console, plain, progress_bar, write_json
-from experiments.report.latex import escaped
 from tamdp_theory import InputError
 from tamdp_theory.guards import check_integer
 
@@ -77,6 +76,8 @@ def row(entry: atlas.Entry) -> tuple[str, ...]:
 
 def latex_table(entries: list[atlas.Entry]) -> str:
     """A LaTeX table of the atlas, one line an estimator."""
+    from experiments.report.latex import escaped
+
     lines = [r"\begin{tabular}{llrlrrl}", r"\hline", " & ".join(map(escaped, HEAD)) + r" \\", r"\hline"]
     lines += [" & ".join(map(escaped, row(one))) + r" \\" for one in entries]
     return "\n".join([*lines, r"\hline", r"\end{tabular}"])
