@@ -83,9 +83,10 @@ def _estimates(instance: Instance) -> Measured:
     log = np.stack([policy.pair_log_probability, reference.pair_log_probability], axis=1)
     ours, theirs = paths.log_policy(log).T
     given = env.prompt_probability[paths.prompt] * paths.kernel
-    weight, ratio = given * np.exp(ours), np.exp(theirs - ours)
-    estimates = np.stack([np.ones_like(ours), ours - theirs, 1 - ratio], axis=1)
-    slopes = direction @ path_gradient(paths, weight[:, None] * estimates, policy)
+    weight = given * np.exp(ours)
+    # products, not ratios, which may overflow: r times the law of the policy is that of the reference
+    estimates = np.stack([weight, weight * (ours - theirs), weight - given * np.exp(theirs)], axis=1)
+    slopes = direction @ path_gradient(paths, estimates, policy)
 
     def reverse(step: float) -> float:
         """KL(ref || pi) from the tables, as L1 has it, a step along the direction."""
@@ -93,7 +94,7 @@ def _estimates(instance: Instance) -> Measured:
         return exact.divergence(env, reference, moved).value
 
     coarse, fine = (central_slope(reverse, step) for step in (0.04, 0.02))
-    size = float((weight @ np.abs(estimates)).max()) * env.horizon
+    size = float(np.abs(estimates).sum(axis=0).max()) * env.horizon
     forward = float(exact.divergence(env, policy, reference).gradient @ direction)
     return Measured(
         numbers={
