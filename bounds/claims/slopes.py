@@ -17,6 +17,7 @@ from bounds.instance import Instance
 from bounds.suite import SEED, Suite
 from bounds.verdicts import Standing
 from tamdp_theory import TabularSoftmax, exact, families
+from tamdp_theory.estimators import Keep
 from tamdp_theory.exact import Scheme
 from tamdp_theory.model import Floats
 
@@ -55,19 +56,19 @@ def on_success_or_failure(claim: Claim, suite: Suite) -> Iterable[Instance]:
             yield Instance(env, TabularSoftmax(env, [[0.0, logit]]), scheme, seed=SEED, label=label, once=suite.once)
 
 
-def _slopes(instance: Instance) -> tuple[Floats, Floats]:
-    """p and h_1 - h_0 of each prompt."""
-    found = []
+def _slopes(instance: Instance, keep: Keep = "all") -> tuple[Floats, Floats]:
+    """p and h_1 - h_0 of each prompt, over the groups that are kept."""
+    scheme, found = instance.scheme, []
     for classes, law in zip(instance.env.prompt_classes, instance.laws, strict=True):
-        rows = [instance.env.exact_class_rewards[c] for c in classes]
         moments = exact.group_moments(
             law.probability / law.probability.sum(),
-            rows,
+            [instance.env.exact_class_rewards[c] for c in classes],
             instance.exact_weights,
-            instance.scheme.group_size,
-            instance.scheme.normalization,
-            instance.scheme.eps,
-            instance.scheme.ddof,
+            scheme.group_size,
+            scheme.normalization,
+            scheme.eps,
+            scheme.ddof,
+            keep=keep,
         )
         right = instance.env.class_composite[classes] == 1
         found.append((float(law.probability[right].sum()), moments.first[right][0] - moments.first[~right][0]))
@@ -99,22 +100,8 @@ def _mixed(instance: Instance) -> Measured:
     if not is_zero_one(instance.env):
         return Measured(numbers={}, assumptions={ZERO_ONE.name: False})
     p, slope = instance.once(_slopes, instance)
-    scheme = instance.scheme
-    kept = []
-    for classes, law in zip(instance.env.prompt_classes, instance.laws, strict=True):
-        moments = exact.group_moments(
-            law.probability / law.probability.sum(),
-            [instance.env.exact_class_rewards[c] for c in classes],
-            instance.exact_weights,
-            scheme.group_size,
-            scheme.normalization,
-            scheme.eps,
-            scheme.ddof,
-            keep="mixed",
-        )
-        right = instance.env.class_composite[classes] == 1
-        kept.append(moments.first[right][0] - moments.first[~right][0])
-    return Measured(numbers={s.p: p, s.slope: slope, s.slope_mixed: np.array(kept), s.G: scheme.group_size})
+    kept = _slopes(instance, "mixed")[1]
+    return Measured(numbers={s.p: p, s.slope: slope, s.slope_mixed: kept, s.G: instance.scheme.group_size})
 
 
 def _sizes(name: str, ddof: int = 0, sizes: tuple[int, ...] = SIZES) -> tuple[Scheme, ...]:

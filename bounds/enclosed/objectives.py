@@ -5,6 +5,8 @@ from fractions import Fraction
 from functools import lru_cache
 from math import comb
 
+from flint import ctx
+
 from bounds import symbols as s
 from bounds.decision import Row
 from bounds.enclosed.closedness import fixed_laws, is_closed
@@ -21,9 +23,13 @@ def composites_of(env: TAMDP) -> list[tuple[Fraction, ...]]:
     return [tuple(sorted(set(composite(env, q)))) for q in range(env.n_prompts)]
 
 
-@lru_cache(maxsize=4096)
 def group_on(values: tuple[Fraction, ...], scheme: Scheme) -> BallGroup:
-    """Groups out of these composites, under a scheme."""
+    """Groups out of these composites, under a scheme; what they know is kept for each working precision."""
+    return _group_at(values, scheme, int(ctx.prec))
+
+
+@lru_cache(maxsize=4096)
+def _group_at(values: tuple[Fraction, ...], scheme: Scheme, bits: int) -> BallGroup:
     return BallGroup(scheme.estimator.columns([(v,) for v in values], (Fraction(1),)), scheme)
 
 
