@@ -8,8 +8,9 @@ import numpy as np
 from bounds.claim import Grouped
 from bounds.instance import Instance
 from bounds.observation import Observation
+from bounds.structure import contrast
 from tamdp_theory import TAMDP, CapacityError, exact
-from tamdp_theory.exact import Groups, balls
+from tamdp_theory.exact import Groups, Scheme, balls
 from tamdp_theory.model import Floats
 
 MAX_GROUPS = 2000  # of one prompt that a check of single groups looks at
@@ -49,7 +50,11 @@ def are_listed(instance: Grouped, limit: int = MAX_GROUPS) -> bool:
 
 def is_zero(terms: list[tuple[Fraction, int]]) -> bool:
     """Whether sum a sqrt(n) = 0 (a rational, n > 0 integer), exactly."""
-    found = balls.vanishes(sum((balls.number(a) * balls.root(balls.number(n)) for a, n in terms), balls.ZERO))
+    return _is_zero(sum((balls.number(a) * balls.root(balls.number(n)) for a, n in terms), balls.ZERO))
+
+
+def _is_zero(value: balls.Number) -> bool:
+    found = balls.vanishes(value)
     if found is None:
         raise CapacityError(
             "a sum of roots of numbers with too many digits: no finite precision decides whether it vanishes; round "
@@ -58,8 +63,12 @@ def is_zero(terms: list[tuple[Fraction, int]]) -> bool:
     return found
 
 
-def agree(table: Groups, row: int) -> bool:
-    """Whether A^joint = A^decomposed for every member of a group, exactly (eps = 0)."""
+def agree(table: Groups, row: int, scheme: Scheme) -> bool:
+    """Whether A^joint = A^decomposed for every member of a group, exactly."""
+    if scheme.eps:
+        gap = contrast(scheme)
+        group = balls.BallGroup(gap.estimator.columns(table.rewards, table.weights), gap)
+        return all(_is_zero(a) for a in group.advantages(table.members[row].tolist()).values())
     columns = [(-Fraction(1), table.composite), *zip(table.weights, table.components, strict=True)]
     active = [(w, column, int(column.squares[row])) for w, column in columns if column.squares[row]]
     # deviation / sqrt(squares): the factor that all standardized values share is left out

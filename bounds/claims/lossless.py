@@ -31,7 +31,7 @@ def measure_lossless(instance: Grouped) -> Measured:
     rows = []
     for table in groups(instance, _SINGLE):
         varies = np.any([column.squares != 0 for column in table.components], axis=0)
-        rows += [(agree(table, row), in_kernel(table, row)) for row in np.flatnonzero(varies).tolist()]
+        rows += [(agree(table, row, instance.scheme), in_kernel(table, row)) for row in np.flatnonzero(varies).tolist()]
     if not rows:
         return Measured(numbers={}, assumptions=vary(instance, []), empty="no reward varies in any group")
     zero, kernel = np.array(rows, dtype=float).T
@@ -43,7 +43,10 @@ def measure_lossless_exactly(instance: Grouped) -> Measured:
     rows = []
     for table in groups(instance, _SINGLE):
         chosen = _comonotone_groups(table)
-        rows += [(agree(table, row), chosen[row]) for row in np.flatnonzero(table.composite.squares != 0).tolist()]
+        rows += [
+            (agree(table, row, instance.scheme), chosen[row])
+            for row in np.flatnonzero(table.composite.squares != 0).tolist()
+        ]
     conditions = {"active group": bool(rows)}
     if not rows:
         return Measured(numbers={}, assumptions=conditions)

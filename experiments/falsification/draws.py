@@ -12,9 +12,6 @@ from tamdp_theory import TAMDP, LogLinear, Policy, TabularSoftmax, families
 from tamdp_theory.exact import NORMALIZATIONS, Scheme
 
 _GRADES = (Fraction(0), Fraction(1), Fraction(1, 2), Fraction(1, 4), Fraction(3, 4))
-_SCHEME_ASSUMPTIONS = frozenset(
-    {"center", "joint", "decomposed", "pairs", "plain scaling", "plain joint", "no eps", "potential", "step size"}
-)
 
 
 def draw_instances(claim: Claim, without: tuple[str, ...], generator: np.random.Generator) -> Iterator[Instance]:
@@ -40,10 +37,10 @@ def draw_instances(claim: Claim, without: tuple[str, ...], generator: np.random.
 
 
 def draw_scheme(claim: Claim, without: tuple[str, ...], generator: np.random.Generator) -> Scheme:
-    """A scheme of the claim, often with another group size; any scheme where an assumption about schemes is dropped or
-    none is named.
+    """A scheme of the claim, often with another group size; any scheme where an assumption that may be about schemes is
+    dropped or none is named: one about the scheme alone, or one that only the claim's numbers show.
     """
-    free = bool(set(without) & _SCHEME_ASSUMPTIONS)
+    free = any(a.name in without and (a.groups or a.met is None) for a in claim.assumptions)
     size = int(generator.integers(2, 7))
     if claim.schemes and not (free and generator.random() < 0.8):
         scheme = claim.schemes[generator.integers(len(claim.schemes))]

@@ -37,7 +37,7 @@ class PassAtKTraining(Estimator):
         sizes = [
             ((size - f) * right[f] ** 2 + f * missed[f] ** 2) / square[f] / size for f in range(size + 1) if square[f]
         ]
-        return float(max(sizes)) ** 0.5
+        return float(max(sizes, default=0)) ** 0.5
 
     @property
     def smallest(self) -> int:

@@ -16,10 +16,9 @@ from bounds.claims.scaling import component_bandit
 from bounds.decision import decide
 from bounds.exact_instance import exactly
 from experiments.plots import figure_names
-from tamdp_theory import TAMDP, InputError, LogLinear, TabularSoftmax, exact, families
+from tamdp_theory import TAMDP, InputError, TabularSoftmax, exact, families
 from tamdp_theory.exact import Scheme, balls
 from tamdp_theory.grpo.enumeration import enumerate_update
-from tests.helpers.chains import chain
 
 
 def test_registry_speaks_for_theory() -> None:
@@ -67,42 +66,6 @@ def test_registry_refuses_disorder() -> None:
         registry.checked([replace(claim, depends_on=("L0",))])
     with pytest.raises(ValueError, match="circle"):
         registry.checked([replace(claim, depends_on=("L2",)), replace(CLAIMS["L2"], depends_on=("L1",))])
-
-
-LINEAR = families.search(prompts=2, max_tool_depth=1)
-THREE = families.bandit([["0"], ["1/3"], ["1"]])
-# a reward of weight 1/100: centred advantages are small, standardized ones are not
-LIGHT = families.bandit([["0"], ["1"]], weights=("1/100",))
-NEGATIVE: dict[tuple[str, str], Instance] = {
-    ("L2", "tabular"): Instance(
-        LINEAR, LogLinear(LINEAR, np.random.default_rng(0).standard_normal((LINEAR.n_pairs, 2)))
-    ),
-    ("L3", "tabular"): Instance(
-        LINEAR, LogLinear(LINEAR, 9 * np.random.default_rng(0).standard_normal((LINEAR.n_pairs, 2)))
-    ),
-    ("L3.bandit", "one decision"): Instance(chain(), TabularSoftmax(chain(), np.log([[3.0, 1.0], [3.0, 1.0]]))),
-    ("L8", "joint"): Instance(THREE, TabularSoftmax(THREE), Scheme(3, "center")),
-    ("L8.pair", "pairs"): replace(CLAIMS["L8.pair"].example(), scheme=Scheme(3, "sum_then_normalize")),  # type: ignore[misc]
-    ("L8.pair", "joint"): replace(CLAIMS["L8.pair"].example(), scheme=Scheme(2, "center")),  # type: ignore[misc]
-    ("L9", "center"): Instance(LIGHT, TabularSoftmax(LIGHT), Scheme(4, "sum_then_normalize")),
-    ("L9.components", "center"): Instance(LIGHT, TabularSoftmax(LIGHT), Scheme(4, "sum_then_normalize")),
-    ("T1.scaling.joint", "uninformative scores"): Instance(
-        THREE, TabularSoftmax(THREE), Scheme(4, "sum_then_normalize")
-    ),
-    ("L9x", "center"): Instance(LINEAR, TabularSoftmax(LINEAR), Scheme(4, "sum_then_normalize")),
-}
-
-
-@pytest.mark.parametrize(("claim_id", "assumption"), list(NEGATIVE))
-def test_a_dropped_assumption_shows(claim_id: str, assumption: str) -> None:
-    """Negative control: with the assumption in place the instance is out of scope, without it the claim is violated."""
-    instance = NEGATIVE[claim_id, assumption]
-    kept = CLAIMS[claim_id].check(instance)
-    assert kept.verdict is Verdict.ASSUMPTION_UNMET
-    assert kept.assumptions[assumption] is False
-    dropped = CLAIMS[claim_id].check(replace(instance, without=(assumption,)))
-    assert dropped.verdict is Verdict.VIOLATED
-    assert dropped.assumptions[assumption] is False
 
 
 def test_opposite_components_are_not_comonotone() -> None:

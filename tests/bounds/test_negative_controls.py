@@ -1,82 +1,40 @@
 """Conditions are needed: without each of them exact arithmetic violates the claim on an instance that the condition
 excludes.
 
-Numbers are places in the campaign's stream of instances (experiments/campaign/instances.py), found by walking along it.
+The instances are those of tests/helpers/controls.py.
 """
 
 from dataclasses import replace
 from fractions import Fraction
 
-import numpy as np
 import pytest
 
 from bounds import CLAIMS, Instance, Verdict, certificates, structure
-from experiments.campaign.instances import draw
-from tamdp_theory import InputError, LogLinear, TabularSoftmax, families
+from tamdp_theory import InputError, TabularSoftmax, families
 from tamdp_theory.exact import Scheme
-
-FOUND = {
-    ("L2", "tabular"): 0,
-    ("L2.bound", "tabular"): 0,
-    ("L3", "tabular"): 0,
-    ("L3.bandit", "tabular"): 0,
-    ("L3.tree", "tabular"): 0,
-    ("L4", "tabular"): 69,
-    ("L8", "joint"): 3,
-    ("L8.pair", "pairs"): 0,
-    ("L8.pair", "joint"): 3,
-    ("L9", "center"): 1,
-    ("L9.components", "center"): 1,
-    ("L9.decomposed", "tabular"): 9,
-    ("L9x", "center"): 0,
-    ("T1.scaling.joint", "uninformative scores"): 0,
-    ("T1.scaling.joint", "plain joint"): 16,
-    ("T1.scaling.independent", "independent"): 14,
-    ("T1.scaling.comonotone", "comonotone"): 14,
-    ("T2.identity", "no eps"): 2,
-    ("T2.advantage", "no eps"): 2,
-    ("T2.gradient.tabular", "tabular"): 0,
-    ("T2.lossless", "no eps"): 6,
-    ("T2.lossless.exactly", "no eps"): 6,
-    ("T2.lossless.exactly", "weights sum to one"): 11,
-    ("T2.lossless.comonotone", "comonotone groups"): 3,
-    ("T2.lossless.comonotone", "weights sum to one"): 11,
-    ("T2.lossless.comonotone", "no eps"): 6,
-    ("T2.lossless.center", "center"): 0,
-    ("T2.scale", "uncorrelated groups"): 0,
-    ("T2.scale", "no eps"): 5,
-    ("T2.suboptimality", "tabular"): 69,
-    ("T2.suboptimality.components", "tabular"): 193,
-    ("T2.suboptimality.components", "decomposed"): 27,
-    ("T2.suboptimality.signed", "decomposed"): 113,
-    ("T2.suboptimality.signed", "zero-one"): 41,
-    ("T2.suboptimality.solvable", "decomposed"): 113,
-}
+from tests.helpers.controls import CONTROLS, control, is_control
 
 
-def instance_at(place: int, assumption: str) -> Instance:
-    """The instance with the assumption dropped; for "tabular" under a log-linear policy with large features."""
-    g = np.random.default_rng([7, place])
-    base = replace(draw(g)[1], without=(assumption,))
-    if assumption == "tabular":
-        shared = LogLinear(base.env, np.round(8 * g.standard_normal((base.env.n_pairs, 2)), 1), [0.5, -0.25])
-        base = replace(base, policy=shared, reference=shared)
-    return base
-
-
-@pytest.mark.parametrize(("claim_id", "assumption"), FOUND)
-def test_without_the_condition_exact_arithmetic_violates_the_claim(claim_id: str, assumption: str) -> None:
-    instance = instance_at(FOUND[claim_id, assumption], assumption)
-    certificate = certificates.certify(CLAIMS[claim_id], instance)
-    assert certificate.verdict == Verdict.VIOLATED
-    assert certificate.assumptions[assumption] is False
+@pytest.mark.parametrize(("claim_id", "assumption"), CONTROLS)
+def test_without_the_condition_floats_and_exact_arithmetic_violate_the_claim(claim_id: str, assumption: str) -> None:
+    claim, instance = CLAIMS[claim_id], control(claim_id, assumption)
+    check = claim.check(instance)
+    assert (check.verdict, check.assumptions[assumption]) == (Verdict.VIOLATED, False)
+    certificate = certificates.certify(claim, instance)
+    assert (certificate.verdict, certificate.assumptions[assumption]) == (Verdict.VIOLATED, False)
     kept = replace(instance, without=())
-    if (
-        CLAIMS[claim_id].conditions(kept).get(assumption) is not None
-    ):  # with it the claim does not speak of the instance
+    if claim.conditions(kept).get(assumption) is not None:  # with it the claim does not speak of the instance
         with pytest.raises(InputError, match="does not speak of this instance"):
-            certificates.certify(CLAIMS[claim_id], kept)
-        assert CLAIMS[claim_id].check(kept).verdict is Verdict.ASSUMPTION_UNMET
+            certificates.certify(claim, kept)
+        assert claim.check(kept).verdict is Verdict.ASSUMPTION_UNMET
+
+
+def test_what_is_no_control_is_told() -> None:
+    """Dropping what an instance meets anyway, or where the claim holds all the same, shows nothing."""
+    assert is_control("L2", control("L2", "tabular"))
+    met = control("L3", "tabular")
+    assert not is_control("L9", replace(met, without=("center",)))
+    assert not is_control("L2", replace(met, policy=TabularSoftmax(met.env), reference=None))
 
 
 # -- each fact that a condition rests on, true and false ------------------------------------------------------------

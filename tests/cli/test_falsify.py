@@ -11,23 +11,7 @@ from experiments.falsification.search import falsify
 from experiments.falsification.smooth import descend, is_smooth
 from tamdp_theory import TAMDP, TabularSoftmax, families
 from tests.helpers.command import DRIFT, here, refused
-
-# (claim, assumption to drop): each must be violated without it, and in certified form
-DROPPED = [
-    ("L2", "tabular"),
-    ("L3", "tabular"),
-    ("L4", "tabular"),
-    ("L8", "joint"),
-    ("L9", "center"),
-    ("L9x", "center"),
-    ("T2.identity", "no eps"),
-    ("T2.advantage", "no eps"),
-    ("T2.lossless.comonotone", "weights sum to one"),
-    ("T2.lossless.center", "center"),
-    ("T2.scale", "uncorrelated groups"),
-    ("T2.cancel", "equal weights"),
-    ("T2.closed", "two-valued components"),
-]
+from tests.helpers.controls import SEARCHED
 
 
 @pytest.mark.parametrize("claim_id", [c.id for c in CLAIMS.values() if c.standing is Standing.PRINTED])
@@ -47,7 +31,7 @@ def test_a_printed_claim_is_refuted_and_certified(
     assert refused(here(capsys, "certify", str(path))).startswith(f"{path}: refused: digest")
 
 
-@pytest.mark.parametrize(("claim_id", "assumption"), DROPPED)
+@pytest.mark.parametrize(("claim_id", "assumption"), SEARCHED)
 def test_a_dropped_assumption_is_refuted(claim_id: str, assumption: str) -> None:
     found = falsify(CLAIMS[claim_id], (assumption,), seconds=60)
     assert found.violated

@@ -37,7 +37,9 @@ BINARY: list[tuple[Table, tuple[Fraction, ...]]] = [
 def through_every_route(
     scheme: Scheme, rule: Rule, tables: Sequence[tuple[Table, tuple[Fraction, ...]]], tensors: bool = True
 ) -> None:
-    """h, h+-, a and b in floats and exactly, and the advantages of every group listed, drawn, and as tensors."""
+    """h, h+-, a and b in floats and exactly, and the advantages of every group listed, drawn, and as tensors; and that
+    the estimator's ceiling of their root mean square is one.
+    """
     for table, weights in tables:
         p = [Fraction(m + 1, math.comb(len(table) + 1, 2)) for m in range(len(table))]
         _moments(scheme, rule, table, weights, p)
@@ -87,6 +89,11 @@ def _groups(scheme: Scheme, rule: Rule, table: Table, weights: tuple[Fraction, .
     groups = np.array(list(itertools.product(range(len(table)), repeat=size)))
     expected = np.array([rule([table[m] for m in group], weights) for group in groups])
     near = {"rtol": 1e-12, "atol": 1e-13}
+    composites = [sum(w * r for w, r in zip(weights, row, strict=True)) for row in table]
+    bound = scheme.estimator.ceiling(size, scheme.ddof, float(max(composites) - min(composites)))
+    sizes = np.sqrt((expected**2).mean(axis=1))
+    # an infinite one says nothing, whatever the sign of the coefficients
+    assert np.isinf(bound) or sizes.max() <= float(bound) * float(scheme.estimator.total(weights)) * (1 + 1e-12)
     listed = Groups(groups, tuple(tuple(row) for row in table), weights).advantages(scheme)
     np.testing.assert_allclose(listed, expected, **near)
     rewards = np.array([[[float(r) for r in table[m]] for m in group] for group in groups])
