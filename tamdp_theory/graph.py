@@ -23,7 +23,8 @@ def analyse(
 ) -> Structure:
     """Check that every node is reachable from exactly one prompt and that edges form no cycle.
 
-    edge_target (E,) is negative for terminal outcomes. Raises InputError with the place (``where`` names an edge).
+    node_ids (N,) are for messages; start (Q,): each prompt's first node; edge_source, edge_target (E,): where edges
+    begin and end, a negative target is a terminal outcome. Raises InputError with the place (``where`` names an edge).
     """
     inner = np.flatnonzero(edge_target >= 0)
     source, target = edge_source[inner], edge_target[inner]

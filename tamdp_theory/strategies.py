@@ -5,6 +5,7 @@ Needs hypothesis, which loads only when this module is imported. Everything shri
 answers, rewards 0 and 1, one component of weight one, the uniform policy, and centred groups of two.
 """
 
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import product
 from math import prod
@@ -13,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from hypothesis import strategies as st
 
-from tamdp_theory.exact import NORMALIZATIONS, Scheme
+from tamdp_theory.estimators import NORMALIZATIONS, Normalization, Scheme, resolve
 from tamdp_theory.model import TAMDP
 from tamdp_theory.policies import LogLinear, Network, Policy, TabularSoftmax
 
@@ -176,16 +177,18 @@ def tamdps(
     return documents(max_prompts, max_nodes, max_components, shape, one_decision).map(TAMDP.from_dict)
 
 
-def schemes(max_group: int = 4) -> st.SearchStrategy[Scheme]:
-    """Group schemes: 2 to ``max_group`` members, every normalization, eps 0, 1e-4 or 0.3, ddof 0 or 1. Shrinks to
-    centred pairs.
+def schemes(max_group: int = 4, names: Sequence[Normalization] = NORMALIZATIONS) -> st.SearchStrategy[Scheme]:
+    """Group schemes: up to ``max_group`` members, the estimators of ``names`` (any that ``estimators.named`` knows),
+    eps 0, 1e-4 or 0.3, ddof 0 or 1. Shrinks to the smallest groups of the first name. InputError for an unknown name,
+    or one that needs larger groups.
     """
+    for name in names:
+        resolve(name).check_size(max_group)
     deviation = st.sampled_from([(0.0, 0), (0.0, 1), (1e-4, 1), (0.3, 0)])
-    return st.builds(
-        lambda size, name, d: Scheme(size, name, *d),
-        st.integers(2, max_group),
-        st.sampled_from(NORMALIZATIONS),
-        deviation,
+    return st.sampled_from(names).flatmap(
+        lambda name: st.builds(
+            lambda size, d: Scheme(size, name, *d), st.integers(resolve(name).smallest, max_group), deviation
+        )
     )
 
 

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import Phase, find, given, settings
 from hypothesis import strategies as st
 
-from tamdp_theory import TAMDP, LogLinear, Network, Policy, TabularSoftmax, families
+from tamdp_theory import TAMDP, InputError, LogLinear, Network, Policy, TabularSoftmax, families
 from tamdp_theory.exact import NORMALIZATIONS, Scheme
 from tamdp_theory.strategies import (
     SHAPES,
@@ -341,6 +341,11 @@ def test_the_simplest_of_everything() -> None:
     assert env.exact_weights == (1,)
     assert set(env.class_rewards.ravel()) <= {0.0, 1.0}
     assert find(schemes(), lambda scheme: True, settings=SEARCH) == Scheme(2, "center")
+    other = schemes(4, ("pass_at_2", "rank"))
+    assert find(other, lambda scheme: True, settings=SEARCH) == Scheme(3, "pass_at_2")
+    assert find(other, lambda scheme: scheme.group_size == 2, settings=SEARCH) == Scheme(2, "rank")
+    with pytest.raises(InputError, match="pass_at_4 needs groups of at least 5"):
+        schemes(4, ("pass_at_4",))
     assert find(distributions(3), lambda p: True, settings=SEARCH) == [Fraction(1, 3)] * 3
     assert find(weights(2), lambda w: True, settings=SEARCH) == [Fraction(1, 2)] * 2
     assert find(reward_tables(2, 2, "free"), lambda table: True, settings=SEARCH) == [[0, 0], [0, 0]]

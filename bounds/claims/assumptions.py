@@ -16,7 +16,6 @@ PLAIN = Assumption(
     "plain scaling",
     "eps = 0 and ddof = 0, unless centred",
     lambda i: is_plain(i.scheme) or i.scheme.normalization == "center",
-    groups=True,
 )
 POTENTIAL = Assumption(
     "potential",

@@ -65,21 +65,21 @@ class Check:
 
 @dataclass(frozen=True)
 class FromLogs:
-    """Check what TRL's logged completions show: rewards alone, no scores.
+    """Check what the logs of a training run show: rewards alone, no scores.
 
     Example: tamdp lvlm from-logs OUTPUT_DIR/completions --weights 0.2 0.6 0.2
     """
 
     files: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Files or folders of a log: TRL's completions_*.parquet (log_completions=True), or what a Recorder wrote."""
+    """Files or folders of one log: TRL's completions_*.parquet (log_completions=True), or what a Recorder wrote."""
     group_size: int | None = None
-    """G; default: read off the advantages."""
+    """G; default: what the log tells (TRL's: read off the advantages)."""
     components: tuple[str, ...] = ()
-    """Reward columns; default: every number between completion and advantage."""
+    """Reward columns; default: all of the log's (TRL's: every number between completion and advantage)."""
     weights: tuple[float, ...] = ()
-    """Weight of each reward; default: 1 each, as in TRL."""
+    """Weight of each reward; default: what the log says, or 1 each, as in TRL."""
     normalization: str = "sum_then_normalize"
-    """What the trainer used: center (scale_rewards none), sum_then_normalize or normalize_then_sum."""
+    """What the trainer used: center (TRL: scale_rewards none), sum_then_normalize or normalize_then_sum."""
     level: float = 0.99
     """Confidence of each interval."""
     out: Path = Path("results/lvlm")
@@ -148,10 +148,11 @@ class Lvlm:
     ]
 
     def run(self) -> int:
-        """Run it; InputError naming the command that installs the extra if it is missing."""
-        from tamdp_theory.lvlm.extra import require
+        """Run it; InputError naming the command that installs the extra if what it needs is missing."""
+        if not isinstance(self.command, FromLogs):  # a log's format says itself what it needs
+            from tamdp_theory.lvlm.extra import require
 
-        require()
+            require()
         return self.command.run()
 
 

@@ -6,7 +6,7 @@ from itertools import product
 
 import numpy as np
 
-from bounds import Claim, Instance
+from bounds import Assumption, Claim, Instance
 from bounds.claims.scaling import component_bandit
 from tamdp_theory import TAMDP, LogLinear, Policy, TabularSoftmax, families
 from tamdp_theory.exact import NORMALIZATIONS, Scheme
@@ -38,9 +38,9 @@ def draw_instances(claim: Claim, without: tuple[str, ...], generator: np.random.
 
 def draw_scheme(claim: Claim, without: tuple[str, ...], generator: np.random.Generator) -> Scheme:
     """A scheme of the claim, often with another group size; any scheme where an assumption that may be about schemes is
-    dropped or none is named: one about the scheme alone, or one that only the claim's numbers show.
+    dropped or none is named.
     """
-    free = any(a.name in without and (a.groups or a.met is None) for a in claim.assumptions)
+    free = any(a.name in without and _may_be_of_schemes(a) for a in claim.assumptions)
     size = int(generator.integers(2, 7))
     if claim.schemes and not (free and generator.random() < 0.8):
         scheme = claim.schemes[generator.integers(len(claim.schemes))]
@@ -50,6 +50,15 @@ def draw_scheme(claim: Claim, without: tuple[str, ...], generator: np.random.Gen
         return Scheme(size, scheme.normalization, scheme.eps, scheme.ddof)
     eps, ddof = ((0.0, 0), (0.0, 1), (0.25, 0), (1.0, 0))[generator.integers(4)] if free else (0.0, 0)
     return Scheme(size, NORMALIZATIONS[generator.integers(3)], eps, ddof)
+
+
+def _may_be_of_schemes(assumption: Assumption) -> bool:
+    """Whether another scheme on one process can decide it otherwise, or only a claim's numbers show it."""
+    if assumption.met is None:
+        return True
+    env = families.bandit([["0", "0"], ["1", "0"], ["1", "1"]], weights=("1/2", "1/2"))
+    schemes = [Scheme(size, name, eps) for name in NORMALIZATIONS for size in (2, 3) for eps in (0.0, 1.0)]
+    return len({assumption.met(Instance(env, TabularSoftmax(env), scheme)) for scheme in schemes}) > 1
 
 
 def draw_process(generator: np.random.Generator, one_decision: bool) -> TAMDP:

@@ -1,4 +1,4 @@
-"""``tamdp lvlm from-logs``: what TRL's logged completions show, which is rewards alone."""
+"""``tamdp lvlm from-logs``: what a run's logs show, which is rewards alone."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments.console import console, plain
 from experiments.lvlm import verdicts
-from experiments.lvlm.theory_check import TRL_DDOF, TRL_EPS
+from experiments.lvlm.trl_scheme import trl_scheme
 from tamdp_theory import grpo, storage
 from tamdp_theory.exact import Scheme
 from tamdp_theory.lvlm import logs
@@ -22,9 +22,7 @@ def run(options: Any) -> int:
     storage.check_writable(options.out)
     fresh = [step.groups for step in steps if not step.repeated]
     everything = rewards_of(fresh)
-    scheme = Scheme(
-        everything.group_size, options.normalization, 0.0 if options.normalization == "center" else TRL_EPS, TRL_DDOF
-    )
+    scheme = trl_scheme(everything.group_size, options.normalization)
     findings = verdicts.judge(everything, scheme, options.level, training=fresh, label=f"{len(fresh)} logged batches")
     verdicts.save(findings, options.out)
     out = console()

@@ -28,6 +28,7 @@ from bounds import Evaluation
 from bounds.rollouts.statistics import Statistics
 from experiments.console import console
 from experiments.lvlm import verdicts
+from experiments.lvlm.trl_scheme import trl_scheme
 from tamdp_theory import InputError
 from tamdp_theory.exact import Normalization, Scheme
 from tamdp_theory.lvlm.loading import base_model
@@ -35,8 +36,6 @@ from tamdp_theory.lvlm.projection import Projection
 from tamdp_theory.lvlm.scores import scores
 from tamdp_theory.lvlm.trl.recording import Recorder
 from tamdp_theory.sources import RolloutGroups, rewards_of
-
-TRL_EPS, TRL_DDOF = 1e-4, 1
 
 
 class TheoryCheck:
@@ -190,7 +189,7 @@ def scheme_of(args: Any) -> Scheme:
         )
     else:
         normalization = "center" if scale in ("none", "False") else "sum_then_normalize"
-    return Scheme(int(args.num_generations), normalization, 0.0 if normalization == "center" else TRL_EPS, TRL_DDOF)
+    return trl_scheme(int(args.num_generations), normalization)
 
 
 def _check_sampling(args: Any) -> None:

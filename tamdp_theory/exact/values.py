@@ -75,7 +75,9 @@ def logit_gradient(env: TAMDP, pi: Floats, terminal: Floats, weight: Floats | No
 
 
 def gradient_from_values(env: TAMDP, pi: Floats, taken: Floats, pair: Floats, weight: Floats | None) -> Floats:
-    """``logit_gradient`` when both passes are at hand: taken (P, S), pair Q (P, F, S)."""
+    """``logit_gradient`` when both passes are at hand: pi (P, S), probability of each pair, taken (P, S), how
+    often it is taken, pair (P, F, S), its Q values, weight (P,) of its score, None for one each.
+    """
     if weight is not None:
         pair = weight[:, None, None] * pair  # the score of a pair, times its weight, times Q
     # relative to the most likely action, whose own advantage is then summed from the others: Q - V would cancel

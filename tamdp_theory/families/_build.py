@@ -155,7 +155,11 @@ def grow(
     parse_failure: Sequence[Number],
     unparsed: Callable[[S], End] | None = None,
 ) -> list[Node]:
-    """``expand``, with latent thoughts before every action if ``think``."""
+    """``expand`` a machine from its starts, (prompt, state) each.
+
+    think: latent thoughts before every action; parse_failure (2,): how often the action after each thought does not
+    parse; unparsed: what then ends the trajectory, None: a uniformly random legal action is taken.
+    """
     failure = probabilities(parse_failure, "parse_failure", len(THOUGHTS))
     if not flag(think, "think"):
         return expand(machine, starts)
@@ -174,7 +178,9 @@ def document(
     prompts: Sequence[tuple[str, Fraction]],
     nodes: Sequence[Node],
 ) -> TAMDP:
-    """Compile nodes whose start nodes are named like their prompts."""
+    """Compile nodes whose start nodes are named like their prompts: ``prompts`` are (name, probability), ``components``
+    and ``weights`` (K,) those of the reward, ``max_tool_depth`` the D_max that the file states.
+    """
     exact_weights = compiling.read_weights(weights, components)
     return compiling.compile_document(
         Document(

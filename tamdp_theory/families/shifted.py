@@ -92,8 +92,8 @@ def coding_domains(
     """Return two domains of the coding task.
 
     reliability, images: (2,) for S and for T, each as in ``coding``; overlap o in [0, 1]; ``prompts`` in each of S and
-    T; the rest as in ``coding`` and shared. Raises InputError for an argument out of range. Facts: see the module and
-    coding.
+    T; max_tool_depth, think, parse_failure, weights and name as in ``coding``, shared by both. Raises InputError for an
+    argument out of range. Facts: see the module and coding.
     """
     works, looks = _pair(reliability, "reliability"), _pair(images, "images")
 

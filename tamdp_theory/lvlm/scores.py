@@ -60,6 +60,9 @@ def scores(
 ) -> tuple[Floats, Floats]:
     """Log-probabilities (B,) and their gradients (B, d) or projected gradients, float64.
 
+    model: a transformers model; sequences: prompts with their completions; temperature, suppressed (tokens that are
+    never drawn): how they were sampled; batch_size: sequences in one pass, which changes memory and time alone.
+
     The d coordinates are the trainable parameters in the order of ``model.named_parameters()``, each flattened
     row-major, or the projection of that vector. method: "batched" where it holds (see the module), "loop" always,
     "auto" chooses. ``.grad`` and the random state stay as they are. Raises InputError: nothing trainable, "batched"

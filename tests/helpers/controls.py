@@ -84,7 +84,6 @@ SEARCHED = [
     ("L8", "joint"),
     ("L9", "center"),
     ("L9x", "center"),
-    ("L9.two-valued", "plain scaling"),
     ("T2.identity", "no eps"),
     ("T2.advantage", "no eps"),
     ("T2.lossless.comonotone", "weights sum to one"),

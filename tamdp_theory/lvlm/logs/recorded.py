@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from tamdp_theory.errors import InputError
+from tamdp_theory.lvlm.extra import require
 from tamdp_theory.lvlm.logs.base import LoggedStep
-from tamdp_theory.lvlm.trl.columns import load_records, record_files
+from tamdp_theory.lvlm.trl.records import record_files
 
 FORMAT = "a folder that a Recorder or TheoryCheck wrote: step-*.parquet"
 
@@ -28,6 +29,9 @@ def read(
     asked = {"group_size": group_size, "components": components, "weights": weights}
     if given := [name for name, value in asked.items() if value is not None]:
         raise InputError(f"{paths[0]}: {', '.join(given)} are in the records themselves; leave them out")
+    require(("pyarrow",), "records of a run")
+    from tamdp_theory.lvlm.trl.columns import load_records
+
     found = [
         LoggedStep(path, step, record.groups, record.advantages)
         for path in paths

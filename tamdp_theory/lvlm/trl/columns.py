@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tamdp_theory.errors import InputError, quote
-from tamdp_theory.lvlm.trl.records import EvaluationRecord, Records, StepRecord
+from tamdp_theory.lvlm.trl.records import EvaluationRecord, Records, StepRecord, record_files
 from tamdp_theory.model import Floats
 from tamdp_theory.numbers import fraction
 from tamdp_theory.sources import RolloutGroups
@@ -30,12 +30,6 @@ from tamdp_theory.storage import read_bytes, write_atomically
 SCHEMA = "tamdp-rollouts/1"
 KEY = b"tamdp"
 REWARD = "reward "
-PATTERNS = ("step-*.parquet", "evaluation-*.parquet")
-
-
-def record_files(folder: str | Path) -> list[Path]:
-    """The data files of a recorded run in a folder, steps first, each in order; none if there is no run."""
-    return [path for pattern in PATTERNS for path in sorted(Path(folder).glob(pattern))]
 
 
 def save_records(records: Records, folder: str | Path, known: frozenset[str] = frozenset()) -> frozenset[str]:

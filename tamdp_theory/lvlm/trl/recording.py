@@ -31,8 +31,8 @@ from transformers import TrainerCallback
 from tamdp_theory.errors import InputError, quote
 from tamdp_theory.guards import check_integer
 from tamdp_theory.lvlm.trl import hooks
-from tamdp_theory.lvlm.trl.columns import load_records, record_files, save_records
-from tamdp_theory.lvlm.trl.records import Batch, EvaluationRecord, Records, joined
+from tamdp_theory.lvlm.trl.columns import load_records, save_records
+from tamdp_theory.lvlm.trl.records import Batch, EvaluationRecord, Records, joined, record_files
 from tamdp_theory.lvlm.trl.taps import Score, as_array, prompts_of, scored, tapped
 from tamdp_theory.model import Floats
 from tamdp_theory.numbers import reals

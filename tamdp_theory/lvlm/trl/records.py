@@ -3,12 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tamdp_theory.model import Floats, Ints
 from tamdp_theory.sources import RolloutGroups
+
+PATTERNS = ("step-*.parquet", "evaluation-*.parquet")
+
+
+def record_files(folder: str | Path) -> list[Path]:
+    """The data files of a recorded run in a folder, steps first, each in order; none if there is no run."""
+    return [path for pattern in PATTERNS for path in sorted(Path(folder).glob(pattern))]
 
 
 @dataclass(frozen=True, eq=False)
