@@ -73,6 +73,9 @@ class InstanceRecord(msgspec.Struct, forbid_unknown_fields=True):
     # a distribution over policies; left out: all mass on the policy
     policies: list[TabularRecord | LogLinearRecord] | msgspec.UnsetType = msgspec.UNSET
     posterior: list[Any] | msgspec.UnsetType = msgspec.UNSET
+    # of claims about training
+    steps: int | msgspec.UnsetType = msgspec.UNSET
+    learning_rate: Any = msgspec.UNSET
 
 
 class Certificate(msgspec.Struct, forbid_unknown_fields=True):
@@ -114,6 +117,10 @@ def certify(claim: Claim, instance: Instance | ExactInstance) -> Certificate:
     found = exactly(instance) if isinstance(instance, Instance) else instance
     if s.R_T not in claim.symbols:
         found = replace(found, target=(), samples=0, policies=(), posterior=())
+    if s.T not in claim.symbols:
+        found = replace(found, steps=1)
+    if s.eta not in claim.symbols:
+        found = replace(found, learning_rate=None)
     decision, bits = settle(claim, found)
     if decision.verdict is Verdict.ASSUMPTION_UNMET:
         missing = [name for name, met in decision.assumptions.items() if not met]
@@ -190,6 +197,8 @@ def _write_instance(instance: ExactInstance) -> InstanceRecord:
         samples=instance.samples,
         policies=[_write_policy(policy) for policy in instance.policies] or msgspec.UNSET,
         posterior=[to_json(p) for p in instance.posterior] or msgspec.UNSET,
+        steps=instance.steps if instance.steps > 1 else msgspec.UNSET,
+        learning_rate=msgspec.UNSET if instance.learning_rate is None else to_json(instance.learning_rate),
     )
 
 
@@ -268,7 +277,26 @@ def _read_instance(record: InstanceRecord) -> ExactInstance:
         samples=record.samples,
         policies=policies,
         posterior=posterior,
+        steps=_read_steps(record),
+        learning_rate=_read_rate(record),
     )
+
+
+def _read_steps(record: InstanceRecord) -> int:
+    if isinstance(record.steps, int):
+        if record.steps < 1:
+            raise InputError(f"instance.steps: must be at least 1, got {record.steps}")
+        return record.steps
+    return 1
+
+
+def _read_rate(record: InstanceRecord) -> Fraction | None:
+    if record.learning_rate is msgspec.UNSET:
+        return None
+    rate = fraction(record.learning_rate, "instance.learning_rate")
+    if rate <= 0:
+        raise InputError(f"instance.learning_rate: must be positive, got {rate}")
+    return rate
 
 
 def _read_posterior(

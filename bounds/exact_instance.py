@@ -22,7 +22,7 @@ class ExactInstance:
     target: prompt distribution of another domain, and samples: number of training prompts, where Theorem 3 speaks of
     them; policies and posterior: the class and a distribution over it, for the same claims (empty: all mass on
     ``policy``). groups: those that a claim about single groups looks at, each the classes of its members (None: every
-    group).
+    group). steps, learning_rate: of training, where a claim speaks of a run (None: the step that the claim recommends).
     """
 
     env: TAMDP
@@ -36,6 +36,8 @@ class ExactInstance:
     policies: tuple[BallPolicy, ...] = ()
     posterior: tuple[Fraction, ...] = ()
     groups: tuple[tuple[int, ...], ...] | None = None
+    steps: int = 1
+    learning_rate: Fraction | None = None
 
     @property
     def law(self) -> BallLaw:
@@ -82,6 +84,8 @@ def exactly(instance: Instance) -> ExactInstance:
         samples=samples,
         policies=policies,
         posterior=posterior,
+        steps=instance.steps,
+        learning_rate=None if instance.learning_rate is None else fraction(instance.learning_rate, "learning_rate"),
     )
 
 

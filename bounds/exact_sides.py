@@ -48,6 +48,8 @@ def evaluate(
         return abs(at(expression.args[0]))
     if isinstance(expression, sp.Max):
         return largest([at(part) for part in expression.args])
+    if isinstance(expression, sp.log):
+        return _logarithm(at(expression.args[0]))
     raise TypeError(f"cannot evaluate {type(expression).__name__} exactly")
 
 
@@ -63,6 +65,10 @@ def _power(base: Number, exponent: sp.Expr, at: Any) -> Number:
     for _ in range(abs(int(power.p))):
         result = result * base
     return ONE / result if power < 0 else result
+
+
+def _logarithm(value: Number) -> Number:
+    return ZERO if not isinstance(value, arb) and is_zero(value - ONE) else ball(value).log()
 
 
 def _sum(expression: sp.Sum, numbers: Mapping[Quantity, Any], bound: Mapping[sp.Symbol, int]) -> Number:

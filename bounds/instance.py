@@ -3,11 +3,9 @@
 from dataclasses import dataclass, field
 from fractions import Fraction
 
-import numpy as np
-
 from bounds.once import Once
 from bounds.pac_bayes.setting import Generalization
-from tamdp_theory import TAMDP, InputError, Policy, TabularSoftmax, exact
+from tamdp_theory import TAMDP, CapacityError, InputError, Policy, TabularSoftmax, exact
 from tamdp_theory.exact import Scheme, UpdatePlan
 from tamdp_theory.exact.law import ClassLaw
 from tamdp_theory.exact.update_potential import Potential, find_potential
@@ -16,6 +14,7 @@ from tamdp_theory.guards import check_inside_unit
 from tamdp_theory.model import Floats, check_same_process
 
 BUDGET = 60.0  # seconds
+MAX_DENSE = 1000  # actions of a process whose Hessian is formed
 
 
 @dataclass(frozen=True)
@@ -106,9 +105,9 @@ class Instance:
         return self.once(exact.reward_range, self.env)
 
     @property
-    def hessian_norm(self) -> float:
-        """Spectral norm of the Hessian of J."""
-        return self.once(_hessian_norm, self.env, self.policy)
+    def hessian(self) -> Floats:
+        """Hessian of J (d, d). CapacityError where it does not fit."""
+        return self.once(_hessian, self.env, self.policy)
 
     @property
     def domination(self) -> exact.GradientDomination:
@@ -151,8 +150,12 @@ class Instance:
         return self.once(find_potential, self.env, self.scheme)
 
 
-def _hessian_norm(env: TAMDP, policy: Policy) -> float:
-    return float(np.linalg.norm(exact.hessian(env, policy), 2))
+def _hessian(env: TAMDP, policy: Policy) -> Floats:
+    if env.n_pairs > MAX_DENSE:
+        raise CapacityError(
+            f"{env.name}: the dense Hessian of {env.n_pairs} actions is not formed; {MAX_DENSE} would fit"
+        )
+    return exact.hessian(env, policy)
 
 
 def _domination(env: TAMDP, policy: Policy) -> exact.GradientDomination:

@@ -15,11 +15,13 @@ from bounds.claim import Claim
 MODULES = (
     "divergence",
     "geometry",
+    "smoothness",
     "update",
     "potential",
     "closedness",
     "variance",
     "convergence",
+    "paths",
     "drift",
     "scaling",
     "single_groups",

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from tamdp_theory import TAMDP
 from tamdp_theory.estimators import Contrast, Scheme
+from tamdp_theory.exact.shape import trees
 
 
 class OfGroups(Protocol):
@@ -48,6 +49,11 @@ def is_standardized(scheme: Scheme) -> bool:
 def is_plain(scheme: Scheme) -> bool:
     """Whether deviations are those of the closed forms."""
     return scheme.eps == 0 and scheme.ddof == 0
+
+
+def is_tree(of: OfProcess) -> bool:
+    """Whether every node but the first follows one action of one node."""
+    return bool(trees(of.env).all())
 
 
 def weighted_columns(env: TAMDP) -> Iterator[list[Fraction]]:

@@ -107,12 +107,58 @@ osc = _define(
     "largest prompt probability times the range of its composite reward",
     nonnegative=True,
 )
+hessian_prompt = _define(
+    r"\|\nabla^2 J_q(\theta)\|", "spectral norm of the Hessian of one prompt's J_q", nonnegative=True
+)
+sd_prompt = _define(r"\sigma_q(c)", "standard deviation of one prompt's composite reward", nonnegative=True)
+hessian_F = _define(r"\|\nabla^2 F(\theta)\|", "spectral norm of the Hessian of the potential F", nonnegative=True)
+node_fourth = _define(
+    r"\operatorname{Var}_x(w^2)",
+    "variance under pi of the squared distances w = v - E v of a direction's entries at a node",
+    nonnegative=True,
+)
+node_spread = _define("S_x", "variance under pi of a direction's entries at a node", nonnegative=True)
+node_reach = _define(
+    "b_x",
+    "sum over a node's actions of the squared distances of a direction's entries from their plain mean",
+    nonnegative=True,
+)
+martingale = _define(
+    r"\mathbb{E}_q[N^2]",
+    "mean square of N = (s.v)^2 less the variances S_x of the visited nodes, on one prompt, along a direction v",
+    nonnegative=True,
+)
+along_squared = _define(
+    r"\mathbb{E}_q[M^2]", "mean square of the score along a direction v, M = s.v, on one prompt", nonnegative=True
+)
+direction_squared = _define(r"\|v\|^2", "squared norm of a direction on one prompt's parameters", positive=True)
+grad_log = _define(
+    r"\|\nabla\log P\|",
+    "norm of the gradient of an event's log-probability, a set of outcomes of one prompt",
+    nonnegative=True,
+)
+event = _define("P", "probability of an event, a set of outcomes of one prompt", positive=True)
+energy_event = _define(
+    r"\lambda_{\max}(\mathbb{E}[s s^{\top}|P])",
+    "largest mean square of the score along a unit direction, given the event",
+    nonnegative=True,
+)
+weight_rho = _define(
+    r"\max_q \rho_q W_q",
+    "largest prompt probability times the weight of the standardized rewards that vary there",
+    nonnegative=True,
+)
 L = _define(
     "L",
-    "smoothness constant of the potential F: kappa L_J for center, W max_q rho_q sqrt(G-1)/2 for two-valued rewards",
+    "smoothness constant of the potential F, the least that is proved for the process: kappa L_J for center, by "
+    "L7.smooth for two-valued rewards",
     positive=True,
 )
-L_J = _define("L_J", "smoothness constant of J: max_q rho_q osc_q(c) / 2, by L3", positive=True)
+L_J = _define(
+    "L_J",
+    "smoothness constant of J, the least that is proved for the process: by L3.bandit, L3.quarter or L3.dag",
+    positive=True,
+)
 C_theta = _define(
     r"C(\theta)",
     "square root of the sum of (d*(x) / (d(x) pi(a*(x)|x)))^2 over the nodes that an optimal deterministic policy "
@@ -177,6 +223,9 @@ drift = _define(r"\langle\nabla J, m\rangle", "first-order change of J by the ex
 slope_potential = _define(r"D_u F(\theta)", "derivative of the potential along a direction", real=True)
 psi = _define(r"\psi_G(p)", "slope of the potential at p", positive=True)
 psi_half = _define(r"\psi_G(\tfrac12)", "slope of the potential at one half", positive=True)
+psi_next = _define(r"\psi_{G+1}(p)", "slope of the potential at p for groups of one more", positive=True)
+psi_bend = _define(r"|\psi_G'(p)|", "size of the derivative of the slope of the potential at p", nonnegative=True)
+psi_bend_next = _define(r"|\psi_{G+1}'(p)|", "the same for groups of one more", nonnegative=True)
 closed = _define(r"[\operatorname{curl}\equiv 0]", "1 if the update's one-form is closed, else 0", integer=True)
 two_valued = _define(r"[\#\{c\}\le 2]", "1 if the composite takes at most two values, else 0", integer=True)
 exchange = _define(
@@ -224,8 +273,20 @@ curl_pair = _define(
 F_0 = _define(r"F(\theta_0)", "potential at the start", real=True)
 F_T = _define(r"F(\theta_T)", "potential at the end", real=True)
 F_star = _define(r"F^{\star}", "upper bound of the potential over policies", real=True)
+grad_F_squared = _define(r"\|\nabla F(\theta)\|^2", "squared norm of the potential's gradient", nonnegative=True)
+shortfall = _define(r"F^{\star}-F(\theta)", "distance of the potential from its upper bound", nonnegative=True)
+shortfall_after = _define(
+    r"F^{\star}-\mathbb{E}F(\theta+\eta\hat g)",
+    "expected distance from it after one sampled step, over every group",
+    real=True,
+)
 
 # training
+second_path = _define(
+    r"\textstyle\frac{1}{T}\sum_{t<T}\mathbb{E}\|\hat g_t\|^2",
+    "mean second moment of the estimator along the path",
+    nonnegative=True,
+)
 mean_grad_F = _define(
     r"\textstyle\frac{1}{T}\sum_{t<T}\mathbb{E}\|\nabla F(\theta_t)\|^2",
     "running mean of the squared gradient of the potential",

@@ -3,6 +3,7 @@
 import sys
 
 from bounds import CLAIMS, Claim
+from bounds.proofs import proof_of
 from bounds.registry import SECTIONS, section
 from bounds.symbols import meaning
 from experiments.console import fail
@@ -44,6 +45,8 @@ def _section(claim: Claim) -> str:
         lines.append(f"- reference: {claim.reference.removeprefix('docs/theory.md; ')}")
     if claim.depends_on:
         lines.append(f"- builds on: {', '.join(claim.depends_on)}")
+    for part in proof_of(claim.id):
+        lines += ["", part]
     return "\n".join(lines) + "\n"
 
 

@@ -9,6 +9,7 @@ LISTABLE = Assumption("listable", "trajectories (or groups of them) are few enou
 ONE_DECISION = Assumption(
     "one decision", "every trajectory is a single decision, H = 1", lambda i: bool(i.env.horizon == 1)
 )
+TREE = Assumption("tree", "no node is reached in two ways: it follows one action of one node", structure.is_tree)
 CENTER = Assumption(
     "center", "advantages are centred, not scaled", lambda i: bool(i.scheme.normalization == "center"), groups=True
 )

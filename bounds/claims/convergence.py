@@ -21,7 +21,7 @@ VARIES = Assumption("rewards vary", "some prompt has two composite rewards, so t
 STEP = Assumption("step size", "eta <= 1/L")
 DRIFT = Assumption("drift", "alpha > 0 is shown: the expected update points uphill on average along the path")
 MAX_TRAINED = 600  # pairs of a process
-_GUARANTEE = 2 * (s.F_star - s.F_0) / (s.eta * s.T)
+GUARANTEE = 2 * (s.F_star - s.F_0) / (s.eta * s.T)
 
 
 def _runs(claim: Claim, suite: Suite) -> Iterable[Instance]:
@@ -41,12 +41,12 @@ CLAIMS = (
         title="Convergence to a stationary point of the potential, a priori",
         standing=Standing.PROVED,
         kind="inequality",
-        statement=sp.Le(s.mean_grad_F, _GUARANTEE + s.L * s.eta * s.variance_bound),
+        statement=sp.Le(s.mean_grad_F, GUARANTEE + s.L * s.eta * s.variance_bound),
         measure=lambda i: stationary(i, False),
         reference="docs/theory.md",
         assumptions=(TABULAR, POTENTIAL, PLAIN, VARIES, STEP),
         proof="Descent lemma for F with E g = grad F, telescoped; constants from L2, L3, L7 and L9.",
-        depends_on=("L2.bound", "L3", "L7", "L9", "L9.decomposed"),
+        depends_on=("L2.bound", "L3.dag", "L7.smooth", "L9", "L9.decomposed"),
         schemes=WITH_POTENTIAL,
         observe=observed.convergence,
         cost=cost.potential_training,
@@ -59,12 +59,12 @@ CLAIMS = (
         title="Convergence to a stationary point of the potential, along the path",
         standing=Standing.PROVED,
         kind="inequality",
-        statement=sp.Le(s.mean_grad_F, _GUARANTEE + s.L * s.eta * s.variance_path),
+        statement=sp.Le(s.mean_grad_F, GUARANTEE + s.L * s.eta * s.variance_path),
         measure=lambda i: stationary(i, True),
         reference="docs/theory.md",
         assumptions=(TABULAR, POTENTIAL, PLAIN, VARIES, STEP),
         proof="As a priori, with the exact variance at each visited point in place of its bound.",
-        depends_on=("L3", "L6", "L7"),
+        depends_on=("L3.dag", "L6", "L7.smooth"),
         schemes=WITH_POTENTIAL,
         observe=observed.convergence,
         cost=cost.potential_training,
@@ -81,7 +81,7 @@ CLAIMS = (
         reference="tight for L-smooth functions; PEPit's non-convex gradient descent",
         assumptions=(TABULAR, POTENTIAL, PLAIN, VARIES),
         proof="Interpolation of L-smooth functions, summed with the multipliers of the tight proof.",
-        depends_on=("L3", "L7"),
+        depends_on=("L3.dag", "L7.smooth"),
         schemes=WITH_POTENTIAL,
         observe=observed.convergence,
         cost=cost.exact_training,
@@ -117,7 +117,7 @@ CLAIMS = (
         reference="docs/theory.md",
         assumptions=(TABULAR, VARIES, DRIFT),
         proof="Descent lemma for J; replace <grad J, m> by alpha ||grad J||^2 in the sum.",
-        depends_on=("L3",),
+        depends_on=("L3.dag",),
         schemes=(Scheme(8, "sum_then_normalize"),),
         observe=observed.convergence,
         cost=cost.training,

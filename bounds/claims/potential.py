@@ -56,6 +56,32 @@ def _slope_range(instance: Instance) -> Measured:
     )
 
 
+def _growth(instance: Instance) -> Measured:
+    """psi and its derivative at each term's probability, for G and G + 1."""
+    scheme = instance.scheme
+    potential = instance.potential if is_standardized(scheme) else None
+    conditions = {"two-valued": potential is not None}
+    if potential is None:
+        return Measured(numbers={}, assumptions=conditions)
+    p = potential.success(instance.policy)[potential.coefficient > 0]
+    p = p[(p > 0) & (p < 1)]
+    if not len(p):
+        return Measured(numbers={}, assumptions=conditions, empty="no reward is uncertain")
+    size = scheme.group_size
+    bends = [np.abs(exact.potential_curvature(p, one)) for one in (size, size + 1)]
+    numbers = {
+        s.psi: exact.potential_slope(p, size),
+        s.psi_next: exact.potential_slope(p, size + 1),
+        s.psi_bend: bends[0],
+        s.psi_bend_next: bends[1],
+        s.p: p,
+    }
+    # psi_2 and psi_3 are constant
+    return Measured(numbers=numbers, assumptions=conditions, attained=False, error=1e-12 * (bends[0] + bends[1]))
+
+
+_SPLIT_FIRST = (SCALED[1], SCALED[0], *SCALED[2:])
+
 CLAIMS = (
     Claim(
         id="L7",
@@ -102,5 +128,70 @@ CLAIMS = (
         schemes=SCALED,
         enclose=enclosed.slopes_rows,
         figure="potentials",
+    ),
+    Claim(
+        id="L7.monotone",
+        title="The potential steepens with the group",
+        standing=Standing.PROVED,
+        kind="inequality",
+        statement=sp.Le(s.psi, s.psi_next),
+        measure=_growth,
+        reference="docs/theory.md",
+        assumptions=(TWO_VALUED,),
+        proof=(
+            r"$\psi_{G+1}-\psi_G$ is a polynomial in Bernstein form with coefficients "
+            r"$(\delta(s)+\delta(t))/\sqrt{st}$, $s+t=G+1$, $\delta(s)=s-\frac{1}{2}-\sqrt{s(s-1)}$, which are "
+            r"positive."
+        ),
+        depends_on=("L7",),
+        schemes=_SPLIT_FIRST,
+        enclose=enclosed.growth_rows,
+    ),
+    Claim(
+        id="L7.monotone.bend",
+        title="The potential bends more with the group",
+        standing=Standing.PROVED,
+        kind="inequality",
+        statement=sp.Le(s.psi_bend, s.psi_bend_next),
+        measure=_growth,
+        reference="docs/theory.md",
+        assumptions=(TWO_VALUED,),
+        proof=(
+            r"The coefficients of $\psi_{G+1}-\psi_G$ in Bernstein form (L7.monotone) are symmetric and convex, "
+            r"because $\delta$ is positive, convex and decreasing; so is the polynomial, and on either side of one "
+            r"half its slope has the sign of that of $\psi_G$."
+        ),
+        depends_on=("L7.monotone",),
+        schemes=_SPLIT_FIRST,
+        enclose=enclosed.growth_rows,
+    ),
+    Claim(
+        id="L7.limit",
+        title="Slope of the potential in the limit",
+        standing=Standing.PROVED,
+        kind="inequality",
+        statement=sp.Le(s.psi, 1 / sp.sqrt(s.p * (1 - s.p))),
+        measure=_growth,
+        reference="docs/theory.md; compare Davis & Recht 2025, arXiv 2510.13651",
+        assumptions=(TWO_VALUED,),
+        proof=(r"$\psi_G$ grows with $G$ (L7.monotone) and tends to $(p(1-p))^{-1/2}$."),
+        depends_on=("L7.monotone",),
+        schemes=_SPLIT_FIRST,
+        enclose=enclosed.growth_rows,
+        figure="potentials",
+    ),
+    Claim(
+        id="L7.limit.bend",
+        title="Bend of the potential in the limit",
+        standing=Standing.PROVED,
+        kind="inequality",
+        statement=sp.Le(s.psi_bend, sp.Abs(1 - 2 * s.p) / (2 * (s.p * (1 - s.p)) ** sp.Rational(3, 2))),
+        measure=_growth,
+        reference="docs/theory.md",
+        assumptions=(TWO_VALUED,),
+        proof=(r"$|\psi_G'|$ grows with $G$ (L7.monotone.bend) and tends to the derivative of $(p(1-p))^{-1/2}$."),
+        depends_on=("L7.monotone.bend",),
+        schemes=_SPLIT_FIRST,
+        enclose=enclosed.growth_rows,
     ),
 )

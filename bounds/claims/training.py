@@ -166,8 +166,8 @@ def stationary(instance: Instance, along_path: bool) -> Measured:
         half = found.distance(progress + weight * noise)
     trivial = ceiling if instance.policy.is_tabular else np.inf
     note = (
-        f"{instance.runs} runs of {instance.steps} steps, interval at {instance.level:g}, eta = {eta:.3g}, at most "
-        f"{ceiling:.4g} whatever the run"
+        f"{instance.runs} runs of {instance.steps} steps, interval at {instance.level:g}, eta = {eta:.3g}, L by "
+        f"{potential.smoothness_claim}, at most {ceiling:.4g} whatever the run"
     )
     return Measured(
         numbers=numbers,
@@ -201,7 +201,7 @@ def exact_path(instance: Instance) -> Measured:
     }
     # F_T - F_0 carries the rounding of F
     error = 4 * smooth / (3 * instance.steps) * 1e-13 * abs(potential.upper)
-    note = f"{instance.steps} exact steps, eta = 1/L"
+    note = f"{instance.steps} exact steps, eta = 1/L, L by {potential.smoothness_claim}"
     return Measured(
         numbers=numbers, assumptions=conditions, error=error, trivial=gradient_ceiling(potential), scale=0.0, note=note
     )

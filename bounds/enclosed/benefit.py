@@ -3,10 +3,10 @@
 from bounds import symbols as s
 from bounds.decision import Row
 from bounds.enclosed.quantities import (
-    composite,
     group_estimate,
     objective,
     rho,
+    smoothness,
     total_gradient,
     trajectory_groups,
     update_of,
@@ -14,7 +14,7 @@ from bounds.enclosed.quantities import (
 from bounds.exact_instance import ExactInstance
 from bounds.structure import both
 from tamdp_theory import InputError
-from tamdp_theory.exact.balls import ZERO, Number, dot, group_of, is_zero, largest, moves, number, order, softmax
+from tamdp_theory.exact.balls import ZERO, Number, dot, group_of, is_zero, moves, number, order, softmax
 
 
 def benefit_rows(i: ExactInstance) -> list[Row]:
@@ -22,10 +22,7 @@ def benefit_rows(i: ExactInstance) -> list[Row]:
     exponentials.
     """
     law, env = i.law, i.env
-    smooth = (
-        largest([rho(env, q) * number(max(composite(env, q)) - min(composite(env, q))) for q in range(env.n_prompts)])
-        / 2
-    )
+    smooth = smoothness(env)
     gradient = total_gradient(law)
     rows: list[Row] = []
     for scheme in both(i.scheme):

@@ -2,10 +2,12 @@
 
 from bounds import symbols as s
 from bounds.decision import TRIVIAL, Row
-from bounds.enclosed.quantities import norm, objective, rho, spectral_norm, spread, total_gradient
+from bounds.enclosed.quantities import composite, norm, objective, rho, spectral_norm, spread, total_gradient
 from bounds.exact_instance import ExactInstance
 from tamdp_theory import TAMDP, CapacityError
 from tamdp_theory.exact.balls import ONE, ZERO, BallLaw, Number, ball, is_zero, largest, moves, number, order, root
+
+MAX_HESSIAN = 40  # parameters
 
 
 def energy_rows(i: ExactInstance) -> list[Row]:
@@ -21,29 +23,42 @@ def energy_rows(i: ExactInstance) -> list[Row]:
 
 def hessian_rows(i: ExactInstance) -> list[Row]:
     """L3: the norm of the Hessian, summed over trajectories."""
+    rewards = [[number(c) for c in composite(i.env, q)] for q in range(i.env.n_prompts)]
+    return [{s.hessian: spectral_norm(hessian(i, rewards)), s.osc: _largest_range(i.env)}]
+
+
+def hessian(i: ExactInstance, rewards: list[list[Number]], only: int | None = None) -> list[list[Number]]:
+    """sum_q rho_q of the Hessian of the mean of a reward, one number for each class of each prompt; of one prompt,
+    without its rho. CapacityError where it is too large.
+    """
     env, law, size = i.env, i.law, i.policy.size
-    if size > 40:
+    if size > MAX_HESSIAN:
         raise CapacityError(
             f"{env.name}: the Hessian of {size} parameters is too large to enclose; use a smaller instance"
         )
     total = [[ZERO] * size for _ in range(size)]
-    curvature: dict[int, list[list[Number]]] = {}
+    curvature: dict[int, dict[tuple[int, int], Number]] = {}
     for pair, x in enumerate(env.pair_node.tolist()):
-        block = curvature.setdefault(x, [[ZERO] * size for _ in range(size)])
+        block = curvature.setdefault(x, {})
         for a, u in i.policy.scores[pair].items():
             for b, v in i.policy.scores[pair].items():
-                block[a][b] += i.policy.probability[pair] * u * v
-    for q, own in enumerate(law.paths):
-        for path in own:
-            weight = rho(env, q) * path.probability * number(env.exact_class_composite[path.reward_class])
+                block[a, b] = block.get((a, b), ZERO) + i.policy.probability[pair] * u * v
+    for q in range(env.n_prompts) if only is None else [only]:
+        first = int(env.prompt_classes[q][0])
+        for path in law.paths[q]:
+            weight = path.probability * rewards[q][path.reward_class - first]
             if is_zero(weight):
                 continue
-            score = law.score(path)
-            for a in range(size):
-                for b in range(size):
-                    bend = sum((curvature[int(env.pair_node[pair])][a][b] for pair in path.taken), ZERO)
-                    total[a][b] += weight * (score[a] * score[b] - bend)
-    return [{s.hessian: spectral_norm(total), s.osc: _largest_range(env)}]
+            if only is None:
+                weight = weight * rho(env, q)
+            score = {a: v for a, v in enumerate(law.score(path)) if not is_zero(v)}
+            for a, u in score.items():
+                for b, v in score.items():
+                    total[a][b] += weight * u * v
+            for pair in path.taken:
+                for (a, b), bend in curvature[int(env.pair_node[pair])].items():
+                    total[a][b] -= weight * bend
+    return total
 
 
 def _largest_range(env: TAMDP) -> Number:

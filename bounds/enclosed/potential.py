@@ -4,9 +4,9 @@ from fractions import Fraction
 
 from bounds import symbols as s
 from bounds.decision import Row
-from bounds.enclosed.quantities import rho, slope_of_potential, two_valued_terms, update_of
+from bounds.enclosed.quantities import curvature_of_potential, rho, slope_of_potential, two_valued_terms, update_of
 from bounds.exact_instance import ExactInstance
-from tamdp_theory.exact.balls import ONE, ZERO, combine, gradient_of, number
+from tamdp_theory.exact.balls import ONE, ZERO, absolute, combine, gradient_of, is_zero, number
 
 
 def all_terms(i: ExactInstance) -> list[tuple[int, list[int]]]:
@@ -48,4 +48,28 @@ def slopes_rows(i: ExactInstance) -> list[Row]:
     for q, high in all_terms(i):
         p = sum((one.probability for one, h in zip(law.classes[q], high, strict=True) if h), ZERO)
         rows.append({s.psi: slope_of_potential(p, size, Fraction(0), 0, ONE), s.psi_half: half, s.G: size})
+    return rows
+
+
+def growth_rows(i: ExactInstance) -> list[Row]:
+    """L7.monotone, L7.limit and their bends, at the probability of each standardized reward."""
+    rows: list[Row] = []
+    size = i.scheme.group_size
+    for q, high in all_terms(i):
+        p = sum((one.probability for one, h in zip(i.law.classes[q], high, strict=True) if h), ZERO)
+        if is_zero(p) or is_zero(1 - p):
+            continue
+        slope, bend = (
+            [of(p, one, Fraction(0), 0, ONE) for one in (size, size + 1)]
+            for of in (slope_of_potential, curvature_of_potential)
+        )
+        rows.append(
+            {
+                s.psi: slope[0],
+                s.psi_next: slope[1],
+                s.psi_bend: absolute(bend[0]),
+                s.psi_bend_next: absolute(bend[1]),
+                s.p: p,
+            }
+        )
     return rows

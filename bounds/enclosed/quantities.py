@@ -3,7 +3,7 @@
 Trajectories are walked, groups are summed as multisets (``tamdp_theory.exact.balls``).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from itertools import combinations_with_replacement
 from math import comb, factorial, prod
@@ -20,6 +20,7 @@ from tamdp_theory.exact.balls import (
     ZERO,
     BallGroup,
     BallLaw,
+    BallPolicy,
     ClassTerms,
     Number,
     Path,
@@ -29,10 +30,13 @@ from tamdp_theory.exact.balls import (
     gradient_of,
     is_zero,
     largest,
+    moves,
     number,
+    order,
     prompt_update,
     root,
 )
+from tamdp_theory.exact.shape import objective_claims
 from tamdp_theory.exact.surds import Total
 
 MAX_GROUPS = 20_000  # of trajectories, listed one by one
@@ -75,6 +79,21 @@ def total_gradient(law: BallLaw) -> list[Number]:
     for q in range(law.env.n_prompts):
         result = [x + rho(law.env, q) * g for x, g in zip(result, gradient_of(law, q), strict=True)]
     return result
+
+
+def objective_constants(env: TAMDP) -> list[Number]:
+    """The least proved constant of each prompt's smoothness: L3.bandit, L3.quarter or L3.dag."""
+    constants = {
+        "L3.bandit": 1 / (3 * root(number(3))),
+        "L3.quarter": number(Fraction(1, 4)),
+        "L3.dag": 1 / (2 * root(number(2))),
+    }
+    return [constants[claim] for claim in objective_claims(env)]
+
+
+def smoothness(env: TAMDP) -> Number:
+    """L_J."""
+    return largest([rho(env, q) * constant * spread(env, q) for q, constant in enumerate(objective_constants(env))])
 
 
 def objective(law: BallLaw, q: int) -> Number:
@@ -197,6 +216,24 @@ def two_valued_terms(i: ExactInstance, q: int) -> list[tuple[Number, list[int], 
     ]
 
 
+def curvature_of_potential(p: Number, size: int, eps: Fraction, ddof: int, spread: Number) -> Number:
+    """Psi_G''(p), the derivative of a polynomial in Bernstein form; arguments as of ``slope_of_potential``."""
+    if size == 2:
+        return ZERO
+    scale = [
+        root(number(Fraction(k * (size - k), size * (size - ddof)))) + number(eps) / spread for k in range(1, size)
+    ]
+    slopes = [number(Fraction(size - 1, size)) / v for v in scale]
+    degree = size - 2
+    return sum(
+        (
+            (slopes[j + 1] - slopes[j]) * comb(degree - 1, j) * pow(p, j) * pow(1 - p, degree - 1 - j) * degree
+            for j in range(degree)
+        ),
+        ZERO,
+    )
+
+
 def slope_of_potential(p: Number, size: int, eps: Fraction, ddof: int, spread: Number) -> Number:
     """Psi_G'(p), term by term: d/dp I_p(s, G - s) = (G-1)!/((s-1)! (G-s-1)!) p^(s-1) (1-p)^(G-s-1).
 
@@ -217,3 +254,42 @@ def slope_of_potential(p: Number, size: int, eps: Fraction, ddof: int, spread: N
         total.add(pow(p, successes - 1) * pow(1 - p, size - successes - 1) * ways / (size * scale))
         ways = ways * (size - successes - 1) // successes
     return total.value
+
+
+def potential_at(p: Number, size: int, eps: Fraction, ddof: int, spread: Number) -> Number:
+    """Psi_G(p): Pr[Bin(G - 1, p) >= s] over G times the deviation of s successes, summed; as ``slope_of_potential``."""
+    tails, total = ZERO, ZERO
+    for successes in range(size - 1, 0, -1):
+        tails += pow(p, successes) * pow(1 - p, size - 1 - successes) * comb(size - 1, successes)
+        scale = root(number(Fraction(successes * (size - successes), size * (size - ddof)))) + number(eps) / spread
+        total += tails / (size * scale)
+    return total
+
+
+def mean_of(policy: BallPolicy, q: int, values: list[Number]) -> Number:
+    """E of a number of each class of a prompt, backwards through its nodes."""
+    return _backwards(
+        policy.env, q, values, lambda worth, pairs: sum((policy.probability[a] * worth[a] for a in pairs), ZERO)
+    )
+
+
+def best_of(env: TAMDP, q: int, values: list[Number]) -> Number:
+    """The largest mean over policies."""
+    return _backwards(env, q, values, lambda worth, pairs: largest([worth[a] for a in pairs]))
+
+
+def _backwards(
+    env: TAMDP, q: int, values: list[Number], choose: Callable[[dict[int, Number], range], Number]
+) -> Number:
+    first = int(env.prompt_classes[q][0])
+    found: dict[int, Number] = {}
+    for x in reversed(order(env)):
+        if int(env.node_prompt[x]) != q:
+            continue
+        worth: dict[int, Number] = {}
+        for pair, p, target in moves(env, x):
+            value = found[target] if target < env.n_nodes else values[target - env.n_nodes - first]
+            worth[pair] = worth.get(pair, ZERO) + p * value
+        start = int(env.pair_start[x])
+        found[x] = choose(worth, range(start, start + int(env.pair_count[x])))
+    return found[int(env.prompt_start[q])]

@@ -7,9 +7,12 @@ from typing import Annotated
 import sympy as sp
 import tyro
 from rich.table import Table
+from rich.text import Text
 
 import bounds
+from bounds.proofs import pieces, proof_of
 from bounds.symbols import meaning
+from experiments import plain_math
 from experiments.console import console
 from tamdp_theory import InputError
 
@@ -52,12 +55,14 @@ class Claims:
         out.print(f"  LaTeX: {claim.latex()}\n", markup=False, soft_wrap=True)
         symbols = Table(box=None, padding=(0, 2), show_header=False)
         for symbol in claim.symbols:
-            symbols.add_row(unicode_text(str(symbol)), meaning(symbol))
+            symbols.add_row(Text(plain_math.read(str(symbol))), Text(meaning(symbol)))
         out.print(symbols)
         out.print("\nassumptions:" if claim.assumptions else "\nassumptions: none")
         for assumption in claim.assumptions:
             out.print(f"  {assumption.name}: {assumption.text}", markup=False, soft_wrap=True)
-        out.print(f"standing: {claim.standing}\nwhy: {claim.proof}", markup=False, soft_wrap=True)
+        out.print(f"standing: {claim.standing}\nwhy: {read(claim.proof)}", markup=False, soft_wrap=True)
+        for part in proof_of(claim.id):
+            out.print(f"\n{read(part)}", markup=False, soft_wrap=True)
         out.print(f"reference: {claim.reference}", markup=False, soft_wrap=True)
         if claim.depends_on:
             out.print(f"builds on: {', '.join(claim.depends_on)}")
@@ -77,7 +82,7 @@ def find_claim(claim_id: str) -> bounds.Claim:
 def statement_text(claim: bounds.Claim) -> str:
     """The statement on one line of plain text."""
     names = {
-        symbol: sp.Symbol(_bracketed(unicode_text(str(symbol))))
+        symbol: sp.Symbol(_bracketed(plain_math.read(str(symbol))))
         for symbol in claim.statement.free_symbols
         if symbol.is_Symbol
     }
@@ -92,62 +97,9 @@ def _bracketed(name: str) -> str:
     return f"[{name}]" if " " in name and not name.startswith(("[", "<")) else name
 
 
-_UNICODE = (
-    (r"^{\star}", "*"),
-    ("{t<T}", "{t<T} "),
-    (r"\nabla ", "∇"),
-    (r"\nabla", "∇"),
-    (r"\equiv", " ≡"),
-    (r"\le ", " ≤ "),
-    (r"\langle ", "<"),
-    (r"\langle", "<"),
-    (r"\textstyle", ""),
-    (r"\operatorname", ""),
-    (r"\mathrm", ""),
-    (r"\mathbb", ""),
-    (r"\text", ""),
-    (r"\rangle", ">"),
-    (r"\theta", "θ"),
-    (r"\kappa", "κ"),
-    (r"\alpha", "α"),
-    (r"\eta", "η"),
-    (r"\rho", "ρ"),
-    (r"\pi", "π"),
-    (r"\psi", "ψ"),
-    (r"\Sigma", "Σ"),
-    (r"\sum", "Σ"),
-    (r"\partial", "∂"),
-    (r"\hat g", "ĝ"),
-    (r"\bar V", "V̄"),
-    (r"\|", "‖"),
-    (r"\max", "max"),
-    (r"\min", "min"),
-    (r"\ln", "ln"),
-    (r"\tfrac12", "1/2"),
-    (r"\frac{1}{T}", "1/T "),
-    (r"\frac{1}{G}", "1/G "),
-    (r"\#", "#"),
-    (r"\{", "("),
-    (r"\}", ")"),
-    (r"\,", " "),
-    ("{", ""),
-    ("}", ""),
-    ("^2", "²"),
-    ("**2", "²"),
-    (r"\hat R", "R̂"),
-    (r"\Pi", "Π"),
-    (r"\delta", "δ"),
-    (r"\chi", "χ"),
-    (r"\ell", "ℓ"),
-    ("\\", ""),
-)
-
-
-def unicode_text(latex: str) -> str:
-    """LaTeX of the symbols as readable Unicode."""
-    for old, new in _UNICODE:
-        latex = latex.replace(old, new)
-    return " ".join(latex.split())
+def read(content: str) -> str:
+    """A text of the registry, its formulas as readable Unicode."""
+    return "".join(plain_math.read(part) if drawn else part for drawn, part in pieces(content))
 
 
 COMMAND = Claims

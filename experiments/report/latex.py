@@ -6,6 +6,7 @@ theorems.tex needs amsmath and amssymb; verdicts.tex needs no package.
 import unicodedata
 
 from bounds import Claim, Verdict
+from bounds.proofs import pieces, proof_of
 from bounds.registry import section
 from experiments.console import number
 from experiments.report import formulas
@@ -139,6 +140,8 @@ def _theorem(claim: Claim) -> str:
     if claim.proof:
         lines.append(rf"\noindent\emph{{{_reason(claim)}.}} {_text(claim.proof)}")
         lines.append("")
+    for place, part in enumerate(proof_of(claim.id)):
+        lines += [("\\noindent\\emph{In full.} " if place == 0 else "") + _text(part), ""]
     links = ", ".join(rf"{_id(other)}~(\ref{{{other}}})" for other in claim.depends_on)
     builds = f" Builds on {links}." if links else ""
     lines.append(rf"\noindent\emph{{Reference.}} {_text(claim.reference)}.{builds}")
@@ -150,7 +153,7 @@ def _id(claim_id: str) -> str:
 
 
 def _text(content: str) -> str:
-    return escaped(prose(content))
+    return "".join(f"${part}$" if drawn else escaped(prose(part)) for drawn, part in pieces(content))
 
 
 def _reason(claim: Claim) -> str:

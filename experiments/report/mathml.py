@@ -13,8 +13,8 @@ from experiments.report.markup import Markup
 from tamdp_theory import InputError
 
 Element = ElementTree.Element
-_TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\s+|.", re.S)
-_LETTERS = {
+TOKEN = re.compile(r"\\[a-zA-Z]+|\\.|\s+|.", re.S)
+LETTERS = {
     "alpha": "α",
     "delta": "δ",
     "eta": "η",
@@ -41,7 +41,7 @@ _LETTERS = {
     "ell": "ℓ",
     "partial": "∂",
 }
-_UPRIGHT = {
+UPRIGHT = {
     "Gamma": "Γ",
     "Delta": "Δ",
     "Theta": "Θ",
@@ -58,9 +58,9 @@ _UPRIGHT = {
     "#": "#",
     "prime": "′",
 }
-_FUNCTIONS = ("ln", "log", "exp", "Pr", "det", "sin", "cos")
-_LIMITS = ("max", "min", "sup", "inf")
-_RELATIONS = {
+FUNCTIONS = ("ln", "log", "exp", "Pr", "det", "sin", "cos")
+LIMITS = ("max", "min", "sup", "inf")
+RELATIONS = {
     "le": "≤",
     "leq": "≤",
     "ge": "≥",
@@ -71,11 +71,23 @@ _RELATIONS = {
     "in": "∈",
     "to": "→",
     "approx": "≈",
+    "sim": "∼",
+    "mid": "∣",
+    "propto": "∝",
+    "subset": "⊂",
+    "subseteq": "⊆",
+    "ll": "≪",
+    "gg": "≫",
+    "mapsto": "↦",
+    "iff": "⇔",
+    "implies": "⇒",
 }
-_BINARY = {"cdot": "⋅", "times": "×", "pm": "±"}
+BINARY = {"cdot": "⋅", "times": "×", "pm": "±", "mp": "∓", "cup": "∪", "cap": "∩", "setminus": "∖", "wedge": "∧"}
+DOTS = {"dots": "…", "ldots": "…", "cdots": "⋯"}
+LARGE = {"sum": "∑", "prod": "∏", "int": "∫"}
 _OPEN = {"(": "(", "[": "[", r"\{": "{", r"\langle": "⟨"}
 _CLOSE = {")": ")", "]": "]", r"\}": "}", r"\rangle": "⟩"}
-_BARS = {"|": "|", r"\|": "‖"}
+_BARS = {"|": "|", r"\|": "‖", r"\lvert": "|", r"\rvert": "|", r"\lVert": "‖", r"\rVert": "‖"}
 _BOARD = {"E": "𝔼", "P": "ℙ", "R": "ℝ", "N": "ℕ", "Z": "ℤ"}
 _ACCENTS = {"hat": "ˆ", "bar": "¯", "tilde": "˜"}
 _SPACES = {r"\,": "0.1667em", r"\;": "0.2778em", r"\ ": "0.25em", r"\quad": "1em", "~": "0.25em"}
@@ -115,7 +127,7 @@ def _together(elements: list[Element]) -> Element:
 class _Parser:
     def __init__(self, latex: str) -> None:
         self.latex = latex
-        self.tokens = [token for token in _TOKEN.findall(latex) if not token.isspace()]
+        self.tokens = [token for token in TOKEN.findall(latex) if not token.isspace()]
         self.raw = latex
         self.place = 0
 
@@ -183,10 +195,12 @@ class _Parser:
         token = self.take()
         if token == "{":
             return _together(self.row("}")), "ord"
-        if token.isdigit():
-            while not single and (self.peek() or "").isdigit():
+        if token.isdigit() or token == ".":
+            while not single and ((self.peek() or "").isdigit() or (self.peek() == "." and "." not in token)):
                 token += self.take()
             return _element("mn", text=token), "ord"
+        if token in "!*":
+            return _element("mo", text=token, lspace="0", rspace="0"), "ord"
         if token.isalpha():
             return _element("mi", text=token), "ord"
         for table, kind in ((_OPEN, "open"), (_CLOSE, "close")):
@@ -212,18 +226,20 @@ class _Parser:
         return self.command(token.removeprefix("\\"))
 
     def command(self, name: str) -> Atom:
-        if name in _LETTERS:
-            return _element("mi", text=_LETTERS[name]), "ord"
-        if name in _UPRIGHT:
-            return _element("mi", text=_UPRIGHT[name], mathvariant="normal"), "ord"
-        if name in _FUNCTIONS:
+        if name in LETTERS:
+            return _element("mi", text=LETTERS[name]), "ord"
+        if name in UPRIGHT:
+            return _element("mi", text=UPRIGHT[name], mathvariant="normal"), "ord"
+        if name in FUNCTIONS:
             return _name(name), "op"
-        if name in _LIMITS:
+        if name in LIMITS:
             return _element("mo", text=name, movablelimits="true", lspace="0", rspace="0"), "op"
-        if name == "sum":
-            return _element("mo", text="∑", movablelimits="true", largeop="true"), "sum"
-        if name in _RELATIONS or name in _BINARY:
-            return _element("mo", text=(_RELATIONS | _BINARY)[name]), "rel" if name in _RELATIONS else "bin"
+        if name in LARGE:
+            return _element("mo", text=LARGE[name], movablelimits=str(name != "int").lower(), largeop="true"), "sum"
+        if name in DOTS:
+            return _element("mo", text=DOTS[name]), "ord"
+        if name in RELATIONS or name in BINARY:
+            return _element("mo", text=(RELATIONS | BINARY)[name]), "rel" if name in RELATIONS else "bin"
         made = _COMMANDS.get(name)
         if made is None:
             raise self.error(f"\\{name} is not known to the report; add it to experiments/report/mathml.py")
@@ -232,6 +248,11 @@ class _Parser:
     def fraction(self, style: str | None = None) -> Atom:
         found = _element("mfrac", self.argument(), self.argument())
         return (_element("mstyle", found, displaystyle=style) if style else found), "ord"
+
+    def binomial(self) -> Atom:
+        over = _element("mfrac", self.argument(), self.argument(), linethickness="0")
+        fences = (_element("mo", text=text, stretchy="true") for text in "()")
+        return _element("mrow", next(fences), over, next(fences)), "ord"
 
     def accent(self, mark: str) -> Atom:
         attributes = (
@@ -277,6 +298,7 @@ _COMMANDS: dict[str, Callable[[_Parser], Atom]] = {
     "mathbb": _Parser.board,
     "frac": _Parser.fraction,
     "tfrac": lambda parser: parser.fraction("false"),
+    "binom": _Parser.binomial,
     "sqrt": lambda parser: (_element("msqrt", parser.argument()), "ord"),
     "left": _Parser.fenced,
     **{name: (lambda parser, mark=mark: parser.accent(mark)) for name, mark in _ACCENTS.items()},  # type: ignore[misc]

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from bounds import Claim, Verdict
 from bounds.certificates import Certificate
+from bounds.proofs import pieces, proof_of
 from bounds.symbols import meaning
 from experiments import verification
 from experiments.report import formulas
@@ -21,12 +22,25 @@ _WORDS = {
 }
 
 
+def sentence(content: str) -> Markup:
+    """A text of the registry, its formulas drawn."""
+    return join(*(formula(part) if drawn else prose(part) for drawn, part in pieces(content)))
+
+
+def _proof(claim: Claim) -> Markup | None:
+    paragraphs = proof_of(claim.id)
+    if not paragraphs:
+        return None
+    return tag("details", tag("summary", "in full"), *(tag("p", sentence(part)) for part in paragraphs))
+
+
 def section(result: Result, used_by: Sequence[str], certificates: Mapping[str, Certificate]) -> Markup:
     """One claim."""
     claim = result.claim
     facts: list[tuple[str, Markup | None]] = [
         ("Assumptions", _assumptions(claim)),
-        ("Why", join(prose(claim.proof)) if claim.proof else None),
+        ("Why", sentence(claim.proof) if claim.proof else None),
+        ("Proof", _proof(claim)),
         ("Reference", join(claim.reference)),
         ("Builds on", _links(claim.depends_on)),
         ("Used by", _links(used_by)),

@@ -10,13 +10,13 @@ from tamdp_theory.exact.geometry import (
     reward_range,
     score_energy,
     score_norm_bound,
-    smoothness,
 )
 from tamdp_theory.exact.group import GroupPlan, group_moments
 from tamdp_theory.exact.law import PromptLaw, reward_law
 from tamdp_theory.exact.listing import Groups, count_multisets, list_multisets
 from tamdp_theory.exact.moments import GroupMoments
-from tamdp_theory.exact.potential import curl, potential, potential_slope
+from tamdp_theory.exact.potential import curl, potential, potential_curvature, potential_slope
+from tamdp_theory.exact.smoothness import smoothness
 from tamdp_theory.exact.step import StepPlan
 from tamdp_theory.exact.surrogate import Surrogate, surrogate
 from tamdp_theory.exact.trajectories import Trajectories, count_trajectories, enumerate_trajectories
@@ -54,6 +54,7 @@ __all__ = [
     "optimal_values",
     "policy_gradient",
     "potential",
+    "potential_curvature",
     "potential_slope",
     "reward_law",
     "reward_range",

@@ -1,4 +1,4 @@
-"""Fisher information, Hessian, smoothness and gradient domination: the constants of convergence proofs."""
+"""Fisher information, Hessian and gradient domination."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -129,14 +129,6 @@ def reward_range(env: TAMDP, class_reward: ArrayLike | None = None) -> Floats:
     """osc of a reward over the outcomes of each prompt (N,); None: the composite."""
     reward = env.class_composite if class_reward is None else class_rewards_of(env, class_reward)
     return np.array([np.ptp(reward[classes]) for classes in env.prompt_classes])
-
-
-def smoothness(env: TAMDP, class_reward: ArrayLike | None = None) -> float:
-    """L_J of L3 for tabular policies: max_q rho_q osc_q(c) / 2, an upper bound on the norm of the Hessian everywhere.
-
-    max_x d_max(x) is attained at a start node, where it is rho_q; osc over a prompt's own outcomes replaces W.
-    """
-    return float((env.prompt_probability * reward_range(env, class_reward)).max() / 2)
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,17 @@ def potential_slope(p: ArrayLike, group_size: int, eps: float = 0.0, ddof: int =
     return result
 
 
+def potential_curvature(p: ArrayLike, group_size: int, eps: float = 0.0, ddof: int = 0, spread: float = 1.0) -> Floats:
+    """psi_G'(p) = Psi_G''(p), vectorized in p in [0, 1]; the derivative of a polynomial in Bernstein form."""
+    probability, s, scale = _terms(p, group_size, eps, ddof, spread)
+    if group_size == 2:
+        return np.zeros_like(probability)
+    rise = np.diff((group_size - 1) / group_size / scale)
+    law = _binomial(s[:-1] - 1, group_size - 3, probability[..., None])
+    result: Floats = (group_size - 2) * (law * rise).sum(-1)
+    return result
+
+
 def _binomial(k: Floats, n: int, p: Floats) -> Floats:
     """Binomial probabilities; scipy.stats would slow down the import of the package."""
     log_count = special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)

@@ -1,5 +1,6 @@
 """One sampled GRPO step, exactly: E J(theta + eta g) over every group that could be drawn."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -100,6 +101,19 @@ class StepPlan:
                 [self._start(columns[:, i : i + _COLUMNS], prompt) for i in range(0, columns.shape[1], _COLUMNS)]
             )
             total += rho * np.einsum("s,se->e", chance, start.reshape(len(chance), len(sizes)))
+        return total
+
+    def expectation(self, step: float, of: Callable[[int, Floats], Floats]) -> float:
+        """sum_q rho_q E of(q, pi) after one step of size eta; ``of`` takes probabilities of pairs (P, B) to (B,)."""
+        env, policy, total = self.env, self.policy, 0.0
+        for prompt, (chance, estimate) in enumerate(self.estimates):
+            rho = float(env.prompt_probability[prompt])
+            moved = policy.parameters[:, None] + step * rho * estimate
+            found = [
+                of(prompt, softmax(env, policy.pair_logits(moved[:, i : i + _COLUMNS])))
+                for i in range(0, moved.shape[1], _COLUMNS)
+            ]
+            total += rho * float(chance @ np.concatenate(found))
         return total
 
     def _start(self, parameters: Floats, prompt: int) -> Floats:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from tamdp_theory.estimators.scheme import Scheme
-from tamdp_theory.exact.geometry import smoothness
 from tamdp_theory.exact.law import PromptLaw, reward_law
-from tamdp_theory.exact.passes import best
+from tamdp_theory.exact.passes import backward, best
 from tamdp_theory.exact.potential import potential
+from tamdp_theory.exact.smoothness import deciding_claim, potential_constants, smoothness
 from tamdp_theory.exact.values import optimal_values, values
 from tamdp_theory.model import TAMDP, Floats, Ints
 from tamdp_theory.policies.base import Policy
@@ -33,6 +33,28 @@ class Potential:
         probability = np.stack([law.probability @ self.high[c] for law, c in self._laws(policy)])
         return self._at(probability)
 
+    def of_prompt(self, prompt: int, pi: Floats) -> Floats:
+        """F_q (B,), without rho_q, at probabilities of pairs (P, B)."""
+        env, scheme = self.env, self.scheme
+        if scheme.normalization == "center":
+            start: Floats = backward(env, pi, env.class_composite[:, None, None])[0][env.prompt_start[prompt], 0]
+            return scheme.kappa * start
+        total = np.zeros(pi.shape[1])
+        for j in np.flatnonzero(self.coefficient[prompt]):
+            node = backward(env, pi, self.high[:, j, None, None])[0]
+            p = node[env.prompt_start[prompt], 0].clip(0, 1)
+            spread = float(self.spread[prompt, j])
+            total += self.coefficient[prompt, j] * potential(p, scheme.group_size, scheme.eps, scheme.ddof, spread)
+        return total
+
+    @property
+    def lower(self) -> float:
+        """A lower bound of F over policies: the least composites if centred, else 0."""
+        if self.scheme.normalization != "center":
+            return 0.0
+        least = np.array([self.env.class_composite[classes].min() for classes in self.env.prompt_classes])
+        return float(self.scheme.kappa * self.env.prompt_probability @ least)
+
     def success(self, policy: Policy) -> Floats:
         """Probability of the larger value of each term on each prompt (N, J)."""
         return np.stack([law.probability @ self.high[c] for law, c in self._laws(policy)])
@@ -46,11 +68,16 @@ class Potential:
 
     @property
     def smoothness(self) -> float:
-        """L of theory.md section 5 (tabular; eps = 0 and ddof = 0 unless ``center``)."""
+        """L for tabular policies, the least that is proved (L3.bandit, L3.quarter, L3.dag, L7.smooth)."""
         if self.scheme.normalization == "center":
             return self.scheme.kappa * smoothness(self.env)
-        active = self.coefficient.sum(axis=1)
-        return float((self.env.prompt_probability * active).max() * np.sqrt(self.scheme.group_size - 1) / 2)
+        constant = potential_constants(self.env, self.scheme.group_size)
+        return float((self.env.prompt_probability * self.coefficient.sum(axis=1) * constant).max())
+
+    @property
+    def smoothness_claim(self) -> str:
+        """The claim that L rests on."""
+        return deciding_claim(self.env) if self.scheme.normalization == "center" else "L7.smooth"
 
     @property
     def variance_bound(self) -> float:

@@ -101,7 +101,7 @@ def test_stationary_left_side_in_closed_form() -> None:
     env = families.bandit([["0"], ["1"]])
     check = CLAIMS["T1.stationary"].check(env, steps=1, runs=4, group_size=4, normalization="center")
     assert check.lhs == pytest.approx(2 * (0.75 / 4) ** 2, rel=1e-12)
-    smooth, gap = 0.75 / 2, 0.75 * 0.5
+    smooth, gap = 0.75 / (3 * np.sqrt(3)), 0.75 * 0.5  # L3.bandit
     noise = 0.75**2 * 0.5 / 4
     eta = min(1 / smooth, np.sqrt(2 * gap / (smooth * noise)))
     assert check.rhs == pytest.approx(2 * gap / eta + smooth * eta * noise, rel=1e-12)

@@ -150,11 +150,16 @@ def test_balls_pass_through() -> None:
     assert found.rad() < 0.2
 
 
+def test_logarithms() -> None:
+    assert evaluate(sp.log(1 / x), {x: fmpq(1)}) == 0 and not isinstance(evaluate(sp.log(x), {x: fmpq(1)}), arb)
+    found = evaluate(sp.log(1 / x), {x: fmpq(1, 8)})
+    assert isinstance(found, arb) and found.overlaps(3 * arb(2).log()) and found.rad() < 1e-12
+
+
 @pytest.mark.parametrize(
     "expression",
     [
         sp.sin(x),
-        sp.log(x),
         sp.exp(x),
         sp.pi * x,
         x ** sp.Rational(1, 3),

@@ -26,6 +26,7 @@ from tamdp_theory.exact import Scheme, balls
 from tamdp_theory.strategies import policies, schemes, tabular_policies, tamdps
 from tests.helpers import oracle
 from tests.helpers.brute import Group, Prompt
+from tests.helpers.shapes import walked_smoothness
 from tests.helpers.steps import few, score_table, stepped
 
 BOTH: tuple[exact.Normalization, exact.Normalization] = ("sum_then_normalize", "normalize_then_sum")
@@ -382,8 +383,7 @@ def test_one_step(data: st.DataObject, env: TAMDP, scheme: Scheme) -> None:
     assume(few(content, scheme.group_size, 700))
     measured = CLAIMS["T2.benefit"].measure(Instance(env, policy, scheme))
     scores, table = score_table(env, policy), policy.probabilities()
-    ranges = [max(one.composite) - min(one.composite) for one in (Prompt(env, policy, q) for q in range(env.n_prompts))]
-    smooth = float(max(rho * r for rho, r in zip(env.exact_prompt_probability, ranges, strict=True))) / 2
+    smooth = walked_smoothness(env)
     gradient, expected = exact.policy_gradient(env, policy), []
     for name in BOTH:
         mean, variance = oracle.update(content, table, scores, scheme.group_size, name, scheme.eps, scheme.ddof)

@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 import pytest
 import sympy as sp
 
-from bounds import CLAIMS, Claim, certificates
+from bounds import CLAIMS, Claim, certificates, symbols
+from bounds.proofs import pieces, proof_of
 from bounds.symbols import BinaryKL, KLInverse, Probability
 from experiments.console import number
 from experiments.report import formulas, latex, markup, mathml, results
@@ -89,7 +90,7 @@ def test_every_claim_has_a_row_and_a_section(claim_id: str, page: ElementTree.El
     for expected in (
         claim.title,
         claim.standing,
-        markup.prose(claim.proof),
+        *(markup.prose(words) for drawn, words in pieces(claim.proof) if not drawn),
         claim.reference,
         *(a.name for a in claim.assumptions),
         *claim.depends_on,
@@ -98,6 +99,10 @@ def test_every_claim_has_a_row_and_a_section(claim_id: str, page: ElementTree.El
     terms = part.findall("./dl[@class='symbols']/dt")
     assert len(terms) == len(claim.symbols), "every symbol with its meaning"
     assert part.find(f"./div[@class='formula']/{MATH}math") is not None
+    formulas_drawn = [one.get("alttext") for one in part.findall(f".//{MATH}math")]
+    proofs = (claim.proof, *proof_of(claim_id))
+    assert {latex_ for proof in proofs for drawn, latex_ in pieces(proof) if drawn} <= set(formulas_drawn)
+    assert ("in full" in text) == bool(proof_of(claim_id))
     assert ("Tightness" in text) == (claim.kind == "inequality")
 
 
@@ -220,6 +225,7 @@ def test_products_keep_their_value(claim: Claim) -> None:
             product.atoms(*opaque) | {symbol for symbol in product.free_symbols if symbol.is_Symbol}, key=str
         )
         values = {name: sp.Rational(7 + place, 5) for place, name in enumerate(names)}
+        values |= {symbols.p: sp.Rational(2, 5)}  # a probability
         written, given = (side.xreplace(values).evalf() for side in (formulas.split(product).value(), product))
         assert complex(written) == pytest.approx(complex(given)), product
 

@@ -68,7 +68,7 @@ def test_comparator_has_the_smallest_constant_on_a_tree() -> None:
 
 def test_smoothness_counts_only_a_prompts_own_range() -> None:
     env = families.contextual_bandit([[["0"], ["1/2"]], [["1/2"], ["1"]]], prompt_probability=("1/4", "3/4"))
-    assert exact.smoothness(env) == pytest.approx(0.75 * 0.5 / 2)
+    assert exact.smoothness(env) == pytest.approx(0.75 * 0.5 / (3 * np.sqrt(3)))
 
 
 def test_errors() -> None:

@@ -1,4 +1,4 @@
-"""A process of one long chain."""
+"""Processes of two nodes in a row."""
 
 from tamdp_theory import TAMDP
 
@@ -22,5 +22,24 @@ def chain() -> TAMDP:
                 },
                 {"id": "b", "depth": 0, "actions": [*answer, stop]},
             ],
+        }
+    )
+
+
+def merged() -> TAMDP:
+    """Two nodes in a row, the second reached by both actions of the first: not a tree."""
+    ends = [
+        {"name": name, "kind": "answer", "next": [{"probability": 1, "rewards": [reward]}]}
+        for name, reward in (("left", 1), ("right", 0))
+    ]
+    both = [{"name": name, "kind": "think", "next": [{"probability": 1, "node": "b"}]} for name in ("one", "other")]
+    return TAMDP.from_dict(
+        {
+            "schema": "tamdp/1",
+            "name": "merged",
+            "max_tool_depth": 0,
+            "components": [{"name": "r", "weight": 1}],
+            "prompts": [{"name": "q", "probability": 1, "start": "a"}],
+            "nodes": [{"id": "a", "depth": 0, "actions": both}, {"id": "b", "depth": 0, "actions": ends}],
         }
     )

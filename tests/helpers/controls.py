@@ -14,7 +14,7 @@ from bounds import CLAIMS, Instance, Verdict, certificates
 from experiments.campaign.instances import draw
 from tamdp_theory import CapacityError, InputError, LogLinear, TabularSoftmax, families
 from tamdp_theory.exact import Scheme
-from tests.helpers.chains import chain
+from tests.helpers.chains import chain, merged
 
 LINEAR = families.search(prompts=2, max_tool_depth=1)
 THREE = families.bandit([["0"], ["1/3"], ["1"]])
@@ -39,6 +39,14 @@ CONTROLS: dict[tuple[str, str], int | Callable[[], Instance]] = {
     ("L3.bandit", "tabular"): 0,
     ("L3.bandit", "one decision"): lambda: Instance(chain(), TabularSoftmax(chain(), np.log([[3.0, 1.0], [3.0, 1.0]]))),
     ("L3.tree", "tabular"): 0,
+    ("L2.log", "tabular"): 0,
+    ("L2.log.square", "tabular"): 0,
+    ("L3.martingale", "tree"): lambda: Instance(merged(), TabularSoftmax(merged())),
+    ("L3.sd", "tabular"): 0,
+    ("L3.dag.sd", "tabular"): 0,
+    ("L3.quarter", "tabular"): 0,
+    ("L3.dag", "tabular"): 0,
+    ("L7.smooth", "tabular"): 7,
     ("L4", "tabular"): 69,
     ("L8", "joint"): lambda: Instance(THREE, TabularSoftmax(THREE), Scheme(3, "center")),
     ("L8.pair", "pairs"): 0,
