@@ -7,6 +7,7 @@ A claim says which of these it costs; ``Claim.judge`` refuses what exceeds the i
 from bounds.instance import Instance
 from tamdp_theory import CapacityError
 from tamdp_theory.exact import count_multisets
+from tamdp_theory.exact.group import FEW_STATES
 from tamdp_theory.exact.states import bound_states
 from tamdp_theory.exact.trajectories import count_trajectories, prompt_trajectories
 from tamdp_theory.exact.update_potential import find_potential
@@ -14,6 +15,7 @@ from tamdp_theory.exact.update_potential import find_potential
 _LEVEL = 2.5e-4  # seconds for the passes through one decision, whatever its width
 _PAIR = 5e-8  # for one pair, reward class and column
 _STATE = 2e-8  # for one state of a group law and pair of classes
+_INTEGRAL = 2e-3  # for one value of a reward that is integrated
 _ROLLOUT = 5e-8  # for one decision of one rollout
 _MEMBER = 2e-7  # for one member of a listed group and component
 _SURD = 2e-4  # for one exact advantage
@@ -45,6 +47,9 @@ def moments(i: Instance, columns: int = 1) -> float:
         for place, one in enumerate(table):
             for other in table[: place + 1]:
                 values, states = bound_states([one, other] if one is not other else [one], scheme.group_size - 1)
+                if one is other and scheme.estimator.standard and states > FEW_STATES:
+                    total += values * (1 + columns) * _INTEGRAL
+                    continue
                 if 16 * values**2 * states > MEMORY:
                     raise CapacityError(
                         f"{env.name}: group statistics of {states:,} states and {values} values need "

@@ -203,6 +203,15 @@ second_law = _define(
 )
 variance = _define("V", "variance of the estimator, exact", nonnegative=True)
 variance_k = _define("V_k", "variance of one component's own estimator on one prompt, exact", nonnegative=True)
+variance_prompt = _define("V_q", "variance of one prompt's estimator, exact", nonnegative=True)
+energy_prompt = _define(r"\mathbb{E}_q\|s\|^2", "mean squared norm of the score on one prompt", nonnegative=True)
+energy_direction = _define(
+    r"\lambda_{\max}(\mathbb{E}_q[s s^{\top}])",
+    "largest mean square of the score along a unit direction, on one prompt",
+    nonnegative=True,
+)
+osc_prompt = _define(r"\operatorname{osc}_q(c)", "range of one prompt's composite reward", nonnegative=True)
+eps = _define(r"\varepsilon", "what is added to a group's deviation before it divides", nonnegative=True)
 variance_bound = _define(
     r"\bar V",
     "upper bound of the variance: L9 with L2.bound for center, L9.decomposed otherwise, prompts added with rho_q^2",

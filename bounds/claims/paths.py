@@ -19,6 +19,7 @@ from bounds.comparison import Measured
 from bounds.decision import TRIVIAL, Row
 from bounds.enclosed import paths as enclosed
 from bounds.exact_instance import ExactInstance, exactly
+from bounds.exact_sides import evaluate
 from bounds.instance import Instance
 from bounds.suite import Suite
 from bounds.verdicts import Evidence, Standing
@@ -27,27 +28,35 @@ from tamdp_theory.exact import Scheme, StepPlan, balls
 from tamdp_theory.exact.ball_numbers import nearest
 
 _BITS = 128
+_ROUNDING = 1e-14  # of evaluating a side in floats, relative
 _MAX_GROUPS = 20_000  # of trajectories that a step in floats lists
 FEW_PATHS = Assumption("few paths", "the parameters that training may reach are few enough to be listed")
 
 
-def _in_balls(instance: Instance, rows_of: Callable[[ExactInstance], list[Row]], reason: str) -> Measured:
-    """What exact arithmetic finds, as floats with their errors."""
+def _in_balls(
+    instance: Instance, statement: sp.Rel, rows_of: Callable[[ExactInstance], list[Row]], reason: str
+) -> Measured:
+    """What exact arithmetic finds, as floats, with what both sides lose by that."""
     try:
         rows = instance.once(_rows, rows_of, instance)
-        with balls.precision(_BITS):
-            numbers = {name: [nearest(balls.ball(value)) for value in column] for name, column in _columns(rows)}
-    except CapacityError as error:
-        return Measured(numbers={}, assumptions={"few paths": False}, note=f"not met: few paths: {error}")
+    except CapacityError as refused:
+        return Measured(numbers={}, assumptions={"few paths": False}, note=f"not met: few paths: {refused}")
+    conditions = {"few paths": True, reason: bool(rows)}
     if not rows:
-        return Measured(numbers={}, assumptions={"few paths": True, reason: False})
-    values = {name: np.array([value for value, _ in column]) for name, column in numbers.items()}
-    errors = {name: np.array([error for _, error in column]) for name, column in numbers.items()}
+        return Measured(numbers={}, assumptions=conditions)
+    (row,) = rows
+    with balls.precision(_BITS):
+        values = {name: nearest(_number(value))[0] for name, value in row.items()}
+        sides = [evaluate(side, row) for side in (statement.lhs, statement.rhs)]
+        rounded = {name: Fraction(value) for name, value in values.items()}
+        lost = [side - evaluate(part, rounded) for side, part in zip(sides, statement.args, strict=True)]
+        error = sum(float(abs(balls.ball(one)).upper()) for one in lost)
+        error += _ROUNDING * sum(float(abs(balls.ball(side)).upper()) for side in sides)
     trivial = values.pop(TRIVIAL)
     return Measured(
         numbers=values,
-        errors=errors,
-        assumptions={"few paths": True, reason: True},
+        assumptions=conditions,
+        error=error,
         trivial=trivial,
         scale=0.0,
         evidence=Evidence.CERTIFIED,
@@ -60,15 +69,11 @@ def _rows(rows_of: Callable[[ExactInstance], list[Row]], instance: Instance) -> 
         return rows_of(exactly(instance))
 
 
-def _columns(rows: list[Row]) -> Iterable[tuple[sp.Symbol, list[balls.Number]]]:
-    return ((name, [_number(row[name]) for row in rows]) for name in (rows[0] if rows else ()))
-
-
 def _number(value: Any) -> balls.Number:
     return balls.number(value) if isinstance(value, (int, Fraction)) else value
 
 
-def _guaranteed(instance: Instance) -> Measured:
+def _guaranteed(instance: Instance, statement: sp.Rel) -> Measured:
     """The mean of ||grad F||^2 over every path."""
     potential = instance.potential
     conditions = {
@@ -77,16 +82,16 @@ def _guaranteed(instance: Instance) -> Measured:
     }
     if potential is None or unmet(instance, conditions):
         return Measured(numbers={}, assumptions=conditions)
-    found = _in_balls(instance, enclosed.guaranteed_rows, "step size")
+    found = _in_balls(instance, statement, enclosed.guaranteed_rows, "step size")
     return replace(found, assumptions={**conditions, **found.assumptions})
 
 
-def _biased(instance: Instance) -> Measured:
+def _biased(instance: Instance, statement: sp.Rel) -> Measured:
     """The mean of ||grad J||^2 over every path, and alpha."""
     conditions = {"rewards vary": instance.smoothness > 0}
     if unmet(instance, conditions):
         return Measured(numbers={}, assumptions=conditions)
-    found = _in_balls(instance, enclosed.biased_rows, "drift")
+    found = _in_balls(instance, statement, enclosed.biased_rows, "drift")
     return replace(found, assumptions={**conditions, **found.assumptions})
 
 
@@ -163,14 +168,18 @@ _STEPS = (
     Scheme(2, "normalize_then_sum", 0.25, 1),
 )
 
+_A_PRIORI = sp.Le(s.mean_grad_F, GUARANTEE + s.L * s.eta * s.variance_bound)
+_ON_PATH = sp.Le(s.mean_grad_F, GUARANTEE + s.L * s.eta * s.variance_path)
+_BIASED = sp.Le(s.mean_grad_J, ((s.J_star - s.J_0) / (s.eta * s.T) + s.L_J * s.eta * s.second_path / 2) / s.alpha)
+
 CLAIMS = (
     Claim(
         id="T1.exactly",
         title="Convergence to a stationary point, over every path, a priori",
         standing=Standing.PROVED,
         kind="inequality",
-        statement=sp.Le(s.mean_grad_F, GUARANTEE + s.L * s.eta * s.variance_bound),
-        measure=_guaranteed,
+        statement=_A_PRIORI,
+        measure=lambda i: _guaranteed(i, _A_PRIORI),
         reference="docs/theory.md",
         assumptions=(TABULAR, POTENTIAL, PLAIN, VARIES, STEP, FEW_PATHS),
         proof=(
@@ -190,8 +199,8 @@ CLAIMS = (
         title="Convergence to a stationary point, over every path, with its variance",
         standing=Standing.PROVED,
         kind="inequality",
-        statement=sp.Le(s.mean_grad_F, GUARANTEE + s.L * s.eta * s.variance_path),
-        measure=_guaranteed,
+        statement=_ON_PATH,
+        measure=lambda i: _guaranteed(i, _ON_PATH),
         reference="docs/theory.md",
         assumptions=(TABULAR, POTENTIAL, VARIES, STEP, FEW_PATHS),
         proof="As T1.exactly, with the exact variance at each point in place of its bound.",
@@ -207,10 +216,8 @@ CLAIMS = (
         title="Convergence without a potential, over every path",
         standing=Standing.PROVED,
         kind="inequality",
-        statement=sp.Le(
-            s.mean_grad_J, ((s.J_star - s.J_0) / (s.eta * s.T) + s.L_J * s.eta * s.second_path / 2) / s.alpha
-        ),
-        measure=_biased,
+        statement=_BIASED,
+        measure=lambda i: _biased(i, _BIASED),
         reference="docs/theory.md",
         assumptions=(TABULAR, VARIES, DRIFT, FEW_PATHS),
         proof=(

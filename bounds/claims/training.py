@@ -90,11 +90,15 @@ def _largest_advantages(instance: Instance) -> Floats:
 
 def second_moment_ceiling(instance: Instance) -> float:
     """A number that E||g||^2 exceeds at no tabular policy: ||g_q||^2 <= mean A^2 mean ||s||^2 by Cauchy and Schwarz,
-    and L2.
+    and L2; where eps > 0 divides the composite, also by L9.eps, in ||g_q|| <= ||a|| + ||g_q - a|| on average.
     """
-    env = instance.env
+    env, scheme = instance.env, instance.scheme
     energy = env.horizon * (1 - 1 / env.n_actions)
-    return float(energy * (env.prompt_probability**2 * _largest_advantages(instance) ** 2).sum())
+    found = energy * _largest_advantages(instance) ** 2
+    if scheme.normalization == "sum_then_normalize" and scheme.eps > 0:
+        noise = instance.reward_range * (np.sqrt(energy) + np.sqrt(0.5)) / (scheme.eps * np.sqrt(scheme.group_size))
+        found = np.minimum(found, scheme.kappa**2 * (np.sqrt(0.5) + noise) ** 2)
+    return float((env.prompt_probability**2 * found).sum())
 
 
 def drift_ceiling(instance: Instance) -> float:

@@ -3,13 +3,22 @@
 from fractions import Fraction
 
 from bounds import symbols as s
-from bounds.decision import Row
+from bounds.decision import TRIVIAL, Row
 from bounds.enclosed.potential import all_terms
-from bounds.enclosed.quantities import composite, objective, probabilities, rho, two_valued_terms, update_of
+from bounds.enclosed.quantities import (
+    composite,
+    objective,
+    probabilities,
+    rho,
+    spectral_norm,
+    spread,
+    two_valued_terms,
+    update_of,
+)
 from bounds.exact_instance import ExactInstance
 from tamdp_theory.estimators import Scheme
 from tamdp_theory.exact.ball_numbers import bits_of, check_effort, effort
-from tamdp_theory.exact.balls import ZERO, BallGroup, dot, gradient_of, number, prompt_update
+from tamdp_theory.exact.balls import ZERO, BallGroup, Number, dot, gradient_of, is_zero, number, prompt_update, root
 
 
 def variance_rows(i: ExactInstance) -> list[Row]:
@@ -91,3 +100,47 @@ def leave_one_out_rows(i: ExactInstance) -> list[Row]:
             {s.variance: noise, s.trace_projection: projection, s.trace_kernel: kernel, s.G: i.scheme.group_size}
         )
     return rows
+
+
+def graded_rows(i: ExactInstance) -> list[Row]:
+    """L9.eps, L9.graded: each prompt on which the composite varies."""
+    rows: list[Row] = []
+    size = i.policy.size
+    for q, terms in enumerate(i.law.classes):
+        if is_zero(spread(i.env, q)):
+            continue
+        c, mean = [number(v) for v in composite(i.env, q)], objective(i.law, q)
+        variance = sum((one.probability * (v - mean) * (v - mean) for v, one in zip(c, terms, strict=True)), ZERO)
+        energy = sum((one.energy for one in terms), ZERO)
+        rows.append(
+            {
+                s.variance_prompt: prompt_update(i.law, q, i.scheme)[1],
+                s.energy_prompt: energy,
+                s.energy_direction: spectral_norm(_mean_square(i, q, size)),
+                s.sd_prompt: root(variance),
+                s.osc_prompt: spread(i.env, q),
+                s.kappa: i.kappa,
+                s.eps: i.eps,
+                s.G: i.scheme.group_size,
+                s.H: i.env.horizon,
+                TRIVIAL: energy * number(Fraction(i.scheme.group_size - i.scheme.ddof, i.scheme.group_size)),
+            }
+        )
+    return rows
+
+
+def _mean_square(i: ExactInstance, q: int, size: int) -> list[list[Number]]:
+    """E_q[s s^T]."""
+    total = [[ZERO] * size for _ in range(size)]
+    for path in i.law.paths[q]:
+        score = {a: v for a, v in enumerate(i.law.score(path)) if not is_zero(v)}
+        for a, u in score.items():
+            for b, v in score.items():
+                total[a][b] += path.probability * u * v
+    return total
+
+
+def unbounded_rows(i: ExactInstance) -> list[Row]:
+    """L9.graded.none: V; none where it is below 3/128, unless "witness" is dropped."""
+    noise = update_of(i)[1]
+    return [] if not noise >= number(Fraction(3, 128)) and "witness" not in i.without else [{s.variance: noise}]

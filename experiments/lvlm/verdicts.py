@@ -116,7 +116,7 @@ def _twin_check(claim: Claim, policy: Policy, scheme: Scheme) -> Check | None:
     """
     if claim.kind == "example":
         return None
-    settings: dict[str, Any] = {"steps": 50, "runs": 8} if claim.shown_on == "training" else {}
+    settings: dict[str, Any] = {"steps": 50, "runs": 96} if claim.shown_on == "training" else {}
     if POTENTIAL in claim.assumptions:  # centred there is one whatever the rewards
         scheme = replace(scheme, normalization="center", eps=0.0, ddof=0)
     try:
