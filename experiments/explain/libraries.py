@@ -5,8 +5,9 @@ a library, from flat keys to a ``Recipe``.
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from experiments.explain.recipe import Recipe
+from experiments.explain.recipe import Divergence, Recipe
 from tamdp_theory import InputError
+from tamdp_theory.estimators import Aggregation
 
 BATCH = "advantages are scaled over the whole batch, so a group's depend on the other groups"
 
@@ -78,22 +79,36 @@ def trl(found: Mapping[str, Any]) -> Recipe:
     elif scaling == "batch":
         estimator, beyond = None, f"scale_rewards=batch: {BATCH}"
     loss = keys.get("loss_type", "dapo")
-    means = {"grpo": "sequence_mean", "dapo": "token_mean", "bnpo": "token_mean", "dr_grpo": "constant"}
-    means |= {"luspo": "trajectory", "cispo": "token_mean", "sapo": "sequence_mean"}
+    means: dict[str, Aggregation] = {"grpo": "sequence_mean", "dapo": "token_mean", "bnpo": "token_mean"}
+    means |= {"dr_grpo": "constant", "luspo": "trajectory", "sapo": "sequence_mean"}
+    means |= {"cispo": "token_mean", "vespo": "token_mean"}
     if loss not in means:
         raise InputError(f"loss_type: {loss!r} is not known; one of {', '.join(means)}")
+    if loss == "bnpo" and keys.number("per_device_train_batch_size", 8) == 1:
+        means["bnpo"] = "sequence_mean"  # over the tokens of a micro-batch, which is one completion
     ratio = keys.choice("importance_sampling_level", "token", {"token": "token", "sequence": "sequence"})
     low = keys.number("epsilon", 0.2)
     high = keys.number("epsilon_high", low)
     beta = keys.number("beta", 0.0)
     notes = []
-    if loss in ("dapo", "bnpo"):
+    if means[loss] == "token_mean":
         notes.append(f"loss_type={loss} averages over the tokens of many groups; in one group it is token_mean")
-    if loss in ("cispo", "sapo"):
-        notes.append(f"loss_type={loss} has a ratio of its own; at the first step it is 1 as well")
+    clip = _clip(loss, low, high, notes)
     if ratio == "sequence" and loss != "grpo":
         notes.append(
             "importance_sampling_level=sequence is GSPO under loss_type=grpo alone; here sequences weigh by length"
+        )
+    divergence: Divergence = "none"
+    if beta:
+        divergence = "k3 times ratio" if keys.flag("use_bias_correction_kl", True) else "k3"
+        notes.append(
+            "the divergence is estimated at each token, with the visits to what comes before held fixed: over several "
+            "tokens its gradient is not that of a divergence of completions"
+        )
+    if keys.flag("mask_truncated_completions", False):
+        notes.append(
+            "mask_truncated_completions: completions that were cut off count in the advantages of their group, and not "
+            "in the loss"
         )
     return Recipe(
         library="TRL",
@@ -104,12 +119,27 @@ def trl(found: Mapping[str, Any]) -> Recipe:
         ddof=1 if estimator == "sum_then_normalize" else 0,
         aggregation=means[loss],
         ratio=ratio,
-        clip=(low, high),
-        kl="k3 times ratio" if beta else "none",
+        clip=clip,
+        kl=divergence,
         kl_coef=beta,
         notes=tuple(notes),
         **keys.rest(),
     )
+
+
+def _clip(loss: str, low: float, high: float, notes: list[str]) -> tuple[float, float] | None:
+    """The clip of a loss of TRL and ms-swift, and what is to be noted of it."""
+    if loss in ("sapo", "vespo"):
+        notes.append(f"loss_type={loss} has a ratio of its own; at the first step it is 1 as well")
+        return None
+    if loss != "cispo":
+        return low, high
+    if high < 1:
+        notes.append(
+            f"loss_type=cispo cuts ratios to epsilon_high = {high:g} itself, not to 1 + epsilon_high: the first step "
+            f"too is {high:g} times the one without a cut"
+        )
+    return 1.0, high - 1
 
 
 _VERL = {
@@ -202,19 +232,15 @@ def swift(found: Mapping[str, Any]) -> Recipe:
         estimator, beyond = None, f"scale_rewards={scaling}: {BATCH}"
     elif scaling == "group" and kind != "rloo":
         estimator, eps, ddof = "sum_then_normalize", 1e-4, 1
-    loss = keys.choice(
-        "loss_type",
-        "grpo",
-        {
-            "grpo": "sequence_mean",
-            "bnpo": "token_mean",
-            "dapo": "token_mean",
-            "dr_grpo": "constant",
-            "cispo": "token_mean",
-            "sapo": "sequence_mean",
-        },
-    )
+    loss = keys.get("loss_type", "grpo")
+    means: dict[str, Aggregation] = {"grpo": "sequence_mean", "dr_grpo": "constant", "sapo": "sequence_mean"}
+    means |= {"bnpo": "token_mean", "dapo": "token_mean", "cispo": "token_mean"}
+    if loss not in means:
+        raise InputError(f"loss_type: {loss!r} is not known; one of {', '.join(means)}")
     low = keys.number("epsilon", 0.2)
+    high = keys.number("epsilon_high", low)
+    notes: list[str] = []
+    clip = _clip(loss, low, high, notes)
     beta = keys.number("beta", 0.04)
     return Recipe(
         library="ms-swift",
@@ -223,12 +249,13 @@ def swift(found: Mapping[str, Any]) -> Recipe:
         beyond=beyond,
         eps=eps,
         ddof=ddof,
-        aggregation=loss,
+        aggregation=means[loss],
         keep="mixed" if keys.flag("dynamic_sample", False) else "all",
         ratio=keys.choice("importance_sampling_level", "token", {"token": "token", "sequence": "sequence"}),
-        clip=(low, keys.number("epsilon_high", low)),
+        clip=clip,
         kl="k3" if beta else "none",
         kl_coef=beta,
+        notes=tuple(notes),
         **keys.rest(),
     )
 

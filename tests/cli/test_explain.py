@@ -1,6 +1,7 @@
 """explain: configurations of each library in plain words, against what their sources say, and what is refused."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from experiments.explain.libraries import LIBRARIES, library_of, prime_rl, swift, trl, verl
 from experiments.explain.reading import arguments, keywords, read
 from experiments.explain.recipe import Recipe
-from experiments.explain.words import climbs, silent_noise, traps
+from experiments.explain.words import amounts_to, climbs, silent_noise, traps
 from tamdp_theory import InputError, TabularSoftmax, exact
 from tamdp_theory.estimators import Scheme
 from tests.helpers.command import SEARCH, Captured, here, refused
@@ -26,6 +27,12 @@ VERL = {"algorithm.adv_estimator": "grpo", "actor_rollout_ref.rollout.n": 8}
         ({"scale_rewards": "none", "loss_type": "grpo"}, ("center", 0.0, 0, "sequence_mean", "all")),
         ({"scale_rewards": "batch"}, (None, 0.0, 0, "token_mean", "all")),
         ({"multi_objective_aggregation": "normalize_then_sum"}, (None, 0.0, 0, "token_mean", "all")),
+        ({"loss_type": "vespo"}, ("sum_then_normalize", 1e-4, 1, "token_mean", "all")),
+        ({"loss_type": "bnpo"}, ("sum_then_normalize", 1e-4, 1, "token_mean", "all")),
+        (
+            {"loss_type": "bnpo", "per_device_train_batch_size": 1},
+            ("sum_then_normalize", 1e-4, 1, "sequence_mean", "all"),
+        ),
     ],
 )
 def test_trl(found: dict[str, object], expected: tuple[object, ...]) -> None:
@@ -61,6 +68,27 @@ def test_ms_swift_and_prime_rl() -> None:
     assert prime_rl(
         {"orchestrator.advantage.type": "max_rl", "orchestrator.rollouts_per_example": 16}
     ).scheme == Scheme(16, "max_rl", aggregation="token_mean")
+
+
+@pytest.mark.parametrize("library", [trl, swift])
+def test_losses_with_ratios_of_their_own(library: Callable[[dict[str, object]], Recipe]) -> None:
+    """CISPO cuts ratios to epsilon_high itself, so that the first step shrinks where it is below 1; SAPO cuts none."""
+    plain = library({"loss_type": "grpo", "epsilon": 0.1})
+    assert plain.clip == (0.1, 0.1)
+    assert library({"loss_type": "sapo"}).clip is None
+    cut = library({"loss_type": "cispo", "epsilon": 0.1})
+    assert cut.clip == (1, -0.9) and dict(amounts_to(cut))["clip"] == "to [0, 0.1]"
+    assert "is 0.1 times the one without" in " ".join(cut.notes)
+    wide = library({"loss_type": "cispo", "epsilon_high": 5})
+    assert wide.clip == (1, 4) and "times the one" not in " ".join(wide.notes)
+
+
+def test_the_divergence_of_trl() -> None:
+    assert trl({}).kl == "none" and not any("divergence" in note for note in trl({}).notes)
+    for found, kl in (({}, "k3 times ratio"), ({"use_bias_correction_kl": False}, "k3")):
+        recipe = trl({"beta": 0.1, **found})
+        assert (recipe.kl, recipe.kl_coef) == (kl, 0.1) and any("each token" in note for note in recipe.notes)
+        assert ("L1.k3" in str(list(traps(recipe, GRADED)))) is (kl == "k3")
 
 
 def test_every_recipe_with_an_estimator_has_a_scheme_and_an_answer() -> None:
