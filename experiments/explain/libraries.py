@@ -92,7 +92,8 @@ def trl(found: Mapping[str, Any]) -> Recipe:
     beta = keys.number("beta", 0.0)
     notes = []
     if means[loss] == "token_mean":
-        notes.append(f"loss_type={loss} averages over the tokens of many groups; in one group it is token_mean")
+        many = "a micro-batch" if loss == "bnpo" else "many groups"
+        notes.append(f"loss_type={loss} averages over the tokens of {many}; in one group it is token_mean")
     clip = _clip(loss, low, high, notes)
     if ratio == "sequence" and loss != "grpo":
         notes.append(

@@ -48,22 +48,21 @@ def trainer(
 ) -> tuple[GRPOTrainer, Gradients]:
     """TRL's trainer at a rate of zero, and its gradients.
 
-    batches: for each step the completions of each prompt, instead of drawn ones. reference: whose logits the reference
-    model has. old: whose logits the model has while TRL generates, and takes its old probabilities, of a batch that is
-    used twice. rows: of the data set, which repeats the prompts; default one each.
+    batches: for each generation the completions of each prompt, instead of drawn ones. reference: whose logits the
+    reference model has. old: whose logits the model has while TRL generates, and takes its old probabilities, of a
+    batch that is used twice. rows: of the data set, which repeats the prompts; default one each.
     """
-    gradients, uses = Gradients(language), 1 if old is None else 2
-    place = language.tokens.index
-    model = language.model()
+    uses = 1 if old is None else 2
+    gradients, model, place = Gradients(language), language.model(), language.tokens.index
+    queue = iter(batches or ())
 
     def give(logits: Language) -> None:
         with torch.no_grad():
             model.lm_head.weight.copy_(logits.table().T)
 
     def rollout(prompts: Sequence[str], at: GRPOTrainer) -> dict[str, Any]:
-        assert batches is not None
         give(old or language)
-        left = {prompt: list(group) for prompt, group in batches[at.state.global_step // uses].items()}
+        left = {prompt: list(group) for prompt, group in next(queue).items()}
         chosen = [left[prompt].pop(0) for prompt in prompts]
         assert not any(left.values())
         return {
@@ -88,7 +87,7 @@ def trainer(
         "optim": "sgd",
         "learning_rate": 0.0,
         "max_grad_norm": 0.0,  # no clipping
-        "max_steps": uses * len(batches or ()),
+        "max_steps": uses * settings.get("steps_per_generation", 1) * len(batches or ()),
         "num_iterations": uses,
         "reward_weights": [float(Fraction(w)) for w in language.weights],
     }
@@ -109,14 +108,12 @@ def trainer(
 
 
 def run(language: Language, folder: Path, batches: Batches, old: Language | None = None, **settings: Any) -> Any:
-    """Minus the gradient of TRL's loss at every batch, (batches, choices)."""
+    """Minus the gradient of TRL's loss, (batches, choices): the mean over the steps that a batch takes."""
     rows = sum(map(len, batches[0].values()))
     settings = {"per_device_train_batch_size": rows, "max_completion_length": LIMIT, **settings}
     made, gradients = trainer(language, folder, batches, old=old, **settings)
     made.train()
-    uses = 1 if old is None else 2
-    assert len(gradients.found) == uses * len(batches)
-    return -np.array(gradients.found[::uses])
+    return -np.reshape(gradients.found, (len(batches), -1, len(language.choices))).mean(axis=1)
 
 
 def moments(

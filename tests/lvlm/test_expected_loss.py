@@ -112,11 +112,14 @@ def test_scaling_over_a_batch_of_one_group_is_that_of_the_group(tmp_path: Path) 
     assert recipe(3, scale_rewards="batch").scheme is None  # with more groups it is not
 
 
+@pytest.mark.parametrize("together", ["gradient_accumulation_steps", "steps_per_generation"])
 @pytest.mark.parametrize("loss_type", MAIN)
-def test_micro_batches_of_one_completion(tmp_path: Path, loss_type: str) -> None:
-    """bnpo averages over the tokens of a micro-batch: of one completion, as grpo does. The others do not change."""
+def test_micro_batches_of_one_completion(tmp_path: Path, loss_type: str, together: str) -> None:
+    """bnpo averages over the tokens of a micro-batch: of one completion, as grpo does. The others do not change, be it
+    one step or, on average, a step for each completion.
+    """
     settings = {"loss_type": loss_type, "per_device_train_batch_size": 1}
-    found, _ = moments(TEXTS, tmp_path, 2, gradient_accumulation_steps=2, **settings)
+    found, _ = moments(TEXTS, tmp_path, 2, **{together: 2}, **settings)
     agree(found, SCALE[loss_type] * expected(TEXTS, 2, **settings)[0])
 
 
@@ -135,7 +138,7 @@ def test_several_groups_in_a_batch(tmp_path: Path, loss_type: str) -> None:
         assert not notes
     else:
         assert np.linalg.norm(chance @ found - mean) > 0.02 * np.linalg.norm(mean)
-        assert "many groups" in notes
+        assert "in one group it is token_mean" in notes
 
 
 def test_drawn_groups(tmp_path: Path) -> None:
