@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
-from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from experiments.explain.libraries import trl
@@ -17,24 +16,22 @@ from experiments.explain.recipe import Recipe
 from tamdp_theory import exact
 from tamdp_theory.lvlm.trl import hooks
 from tests.helpers.languages import Completion, Language
+from tests.helpers.training import Gradients
 
 LIMIT = 6  # max_completion_length
 Batches = Sequence[Mapping[str, Sequence[Completion]]]
 
 
-class Gradients(TrainerCallback):
-    """The trainer's gradient before every optimizer step, at the choices of a language."""
-
-    def __init__(self, language: Language) -> None:
-        self.found: list[np.ndarray] = []
-        self.last = [language.tokens.index(state) for state, _ in language.choices]
-        self.next = [language.tokens.index(text.split()[0]) for _, text in language.choices]
-
-    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-        table = given["model"].lm_head.weight.grad.T.double().numpy().copy()
-        self.found.append(table[self.last, self.next])
-        table[self.last, self.next] = 0
-        assert not table.any()  # forced tokens are certain, others impossible
+def at_choices(language: Language, gradients: Gradients) -> Any:
+    """Gradients of the logits of the choices, (steps, choices). No other logit may have any."""
+    count = len(language.tokens)
+    table = np.reshape(gradients.found, (-1, count, count)).copy()  # step, next token, last token
+    last = [language.tokens.index(state) for state, _ in language.choices]
+    first = [language.tokens.index(text.split()[0]) for _, text in language.choices]
+    found = table[:, first, last]
+    table[:, first, last] = 0
+    assert not table.any()  # forced tokens are certain, others impossible
+    return found
 
 
 def trainer(
@@ -53,7 +50,7 @@ def trainer(
     batch that is used twice. rows: of the data set, which repeats the prompts; default one each.
     """
     uses = 1 if old is None else 2
-    gradients, model, place = Gradients(language), language.model(), language.tokens.index
+    gradients, model, place = Gradients(), language.model(), language.tokens.index
     queue = iter(batches or ())
 
     def give(logits: Language) -> None:
@@ -113,7 +110,8 @@ def run(language: Language, folder: Path, batches: Batches, old: Language | None
     settings = {"per_device_train_batch_size": rows, "max_completion_length": LIMIT, **settings}
     made, gradients = trainer(language, folder, batches, old=old, **settings)
     made.train()
-    return -np.reshape(gradients.found, (len(batches), -1, len(language.choices))).mean(axis=1)
+    found = at_choices(language, gradients)
+    return -found.reshape(len(batches), -1, found.shape[1]).mean(axis=1)
 
 
 def moments(

@@ -23,7 +23,7 @@ from tamdp_theory.estimators import Scheme
 from tamdp_theory.exact.law import ClassLaw
 from tamdp_theory.grpo.standardize import whiten
 from tamdp_theory.lvlm.trl import hooks
-from tests.helpers.language_training import LIMIT, agree, expected, moments, recipe, run, trainer
+from tests.helpers.language_training import LIMIT, agree, at_choices, expected, moments, recipe, run, trainer
 from tests.helpers.languages import Language
 
 pytestmark = [pytest.mark.lvlm, pytest.mark.filterwarnings("default")]
@@ -158,7 +158,7 @@ def test_drawn_groups(tmp_path: Path) -> None:
         seed=5,
     )
     made.train()
-    found = -np.mean(gradients.found, axis=0)
+    found = -at_choices(TEXTS, gradients).mean(axis=0)
     mean, update = expected(TEXTS, size, loss_type="grpo")
     error = np.sqrt(update.variance / (steps * together))
     assert np.linalg.norm(found - mean) < 5 * error
