@@ -432,6 +432,7 @@ delta = _define(
 m_drawn = _define("m", "number of policies drawn from the posterior", integer=True, positive=True)
 N_means = _define(r"N_{\mathrm{means}}", "number of means estimated from the same draws", integer=True, positive=True)
 delta_drawn = _define(r"\delta'", "share of the failure probability kept for the draw of policies", positive=True)
+square_hat = _define(r"\hat S", "posterior mean of the mean squared loss on the training prompts", nonnegative=True)
 C_catoni = _define("C", "Catoni's constant, fixed before the data", positive=True)
 tv_domains = _define(r"\mathrm{TV}(D_S,D_T)", "total variation between the prompt distributions", nonnegative=True)
 kl_domains = _define(

@@ -12,7 +12,7 @@ from figures.tables import load
 
 SOURCE, COMMAND = "generalization/table.csv", "tamdp run generalization"
 FLOOR = 1e-8  # probabilities below are drawn here
-_SAMPLES = ("T3.kl", "T3.mcallester", "T3.catoni")
+_SAMPLES = ("T3.kl", "T3.mcallester", "T3.catoni", "T3.bernstein")
 _SHIFTS = ("T3.shift", "T3.shift.loss", "T3.shift.chi", "T3.shift.pinsker")
 
 
@@ -44,7 +44,7 @@ def draw(source: Path, out: Path) -> list[Path]:
     for ax in axes.ravel():
         ax.grid(linewidth=0.3, alpha=0.5)
     handles = dict(zip(*reversed(axes[0, 0].get_legend_handles_labels()), strict=True))
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=5, frameon=False, fontsize=7)
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=6, frameon=False, fontsize=7)
     lower: dict[str, Any] = {}
     for ax in axes[1]:
         lower |= dict(zip(*reversed(ax.get_legend_handles_labels()), strict=True))
@@ -88,7 +88,7 @@ def _samples(ax: Any, rows: list[dict[str, Any]]) -> None:
     for i, claim in enumerate(_SAMPLES):
         own = sorted((row["n"], row["bound"]) for row in rows if row["claim"] == claim)
         ax.plot(*_columns(own), label=f"bound {claim}", **_style(i, True))
-    for i, (name, label) in enumerate((("risk", "risk"), ("empirical", "empirical risk")), 3):
+    for i, (name, label) in enumerate((("risk", "risk"), ("empirical", "empirical risk")), len(_SAMPLES)):
         own = sorted((row["n"], row[name]) for row in rows if row["claim"] == _SAMPLES[0])
         ax.plot(*_columns(own), label=label, **_style(i, False))
     ax.axhline(1.0, color="black", linewidth=0.6, linestyle=":")

@@ -13,6 +13,7 @@ from bounds.claim import Claim
 from bounds.claims.domains import setting_of, suite_setting, two_questions
 from bounds.comparison import Measured
 from bounds.instance import Instance
+from bounds.pac_bayes.bernstein import bernstein_coverage
 from bounds.pac_bayes.coverage import (
     Coverage,
     Further,
@@ -28,7 +29,7 @@ from bounds.pac_bayes.coverage import (
     resampled_coverage,
     rollout_atoms,
 )
-from bounds.pac_bayes.formulas import COMPLEXITY, RISK, SAMPLED
+from bounds.pac_bayes.formulas import BERNSTEIN, COMPLEXITY, RISK, SAMPLED
 from bounds.pac_bayes.setting import Generalization
 from bounds.pac_bayes.worst_posterior import CATONI_C, EXCESS
 from bounds.rollouts import measures as observed
@@ -42,6 +43,7 @@ EVENTS: dict[str, tuple[sp.Rel, sp.Expr]] = {
     "T3.kl": (sp.Gt(s.BinaryKL(s.R_hat, s.R_S), COMPLEXITY), RISK["kl"]),
     "T3.mcallester": (sp.Gt(s.R_S, RISK["mcallester"]), RISK["mcallester"]),
     "T3.catoni": (sp.Gt(s.R_S, RISK["catoni"]), RISK["catoni"]),
+    "T3.bernstein": (sp.Gt(s.R_S, BERNSTEIN), BERNSTEIN),
     "T3.kl.sampled": (sp.Gt(s.R_S, SAMPLED), SAMPLED),
     "T3.transfer": (sp.Gt(s.R_T, RISK["kl"] + s.shift_term), RISK["kl"] + s.shift_term),
 }
@@ -58,6 +60,8 @@ def coverage(claim_id: str, instance: Instance, every: bool = True) -> Coverage:
     """
     setting, env = setting_of(instance), instance.env
     numbers = {s.n: float(setting.n), s.delta: setting.delta, s.C_catoni: CATONI_C}
+    if claim_id == "T3.bernstein":
+        return _by_squares(instance, setting, every)
     learner = Learner(
         setting.prior_probability,
         setting.inverse_temperature,
@@ -79,6 +83,20 @@ def coverage(claim_id: str, instance: Instance, every: bool = True) -> Coverage:
         return _drawn_coverage(
             instance, setting, learner, generator=np.random.default_rng(instance.seed), level=instance.level, more=more
         )
+
+
+def _by_squares(instance: Instance, setting: Generalization, every: bool) -> Coverage:
+    return bernstein_coverage(
+        instance.once(exact_atoms, instance.env, setting.policies),
+        setting.prior_probability,
+        setting.inverse_temperature,
+        setting.n,
+        setting.delta,
+        resamples=setting.resamples,
+        generator=np.random.default_rng(instance.seed),
+        level=instance.level,
+        every=every,
+    )
 
 
 def _drawn_coverage(
@@ -127,7 +145,8 @@ def _covers(claim_id: str) -> Callable[[Instance], Measured]:
         numbers = {s.Probability(EVENTS[claim_id][0]): found.failure, s.delta: share, s.delta_drawn: share}
         half = None if found.is_exact else max(found.high - found.failure, found.failure - found.low)
         kind = "every one" if found.is_exact else "drawn,"
-        scope = "; failures are for any posterior, the rest for the Gibbs one" if claim_id in EXCESS else ""
+        every = claim_id in EXCESS or claim_id == "T3.bernstein"
+        scope = "; failures are for any posterior, the rest for the Gibbs one" if every else ""
         scope += f", undecided with probability {found.doubtful:.2g}" if found.doubtful > 1e-9 else ""
         trivial = min(found.informative, found.naive) if found.bound < 1 else 0.0
         note = (
@@ -266,6 +285,26 @@ CLAIMS = (
         zero_tells=True,
         cost=cost.nothing,
         instances=_training_sets,
+        figure="generalization",
+    ),
+    Claim(
+        id="T3.bernstein",
+        title="PAC-Bayes, by squared losses",
+        standing=Standing.LITERATURE,
+        kind="coverage",
+        statement=sp.Le(s.Probability(EVENTS["T3.bernstein"][0]), s.delta),
+        measure=_covers("T3.bernstein"),
+        reference="docs/theory.md; Mhammedi, Grünwald & Guedj 2019, arXiv 1905.13367; Fan, Grama & Liu 2015",
+        proof=(
+            r"For $\ell\in[0,1]$ and $0<\eta<1$, $\exp(-\eta\ell-s\eta^2\ell^2)\le 1-\eta\ell$ with "
+            r"$s=(-\ln(1-\eta)-\eta)/\eta^2$, so $\mathbb{E}\exp(\eta(R-\ell)-s\eta^2\ell^2)\le 1$; change of measure "
+            r"over $n$ prompts, and an eighth of $\delta$ for each of the eight rates. A training set fails if the "
+            r"bound does for any posterior, which Gibbs' variational formula tells."
+        ),
+        example=_coin,
+        zero_tells=True,
+        cost=cost.nothing,
+        instances=_settings,
         figure="generalization",
     ),
     Claim(

@@ -4,6 +4,7 @@ risk_bound(empirical_risk=0.2, n=500, kl=3.0, delta=0.05)   # T3.kl, for an expe
 """
 
 from bounds.pac_bayes.formulas import (
+    bernstein_bound,
     binary_kl,
     kl_inverse,
     mean_error,
@@ -16,6 +17,7 @@ from bounds.pac_bayes.formulas import (
 )
 
 __all__ = [
+    "bernstein_bound",
     "binary_kl",
     "kl_inverse",
     "mean_error",

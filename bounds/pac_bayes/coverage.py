@@ -196,7 +196,7 @@ class Learner:
                 self.adverse, self.prior, empirical, truth=truth, n=float(self.numbers[s.n]), start=posterior
             )
         numbers, left, right, bound = self._sides(posterior, empirical, truth, more)
-        sure = _told_apart(left, right)
+        sure = told_apart(left, right)
         fails, doubtful = sure & (left > right), ~sure
         if self.excess is not None:
             fails, doubtful = self._for_any(self.excess, posterior, empirical, truth=truth, fails=fails, more=more)
@@ -241,7 +241,7 @@ class Learner:
             worst = climb(excess, self.prior, empirical[rows], truth=truth, n=n, start=posterior[rows])
             _, left, right, _ = self._sides(worst, empirical[rows], truth, more)
             fails = fails.copy()
-            fails[rows] = _told_apart(left, right) & (left > right)
+            fails[rows] = told_apart(left, right) & (left > right)
         return fails, open_ & ~fails
 
     def _truth(self, numbers: Mapping[Any, Any]) -> Floats:
@@ -255,7 +255,8 @@ class Learner:
         return result
 
 
-def _told_apart(left: Floats, right: Floats) -> Bools:
+def told_apart(left: Floats, right: Floats) -> Bools:
+    """Where two sides differ by more than rounding may."""
     result: Bools = np.abs(left - right) > _SURE * np.maximum(1.0, np.where(np.isfinite(right), np.abs(right), 1.0))
     return result
 
@@ -269,19 +270,24 @@ def exact_coverage(atoms: Atoms, learner: Learner, n: int, more: Further | None 
         n: training prompts.
         more: further numbers of a training set.
     """
-    used = atoms.merged()
-    counts = list_sets(len(used.probability), n)
-    chance = set_probability(counts, used.probability)
-    totals: dict[str, float] = {}
+    used, totals = atoms.merged(), dict[str, float]()
+    sets, weight = 0, 0.0
+    for counts, chance in batches_of_sets(used, n):
+        sets, weight = sets + len(counts), weight + float(chance.sum())
+        for name, values in learner.judge(empirical_risks(counts, used.loss, n), atoms.risk, more).items():
+            totals[name] = totals.get(name, 0.0) + float((chance * values).sum())
+    failure = totals.pop("fails")
+    doubtful = totals.pop("doubtful") + abs(1 - weight)
+    return Coverage(failure, doubtful, **totals, sets=sets, low=failure, high=failure)
+
+
+def batches_of_sets(atoms: Atoms, n: int) -> Iterator[tuple[Ints, Floats]]:
+    """Counts (B, Z) and probabilities (B,) of every training set. CapacityError if there are too many, before any."""
+    counts = list_sets(len(atoms.probability), n)
+    chance = set_probability(counts, atoms.probability)
     step = max(1, _CHUNK // len(atoms.risk))
     for start in range(0, len(counts), step):
-        rows = slice(start, start + step)
-        found = learner.judge(empirical_risks(counts[rows], used.loss, n), atoms.risk, more)
-        for name, values in found.items():
-            totals[name] = totals.get(name, 0.0) + float((chance[rows] * values).sum())
-    failure = totals.pop("fails")
-    lost = abs(1 - float(chance.sum()))
-    return Coverage(failure, totals.pop("doubtful") + lost, **totals, sets=len(counts), low=failure, high=failure)
+        yield counts[start : start + step], chance[start : start + step]
 
 
 def empirical_risks(counts: Ints, loss: Floats, n: int) -> Floats:
@@ -318,13 +324,18 @@ def resampled_coverage(
     return Coverage(fails / sets, doubtful / sets, **means, sets=sets, low=low, high=high)
 
 
-def draw_prompts(atoms: Atoms, n: int, sets: int, generator: np.random.Generator) -> Iterator[Floats]:
-    """Empirical risks (B, m), in batches, of ``sets`` training sets of n examples drawn from the atoms."""
+def draw_counts(atoms: Atoms, n: int, sets: int, generator: np.random.Generator) -> Iterator[tuple[Ints, Floats]]:
+    """Counts (B, Z), in batches, of ``sets`` training sets of n examples drawn from the atoms, each with weight one."""
     step = max(1, _CHUNK // max(len(atoms.probability), len(atoms.risk)))
     probability = atoms.probability / atoms.probability.sum()
     for start in range(0, sets, step):
         counts = generator.multinomial(n, probability, size=min(step, sets - start))
-        yield empirical_risks(counts, atoms.loss, n)
+        yield counts, np.ones(len(counts))
+
+
+def draw_prompts(atoms: Atoms, n: int, sets: int, generator: np.random.Generator) -> Iterator[Floats]:
+    """Their empirical risks (B, m)."""
+    return (empirical_risks(counts, atoms.loss, n) for counts, _ in draw_counts(atoms, n, sets, generator))
 
 
 def draw_rollouts(

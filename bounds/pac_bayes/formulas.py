@@ -23,6 +23,16 @@ Method = Literal["kl", "mcallester", "catoni"]
 
 COMPLEXITY = (s.kl_posterior + sp.log(2 * sp.sqrt(s.n) / s.delta)) / s.n
 CATONI = (1 - sp.exp(-s.C_catoni * s.R_hat - (s.kl_posterior + sp.log(1 / s.delta)) / s.n)) / (1 - sp.exp(-s.C_catoni))
+# rates of T3.bernstein, fixed before the data; each has its share of delta
+RATES = tuple(sp.Rational(1, 2**k) for k in range(1, 9))
+BERNSTEIN = sp.Min(
+    *(
+        s.R_hat
+        + (-sp.log(1 - rate) - rate) / rate * s.square_hat
+        + (s.kl_posterior + sp.log(len(RATES) / s.delta)) / (rate * s.n)
+        for rate in RATES
+    )
+)
 RISK: dict[str, sp.Expr] = {
     "kl": s.KLInverse(s.R_hat, COMPLEXITY),
     "mcallester": s.R_hat + sp.sqrt(COMPLEXITY / 2),
@@ -137,6 +147,21 @@ def risk_bound(
     _require(values[-1] >= 1e-6, values[-1], "c", "1e-6 or more")
     _broadcast(values, "empirical_risk, n, kl, delta, c")
     return _shaped(_bound(RISK[method], s.R_hat, s.n, s.kl_posterior, s.delta, s.C_catoni)(*values), *values)
+
+
+def bernstein_bound(
+    empirical_risk: ArrayLike, empirical_square: ArrayLike, n: ArrayLike, kl: ArrayLike, delta: ArrayLike
+) -> Any:
+    """``risk_bound`` that pays less where losses are small, by their mean square on the training set (T3.bernstein).
+
+    empirical_square in [0, empirical_risk]: posterior mean of the mean squared loss; the rest as in ``risk_bound``.
+    """
+    risk, square = _unit(empirical_risk, "empirical_risk"), _unit(empirical_square, "empirical_square")
+    values = (risk, square, _count(n, "n"), _positive(kl, "kl", zero=True), _open(delta, "delta"))
+    _broadcast(values, "empirical_risk, empirical_square, n, kl, delta")
+    if not (square <= risk * (1 + 1e-12)).all():
+        raise InputError("empirical_square: must be at most empirical_risk, as losses are in [0, 1]")
+    return _shaped(_bound(BERNSTEIN, s.R_hat, s.square_hat, s.n, s.kl_posterior, s.delta)(*values), *values)
 
 
 def sampled_risk_bound(

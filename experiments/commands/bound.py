@@ -37,6 +37,8 @@ class Bound:
     """Posterior probabilities of a finite class of policies, in place of --kl."""
     prior: tuple[float, ...] = ()
     """Prior probabilities of the same policies; default: equal."""
+    square: float | None = None
+    """Mean squared loss of the posterior on the training set, at most --risk: also give the bound that uses it."""
     c: float = 1.0
     """Catoni's constant, positive, fixed before the data."""
     total_variation: float | None = None
@@ -57,6 +59,8 @@ class Bound:
             method: pac_bayes.risk_bound(self.risk, self.n, divergence, delta=self.delta, method=method, c=self.c)
             for method in pac_bayes.RISK
         }
+        if self.square is not None:
+            found["bernstein"] = pac_bayes.bernstein_bound(self.risk, self.square, self.n, divergence, self.delta)
         shifted = {}
         if self.total_variation is None and (self.oscillation or self.weights):
             raise InputError("oscillation, weights: belong to --total-variation; give that too")
@@ -96,7 +100,12 @@ class Bound:
         return float(posteriors.divergence(self.posterior, self.prior or [1 / count] * count))
 
 
-_NAMES = {"kl": "small kl (T3.kl)", "mcallester": "square root (T3.mcallester)", "catoni": "exponential (T3.catoni)"}
+_NAMES = {
+    "kl": "small kl (T3.kl)",
+    "mcallester": "square root (T3.mcallester)",
+    "catoni": "exponential (T3.catoni)",
+    "bernstein": "squared losses (T3.bernstein)",
+}
 
 
 def _show(value: float) -> str:

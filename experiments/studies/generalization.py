@@ -2,13 +2,13 @@
 domains.
 
 Parts "search" and "quiz": a finite class of policies, a Gibbs posterior on it at a fixed temperature, n prompts drawn
-from the source. For each of T3.kl, T3.mcallester and T3.catoni (C = 1): mean bound, empirical and true risk, and the
-exact probability that the bound fails, summed over every training set. search: three questions, and log-linear policies
-that go by what is observed. quiz: three questions of unequal probability with one right answer each, and three policies
-that each know two of them for sure; losses are 0 or 1, so that training sets mislead more. Expected: failure at most
-delta for every n and temperature, T3.kl never looser than T3.mcallester (T3.kl.tighter), bounds that fall to the risk r
-as n grows (T3.catoni, its C fixed, to (1 - exp(-C r))/(1 - exp(-C)) > r), and more divergence to pay for at low
-temperature.
+from the source. For each of T3.kl, T3.mcallester, T3.catoni (C = 1) and T3.bernstein: mean bound, empirical and true
+risk, and the exact probability that the bound fails, summed over every training set. search: three questions, and
+log-linear policies that go by what is observed. quiz: three questions of unequal probability with one right answer
+each, and three policies that each know two of them for sure; losses are 0 or 1, so that training sets mislead more.
+Expected: failure at most delta for every n and temperature, T3.kl never looser than T3.mcallester (T3.kl.tighter),
+bounds that fall to the risk r as n grows (T3.catoni, its C fixed, to (1 - exp(-C r))/(1 - exp(-C)) > r), and more
+divergence to pay for at low temperature.
 
 Part "shift": the class of search with its Gibbs posterior for the true source risk, as if from endless data, on
 ``search_domains`` at overlap 1 (equal) to 0 (disjoint): in the target tools fail more often and questions ask more.
@@ -35,7 +35,7 @@ from tamdp_theory.posteriors import gibbs
 
 Row: TypeAlias = dict[str, Any]
 Part: TypeAlias = Literal["search", "quiz", "shift"]
-SAMPLES = ("T3.kl", "T3.mcallester", "T3.catoni")
+SAMPLES = ("T3.kl", "T3.mcallester", "T3.catoni", "T3.bernstein")
 SHIFTS = ("T3.shift", "T3.shift.loss", "T3.shift.pinsker", "T3.shift.chi", "T3.printed")
 DRAWS = 32  # policies in the class of search
 

@@ -13,7 +13,7 @@ import pytest
 
 import figures.generalization
 from bounds import CLAIMS, Generalization, Instance
-from bounds.pac_bayes.formulas import risk_bound
+from bounds.pac_bayes.formulas import bernstein_bound, risk_bound
 from experiments.runner import read_table
 from experiments.studies import generalization
 from experiments.studies.generalization import SHIFTS, Config
@@ -51,12 +51,16 @@ def test_coverage_of_the_quiz_by_listing_ordered_training_sets(beta: float) -> N
                 float(posterior @ empirical),
                 float(posterior @ (loss @ rho)),
                 max(divergence, 0.0),
+                float(posterior @ (loss[:, list(drawn)] ** 2).mean(axis=1)),
             )
         )
-    chance, learned, risk, divergence = np.array(sets).T
+    chance, learned, risk, divergence, square = np.array(sets).T
     failure, mean = {}, {}
     for claim in generalization.SAMPLES:
-        bound = risk_bound(learned, n, divergence, delta, claim.removeprefix("T3."))
+        if claim == "T3.bernstein":
+            bound = bernstein_bound(learned, square, n, divergence, delta)
+        else:
+            bound = risk_bound(learned, n, divergence, delta, claim.removeprefix("T3."))
         failed = risk > bound
         if claim == "T3.kl":  # two-sided
             failed = (
@@ -103,7 +107,7 @@ def test_failure_keeps_to_delta_and_small_kl_to_the_root(rows: list[dict[str, An
     bounds = {
         (row["part"], row["inverse_temperature"], row["n"], row["claim"]): row for row in rows if row["part"] != "shift"
     }
-    assert len(bounds) == 2 * 3 * 4 * 3
+    assert len(bounds) == 2 * 3 * 4 * len(generalization.SAMPLES)
     for (part, beta, n, claim), row in bounds.items():
         assert row["failure"] + row["uncertain"] <= row["delta"]
         if claim == "T3.kl":
