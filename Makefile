@@ -37,8 +37,9 @@ test-browser: $(VENV)/browser
 test-lvlm: $(VENV)/lvlm
 	OMP_NUM_THREADS=1 HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -n $(WORKERS) -q -m lvlm --disable-warnings tests
 
-# other libraries' own advantage functions, from wheels that are fetched without what they depend on
+# other libraries' own advantage functions, from wheels that are fetched without what they depend on, and PEPit's rates
 test-peers: $(VENV)/tested
+	$(INSTALL) --editable ".[dev,peers]"
 	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --dest .peers verl==0.9.1 ms-swift==4.6.0
 	$(BIN)/python -m zipfile -e .peers/verl-0.9.1-py3-none-any.whl .peers/verl
 	$(BIN)/python -m zipfile -e .peers/ms_swift-4.6.0-py3-none-any.whl .peers/ms_swift

@@ -30,12 +30,13 @@ from bounds.pac_bayes.coverage import (
     rollout_atoms,
 )
 from bounds.pac_bayes.formulas import BERNSTEIN, COMPLEXITY, RISK, SAMPLED
+from bounds.pac_bayes.gaussian import MISS, GaussianClass, gaussian_coverage
 from bounds.pac_bayes.setting import Generalization
 from bounds.pac_bayes.worst_posterior import CATONI_C, EXCESS
 from bounds.rollouts import measures as observed
 from bounds.suite import SHARED, TRAINED, Suite, each
 from bounds.verdicts import Standing
-from tamdp_theory import CapacityError
+from tamdp_theory import TAMDP, CapacityError, LogLinear, Network, Policy
 from tamdp_theory.posteriors import divergence, gibbs
 
 # how each bound fails, and the bound
@@ -45,6 +46,7 @@ EVENTS: dict[str, tuple[sp.Rel, sp.Expr]] = {
     "T3.catoni": (sp.Gt(s.R_S, RISK["catoni"]), RISK["catoni"]),
     "T3.bernstein": (sp.Gt(s.R_S, BERNSTEIN), BERNSTEIN),
     "T3.kl.sampled": (sp.Gt(s.R_S, SAMPLED), SAMPLED),
+    "T3.gaussian": (sp.Gt(s.R_S, SAMPLED), SAMPLED),
     "T3.transfer": (sp.Gt(s.R_T, RISK["kl"] + s.shift_term), RISK["kl"] + s.shift_term),
 }
 
@@ -62,6 +64,8 @@ def coverage(claim_id: str, instance: Instance, every: bool = True) -> Coverage:
     numbers = {s.n: float(setting.n), s.delta: setting.delta, s.C_catoni: CATONI_C}
     if claim_id == "T3.bernstein":
         return _by_squares(instance, setting, every)
+    if claim_id == "T3.gaussian":
+        return _gaussian(instance, setting)
     learner = Learner(
         setting.prior_probability,
         setting.inverse_temperature,
@@ -96,6 +100,20 @@ def _by_squares(instance: Instance, setting: Generalization, every: bool) -> Cov
         generator=np.random.default_rng(instance.seed),
         level=instance.level,
         every=every,
+    )
+
+
+def _gaussian(instance: Instance, setting: Generalization) -> Coverage:
+    return gaussian_coverage(
+        instance.once(GaussianClass.around, instance.policy, instance.seed),
+        instance.env.prompt_probability,
+        setting.n,
+        setting.draws,
+        setting.delta / 2,
+        setting.delta / 2,
+        sets=setting.resamples,
+        generator=np.random.default_rng(instance.seed),
+        level=instance.level + MISS,
     )
 
 
@@ -141,7 +159,7 @@ def _sampled_coverage(instance: Instance, setting: Generalization, learner: Lear
 def _covers(claim_id: str) -> Callable[[Instance], Measured]:
     def measure(instance: Instance) -> Measured:
         found, setting = coverage(claim_id, instance), setting_of(instance)
-        share = setting.delta / 2 if claim_id == "T3.kl.sampled" else setting.delta
+        share = setting.delta / 2 if claim_id in ("T3.kl.sampled", "T3.gaussian") else setting.delta
         numbers = {s.Probability(EVENTS[claim_id][0]): found.failure, s.delta: share, s.delta_drawn: share}
         half = None if found.is_exact else max(found.high - found.failure, found.failure - found.low)
         kind = "every one" if found.is_exact else "drawn,"
@@ -220,6 +238,22 @@ def _training_sets(claim: Claim, suite: Suite) -> Iterable[Instance]:
         yield replace(instance, generalization=setting)
         few = replace(setting, policies=setting.policies[:2], rollouts=True)
         yield replace(instance, generalization=few, label=f"{instance.label} rollouts")
+
+
+def _few_parameters(claim: Claim, suite: Suite) -> Iterable[Instance]:
+    """Networks and other policies with shared parameters, on the small processes with several prompts."""
+    for instance in each(claim, suite.smallest, only=(TRAINED,)):
+        if 1 < instance.env.n_prompts <= 3 and instance.env.n_pairs <= 40:
+            for name, policy in _shared(instance.env):
+                label = f"{instance.env.name} {name}"
+                setting = replace(suite_setting(replace(instance, policy=policy)), n=200, draws=32, resamples=1000)
+                yield replace(instance, policy=policy, generalization=setting, label=label)
+
+
+def _shared(env: TAMDP) -> Iterable[tuple[str, Policy]]:
+    features = np.random.default_rng(3).standard_normal((env.n_pairs, 3)).round(2)
+    yield "log-linear", LogLinear(env, features, np.zeros(3))
+    yield "network", Network(env, 4, generator=np.random.default_rng(4))
 
 
 CLAIMS = (
@@ -324,6 +358,26 @@ CLAIMS = (
         zero_tells=True,
         cost=cost.nothing,
         instances=_training_sets,
+        figure="generalization",
+    ),
+    Claim(
+        id="T3.gaussian",
+        title="Gaussian posteriors on the parameters of a policy",
+        standing=Standing.LITERATURE,
+        kind="coverage",
+        statement=sp.Le(s.Probability(EVENTS["T3.gaussian"][0]), s.delta + s.delta_drawn),
+        measure=_covers("T3.gaussian"),
+        reference="docs/theory.md; Langford & Caruana 2001",
+        proof=(
+            r"T3.kl.sampled, whose proof asks nothing of the class: $\mathrm{KL}(Q\|\Pi)$ of normal laws is in closed "
+            r"form, and the draw of policies has its own share of $\delta$. True risks are means over fresh draws, "
+            r"with intervals that hold together with probability $1-10^{-4}$; a set counts as a failure only outside "
+            r"of them."
+        ),
+        depends_on=("T3.kl.sampled",),
+        zero_tells=True,
+        cost=cost.nothing,
+        instances=_few_parameters,
         figure="generalization",
     ),
     Claim(

@@ -6,7 +6,7 @@ from bounds import Claim, Verdict
 from bounds.certificates import Certificate
 from bounds.proofs import pieces, proof_of
 from bounds.symbols import meaning
-from experiments import verification
+from experiments import tightest, verification
 from experiments.report import formulas
 from experiments.report.markup import Markup, join, prose, tag
 from experiments.report.mathml import formula
@@ -127,7 +127,20 @@ def _tightness(result: Result) -> Markup | None:
     over = "right over left side" if relation(result) in ("≤", "<") else "left over right side"
     parts = [(found.median, "median "), (found.worst, ", loosest "), (found.least, ", tightest ")]
     numbers = [part for value, word in parts for part in (word, tag("span", shown(value), class_="sides"))]
-    return join(*numbers, f": {over} on {found.checks:,} check{'s' if found.checks > 1 else ''}, 1 is equality")
+    text = f": {over} on {found.checks:,} check{'s' if found.checks > 1 else ''}, 1 is equality"
+    return join(*numbers, text, *_searched(result.claim.id))
+
+
+def _searched(claim_id: str) -> list[Markup]:
+    """The nearest that a search came to equality, and the certificate that shows it."""
+    entry = tightest.known().get(claim_id)
+    if entry is None:
+        return []
+    where = f"{entry.process}, G = {entry.group_size}, {entry.normalization}"
+    parts = [join("; a search came to "), tag("span", shown(1 / entry.ratio), class_="sides"), join(f" on {where}")]
+    if entry.certificate is not None:
+        parts += [join(": "), tag("code", f"tamdp certify bounds/tight/{entry.certificate}")]
+    return parts
 
 
 def _certificate(name: str, certificate: Certificate) -> Markup:

@@ -38,6 +38,7 @@ import sympy as sp
 from bounds import CLAIMS, Check, Claim, Instance, Measured, Standing, cost
 from bounds import symbols as s
 from bounds.pac_bayes.setting import default_target
+from experiments import tightest
 from tamdp_theory import TAMDP, InputError, TabularSoftmax, exact, families
 from tamdp_theory.exact import Scheme
 
@@ -223,8 +224,23 @@ def summary(table: dict[str, list[Any]], out: Any) -> None:
             str(violated or ""),
         )
     out.print(shown)
-    for line in findings(table):
+    for line in [*findings(table), *searched(table)]:
         out.print(line, soft_wrap=True)
+
+
+def searched(table: dict[str, list[Any]]) -> list[str]:
+    """How much nearer to equality a search came than these processes."""
+    known, lines = tightest.known(), []
+    for claim in dict.fromkeys(table["claim"]):
+        own = [
+            ratio
+            for ratio, name, constant in zip(table["ratio"], table["claim"], table["constant"], strict=True)
+            if name == claim and constant == "own"
+        ]
+        if claim in known and 1 / known[claim].ratio < min(own) * (1 - 1e-6):
+            entry = known[claim]
+            lines.append(f"{claim}: {min(own):.4g} here, {1 / entry.ratio:.6g} by a search, on {entry.process}")
+    return lines
 
 
 def findings(table: dict[str, list[Any]]) -> list[str]:
