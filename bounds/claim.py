@@ -127,6 +127,11 @@ class Claim:
         """Every symbol that a reader needs explained, those inside the events of probabilities too."""
         return tuple(sorted(_names(self.statement), key=str))
 
+    @property
+    def quantifier(self) -> str:
+        """What a statement needs before it where it is not about every process: of an example, that there is one."""
+        return "There are a process, a policy and a group size with" if self.kind == "example" else ""
+
     def sides(self, numbers: Mapping[Quantity, Any], statement: sp.Rel | None = None) -> tuple[Any, Any]:
         """Both sides of the statement at these numbers (floats or arrays; indexed ones with the index first)."""
         quantities, sides = _numeric(statement if statement is not None else self.statement)

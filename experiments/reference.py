@@ -3,6 +3,7 @@
 import sys
 
 from bounds import CLAIMS, Claim
+from bounds.bibliography import Work, works
 from bounds.proofs import proof_of
 from bounds.registry import SECTIONS, section
 from bounds.symbols import meaning
@@ -24,7 +25,13 @@ def page(current: str) -> str:
             f"## {FIRST + place}. {title}\n",
             *(_section(claim) for claim in CLAIMS.values() if section(claim) == place),
         ]
-    return "\n".join(parts)
+    return "\n".join([*parts, f"## {FIRST + len(SECTIONS)}. References\n", *map(_work, works(CLAIMS.values())), ""])
+
+
+def _work(work: Work) -> str:
+    title = f". {work.title}" if work.title else ""
+    link = f" ({work.address})" if work.address else ""
+    return f"- {work.name}{title}{link}: {', '.join(work.claims)}"
 
 
 def _section(claim: Claim) -> str:
@@ -33,6 +40,7 @@ def _section(claim: Claim) -> str:
     lines = [
         f"### {claim.id}: {claim.title}",
         "",
+        *([f"{claim.quantifier}", ""] if claim.quantifier else []),
         f"$$ {claim.latex()} $$",
         "",
         symbols + ".",

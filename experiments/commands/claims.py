@@ -51,6 +51,8 @@ class Claims:
             print(claim.latex())
             return
         out.print(f"[bold]{claim.id}[/]  {claim.title}  [dim]({claim.kind})[/]", soft_wrap=True)
+        if claim.quantifier:
+            out.print(f"\n  {claim.quantifier}", markup=False, soft_wrap=True)
         out.print(f"\n  {statement_text(claim)}\n", markup=False, soft_wrap=True)
         out.print(f"  LaTeX: {claim.latex()}\n", markup=False, soft_wrap=True)
         symbols = Table(box=None, padding=(0, 2), show_header=False)

@@ -136,6 +136,8 @@ def _theorem(claim: Claim) -> str:
         )
     elif standing:
         lines.append(standing.strip())
+    if claim.quantifier:
+        lines.append(f"{claim.quantifier}")
     lines += [r"\[", "  " + formulas.statement(claim), r"\]", f"\\end{{{name}}}"]
     if claim.proof:
         lines.append(rf"\noindent\emph{{{_reason(claim)}.}} {_text(claim.proof)}")

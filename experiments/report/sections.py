@@ -66,6 +66,7 @@ def section(result: Result, used_by: Sequence[str], certificates: Mapping[str, C
                 class_="about",
             ),
         ),
+        tag("p", claim.quantifier) if claim.quantifier else Markup(""),
         tag("div", formula(formulas.statement(claim), display=True), class_="formula"),
         tag(
             "dl",

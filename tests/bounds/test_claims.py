@@ -10,7 +10,19 @@ import pytest
 import sympy as sp
 
 import bounds
-from bounds import CLAIMS, Check, Claim, Evidence, Instance, Measured, Standing, Verdict, registry, symbols
+from bounds import (
+    CLAIMS,
+    Check,
+    Claim,
+    Evidence,
+    Instance,
+    Measured,
+    Standing,
+    Verdict,
+    bibliography,
+    registry,
+    symbols,
+)
 from bounds.claims.assumptions import JOINT
 from bounds.claims.scaling import component_bandit
 from bounds.decision import decide
@@ -340,3 +352,21 @@ def test_package_names() -> None:
     assert bounds.CLAIMS is CLAIMS
     with pytest.raises(TypeError):
         CLAIMS["new"] = CLAIMS["L1"]  # type: ignore[index]
+
+
+def test_examples_say_that_there_is_one() -> None:
+    for claim in CLAIMS.values():
+        assert claim.quantifier.startswith("There are a process") == (claim.kind == "example")
+
+
+def test_every_reference_is_in_the_bibliography() -> None:
+    """Once each, with its claims; an arXiv number is a link."""
+    found = bibliography.works(CLAIMS.values())
+    names = [work.name for work in found]
+    assert len(set(names)) == len(names) and names == sorted(names, key=str.lower)
+    cited = {claim for work in found for claim in work.claims}
+    assert cited == {claim.id for claim in CLAIMS.values() if claim.reference != "docs/theory.md"}
+    (davis,) = [work for work in found if work.name == "Davis & Recht 2025, arXiv 2510.13651"]
+    assert davis.address == "https://arxiv.org/abs/2510.13651" and davis.title.endswith("reinforcement learning?")
+    assert {"L7", "L7.limit"} <= set(davis.claims)
+    assert [work.address for work in found if work.name.startswith("Maurer")] == ["https://arxiv.org/abs/cs/0411099"]
