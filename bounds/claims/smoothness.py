@@ -33,12 +33,13 @@ def _node(instance: Instance) -> Measured:
         for v in node_directions(len(pi)):
             w = v - pi @ v
             spread = float(pi @ w**2)
-            rows.append((float(pi @ (w**2 - spread) ** 2), spread, float(((v - v.mean()) ** 2).sum())))
+            rows.append((float(pi @ (w**2 - spread) ** 2), spread, float(((v - v.mean()) ** 2).sum()), len(pi)))
     if not rows:
         return Measured(numbers={}, empty="no node has two actions")
-    fourth, spread, reach = np.array(rows).T
+    fourth, spread, reach, actions = np.array(rows).T
     return Measured(
         numbers={s.node_fourth: fourth, s.node_spread: spread, s.node_reach: reach},
+        attained=actions == 2,
         scale=0.0,
         error=1e-14 * (spread * reach + fourth),
     )
