@@ -351,14 +351,17 @@ CLAIMS = (
         reference="docs/theory.md",
         assumptions=(TABULAR, TWO_VALUED),
         proof=(
-            r"One event of probability $p\le 1/2$ is enough, by symmetry and because weights add up. Along a unit "
-            r"direction $\Psi''=\psi p''+\psi'p'^2$ with $\psi'\le 0$. Above: "
-            r"$p''\le\sqrt{p(1-p)}(\mathbb{E}N^2)^{1/2}$ and $\psi\le(p(1-p))^{-1/2}$ (L7.limit), so "
-            r"$\Psi''\le(\mathbb{E}N^2)^{1/2}$, which L3.martingale and L3.dag.martingale bound by $1/2$ and "
-            r"$1/\sqrt{2}$. Below: the visited $S_x$ add up to at most $1/2$ on each path, so $-p''\le X=p/2-p'^2/p$ "
-            r"by Jensen. If $X\ge 0$, $-\Psi''\le(p/2-p'^2/(2p(1-p)))(p(1-p))^{-1/2}\le 1/2$; else "
-            r"$-\Psi''\le|\psi'|p'^2$, at most $.342$ with $p'^2\le p^2\log(1/p)$ (L2.log) and L7.limit.bend. For "
-            r"$G\le 3$ $\psi$ is constant, and L3.bandit, L3.quarter or L3.dag times it is the constant."
+            r"Weights add up, so one event of probability $p$ is enough; its complement turns $\Psi''$ into "
+            r"$-\Psi''$, so $p\le 1/2$ is enough if both signs are bounded. Along a unit direction $\Psi''=\psi "
+            r"p''+\psi'p'^2$ with $\psi'\le 0$. Above: $p''\le\sqrt{p(1-p)}(\mathbb{E}N^2)^{1/2}$ and "
+            r"$\psi\le(p(1-p))^{-1/2}$ (L7.limit), so $\Psi''\le(\mathbb{E}N^2)^{1/2}$, which L3.martingale and "
+            r"L3.dag.martingale bound by $1/2$ and $1/\sqrt{2}$. Below: the visited $S_x$ add up to at most $1/2$ on "
+            r"each path, so $-p''\le X=p/2-p'^2/p$ by Jensen. If $X\ge 0$, "
+            r"$-\Psi''\le(p/2-p'^2/(2p(1-p)))(p(1-p))^{-1/2}\le 1/2$; else $-\Psi''\le|\psi'|p'^2$, at most $.342$ "
+            r"with $p'^2\le p^2\log(1/p)$ (L2.log) and L7.limit.bend. With eps or ddof 1, $\psi$ and $|\psi'|$ are no "
+            r"larger: the Bernstein coefficients $\varepsilon/(s_j(s_j+\varepsilon))$ of what is lost fall towards "
+            r"the middle, and ddof is a factor below one. For $G\le 3$ $\psi$ is constant, and L3.bandit, L3.quarter "
+            r"or L3.dag times it is the constant."
         ),
         depends_on=("L2.log", "L3.sd", "L3.dag.sd", "L7.monotone"),
         schemes=(*SCALED, *_EPS),

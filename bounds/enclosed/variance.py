@@ -123,7 +123,7 @@ def graded_rows(i: ExactInstance) -> list[Row]:
                 s.eps: i.eps,
                 s.G: i.scheme.group_size,
                 s.H: i.env.horizon,
-                TRIVIAL: energy * number(Fraction(i.scheme.group_size - i.scheme.ddof, i.scheme.group_size)),
+                TRIVIAL: energy * i.kappa * number(Fraction(i.scheme.group_size - i.scheme.ddof, i.scheme.group_size)),
             }
         )
     return rows

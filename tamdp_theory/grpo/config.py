@@ -7,6 +7,7 @@ import numpy as np
 
 from tamdp_theory.errors import InputError
 from tamdp_theory.estimators.scheme import Aggregation, Keep, Normalization, Scheme
+from tamdp_theory.exact.surrogate import Ratio, check_ratio
 from tamdp_theory.guards import check_integer
 from tamdp_theory.model import Floats, Ints
 
@@ -38,7 +39,13 @@ class Config:
     inner_epochs: int = 1
     """Gradient steps on the clipped surrogate per batch of rollouts."""
     clip: tuple[float, float] = (0.2, 0.2)
-    """Trajectory ratios are clipped to [1 - lo, 1 + hi]."""
+    """Ratios are clipped to [1 - lo, 1 + hi]."""
+    ratio: Ratio = "trajectory"
+    """What is clipped: ratios of whole trajectories; in mode exact also of each decision, or of a sequence (GSPO)."""
+    dual_clip: float | None = None
+    """Above 1: what a ratio can at most cost under a negative advantage; mode exact."""
+    cispo: bool = False
+    """The clipped ratio is a weight that is not differentiated (CISPO); mode exact."""
     kl_coef: float = 0.0
     """Weight of the exact KL to the reference policy."""
     think_weight: float = 1.0
@@ -64,6 +71,9 @@ class Config:
             check_integer("prompts_per_step", self.prompts_per_step, 1)
         if self.keep != "all" and self.mode == "sampled":
             raise InputError("keep: sampled training takes all groups; use mode exact for those that are mixed")
+        check_ratio(self.ratio, self.dual_clip, self.cispo)
+        if self.mode == "sampled" and (self.ratio != "trajectory" or self.dual_clip is not None or self.cispo):
+            raise InputError("ratio, dual_clip, cispo: sampled training clips trajectory ratios; use mode exact")
         if self.whiten and (self.normalization != "normalize_then_sum" or self.mode != "sampled"):
             raise InputError("whiten: batch whitening belongs to mode sampled with normalize_then_sum")
 

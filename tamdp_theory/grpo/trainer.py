@@ -117,6 +117,9 @@ def _train_exact(env: TAMDP, policy: Policy, config: Config, reference: Policy, 
                     think_weight=config.think_weight,
                     aggregation=config.aggregation,
                     keep=config.keep,
+                    ratio=config.ratio,
+                    dual_clip=config.dual_clip,
+                    cispo=config.cispo,
                 ).gradient
             policy = policy.with_parameters(policy.parameters + config.learning_rate * gradient)
         if progress is not None:
