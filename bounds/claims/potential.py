@@ -189,7 +189,10 @@ CLAIMS = (
         measure=_growth,
         reference="docs/theory.md",
         assumptions=(TWO_VALUED,),
-        proof=(r"$|\psi_G'|$ grows with $G$ (L7.monotone.bend) and tends to the derivative of $(p(1-p))^{-1/2}$."),
+        proof=(
+            r"For every $m>G$ the difference $\psi_m-\psi_G$ falls on $(0,1/2)$ (L7.monotone.bend), and so does its limit "
+            r"$(p(1-p))^{-1/2}-\psi_G$."
+        ),
         depends_on=("L7.monotone.bend",),
         schemes=_SPLIT_FIRST,
         enclose=enclosed.growth_rows,
