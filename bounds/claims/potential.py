@@ -190,8 +190,8 @@ CLAIMS = (
         reference="docs/theory.md",
         assumptions=(TWO_VALUED,),
         proof=(
-            r"For every $m>G$ the difference $\psi_m-\psi_G$ falls on $(0,1/2)$ (L7.monotone.bend), and so does its limit "
-            r"$(p(1-p))^{-1/2}-\psi_G$."
+            r"For every $m>G$ the difference $\psi_m-\psi_G$ falls on $(0,1/2)$ (L7.monotone.bend), and so does its "
+            r"limit $(p(1-p))^{-1/2}-\psi_G$."
         ),
         depends_on=("L7.monotone.bend",),
         schemes=_SPLIT_FIRST,
