@@ -32,9 +32,13 @@ def page(current: str) -> str:
         )
         lines.append(f"| {' | '.join(cells)} |")
     parts = (head + mark + rest.split("\n", 1)[0], "\n".join(lines), _what())
-    return "\n".join((parts[0], "", _TABLE + parts[1], "", parts[2], ""))
+    return "\n".join((parts[0], "", _PAGE, _TABLE + parts[1], "", parts[2], ""))
 
 
+_PAGE = (
+    "[atlas.html](atlas.html) is the same to play with: open it in a browser and move group size, success probability, "
+    "partial\ncredit and length. `tamdp atlas --html FILE` makes it.\n\n"
+)
 _TABLE = (
     "| estimator | objective | hard / even | can lower J | silent | variance | used by |\n"
     "|---|---|---|---|---|---|---|\n"

@@ -1,13 +1,14 @@
 """``tamdp atlas``: what every estimator optimises and distorts."""
 
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from experiments import atlas
 from experiments.console import console, plain, progress_bar, write_json
-from tamdp_theory import InputError
+from tamdp_theory import InputError, storage
 from tamdp_theory.guards import check_integer
 
 HEAD = ("estimator", "objective", "hard / even", "can lower J", "silent", "variance", "used by")
@@ -33,12 +34,20 @@ class Atlas:
     """Write the entries as JSON to this file, or to the terminal with "-"."""
     latex: bool = False
     """Print a LaTeX table."""
+    html: Path | None = None
+    """Write the interactive page, all group sizes at once, to this file."""
 
     def run(self) -> int:
         """Print and return 0."""
         check_integer("group_size", self.group_size, 2)
         if self.group_size > 64:
             raise InputError(f"group_size: the atlas counts groups of up to 64, got {self.group_size}")
+        if self.html is not None:
+            from experiments.atlas_app import page
+
+            storage.write_atomically(self.html, page())
+            console().print(f"page: {self.html}")
+            return 0
         found = []
         with progress_bar() as progress:
             task = progress.add_task("atlas", total=len(atlas.names(self.group_size)))
