@@ -43,12 +43,13 @@ def _listed_divergence(paths: exact.Trajectories, policy: Policy, reference: Pol
     return float((weight * (ours - theirs)).sum()), lost
 
 
-def _few_trajectories(instance: Instance) -> bool:
+def few_trajectories(instance: Instance) -> bool:
+    """Whether trajectories are few enough to be listed."""
     return exact.count_trajectories(instance.env) <= MAX_LISTED
 
 
 def _chain_rule(instance: Instance) -> Measured:
-    if failed := unmet(instance, {"listable": _few_trajectories(instance)}):
+    if failed := unmet(instance, {"listable": few_trajectories(instance)}):
         return failed
     reference = _reference(instance)
     direct, lost = _by_listing(instance, reference)
@@ -61,7 +62,7 @@ def chain_bound(instance: Instance) -> Measured:
     says is used.
     """
     env, policy = instance.env, instance.policy
-    if failed := unmet(instance, {"listable": _few_trajectories(instance)}):
+    if failed := unmet(instance, {"listable": few_trajectories(instance)}):
         return failed
     reference = _reference(instance)
     direct, lost = _by_listing(instance, reference)
@@ -74,7 +75,7 @@ def chain_bound(instance: Instance) -> Measured:
 
 def _estimates(instance: Instance) -> Measured:
     """Expected derivatives of the estimates k1, k2 and k3 at drawn trajectories, and of both divergences."""
-    if failed := unmet(instance, {"listable": _few_trajectories(instance)}):
+    if failed := unmet(instance, {"listable": few_trajectories(instance)}):
         return failed
     if (instance.env.pair_count == 1).all():
         return Measured(numbers={}, assumptions={"listable": True}, empty="no node has a choice")

@@ -33,6 +33,7 @@ SPECIAL = {
     "T5.drift.seqmean": "one example is all that it claims",
     "T5.drift.tokenmean": "one example is all that it claims",
     "T5.drift.baseline": "one example is all that it claims",
+    "P.pass_at_k.conflict": "one example is all that it claims",
     "T2.cancel.lossy": "needs two opposite components of equal weight and a composite that varies",
 }
 TURNS = 60  # a multiple of every number of schemes up to six
