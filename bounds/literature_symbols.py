@@ -15,7 +15,7 @@ slope_pass = _define_indexed(
     r"D_u\operatorname{pass}_{\cdot}", "derivative of the probability of a success among k tries", real=True
 )
 mean_mixed = _define(
-    r"\mathbb{E}[\hat p\mid\mathrm{mixed}]",
+    r"\mathbb{E}[\hat p|\mathrm{mixed}]",
     "expected share of successes in a group, given that there are successes and failures",
     nonnegative=True,
 )
@@ -41,5 +41,73 @@ p_most = _define(r"\max_q p_q", "largest probability of success over the prompts
 silent_share = _define(
     r"P_{\mathrm{silent}}^{\hat\sigma}",
     "share of groups without a standardized advantage: 1 less the mean square of standardized advantages",
+    nonnegative=True,
+)
+
+# iterated GRPO at population level
+beta = _define(r"\beta", "strength of the divergence penalty", positive=True)
+eps = _define(r"\varepsilon", "what is added to the variance p (1 - p)", nonnegative=True)
+p_anchor = _define(
+    r"p_a",
+    "probability of success of the policy that the divergence is taken from: reference or current one",
+    positive=True,
+)
+p_next = _define(r"p_{n+1}", "probability of success after the step", nonnegative=True)
+p_reference = _define(r"p_{\mathrm{ref}}", "probability of success of the reference policy", positive=True)
+p_fixed = _define(r"p^{\star}", "a fixed point of the step from the reference", positive=True)
+turn_low = _define(
+    r"f_{\mathrm{low}}", "two steps less none, f(x) = h(h(x)) - x, at the smaller of two points of one side", real=True
+)
+turn_high = _define(r"f_{\mathrm{high}}", "the same at the larger one", real=True)
+
+# one decision: actions a
+effective = _define("h", "effective reward of a reward class", real=True)
+won = _define(r"\Pr(c>c')", "probability that another answer has a smaller reward", nonnegative=True)
+lost = _define(r"\Pr(c<c')", "probability that another answer has a larger reward", nonnegative=True)
+push = _define(r"m_a/\rho_q", "expected update of the logit of an action, over the prompt's probability", real=True)
+pull = _define(
+    r"\mathbb{E}[\partial_a k_3]",
+    "expected derivative of the k3 estimate by that logit, on the same prompt, for the reference pi_a (1 - (h_a - mean "
+    "h)/beta), h_a the effective reward of the action",
+    real=True,
+)
+
+# gradient ascent on one prompt of one decision
+shortfall = _define(r"r^{\star}-J_t", "how far the t-th policy is from the best arm", nonnegative=True)
+c_least = _define(r"c_t", "smallest probability of the best arm so far", positive=True)
+turn = _define("t", "number of the policy, the start being the first", integer=True, positive=True)
+n_arms = _define(r"K_{\mathrm{arms}}", "number of arms", integer=True, positive=True)
+slope_entropy = _define(r"D H", "derivative of the entropy of a prompt's policy along a direction", real=True)
+log_pi = _define_indexed(r"(\log\pi)_{\cdot}", "log-probabilities of the arms", real=True)
+pi_of = _define_indexed(r"\pi_{\cdot}", "probabilities of the arms", nonnegative=True)
+A_arm = _define_indexed(r"\bar A_{\cdot}", "expected advantage of each arm: effective reward less its mean", real=True)
+
+# components in one group
+corr_joint = _define(
+    r"\operatorname{corr}(R_k,A^{\mathrm{joint}})",
+    "correlation of a component with the joint advantage in the group",
+    real=True,
+)
+corr_split = _define(
+    r"r|r|",
+    "r the correlation of a component with the decomposed advantage in the group: r times its magnitude",
+    real=True,
+)
+corr_own = _define_indexed(r"C_{k\cdot}", "correlation of that component with every component in the group", real=True)
+n_joint = _define(r"n^{\mathrm{joint}}", "distinct advantages of groups, joint", integer=True, nonnegative=True)
+n_center = _define(r"n^{\mathrm{center}}", "distinct advantages of groups, centred", integer=True, nonnegative=True)
+n_split = _define(r"n^{\mathrm{dec}}", "distinct advantages of groups, decomposed", integer=True, nonnegative=True)
+
+# how to spend a budget of rollouts
+error_budget = _define(
+    r"BG\,\mathbb{E}\|\hat g-\nabla J\|^2",
+    "mean squared error of B prompts drawn with G rollouts each, leave-one-out, times the rollouts B G",
+    nonnegative=True,
+)
+between = _define(r"c_1", "variance of a prompt's gradient over the prompts drawn", nonnegative=True)
+within = _define(r"c_2", "mean over prompts of tr Cov[s (c - J)]", nonnegative=True)
+paired = _define(
+    r"c_3",
+    "mean over prompts of 2 tr Cov(kernel) - tr Cov[s (c - J)], kernel (c_i - c_j)(s_i - s_j)/2; never negative",
     nonnegative=True,
 )

@@ -42,6 +42,13 @@ MODULES = (
     "literature.disco",
     "literature.bay",
     "literature.noise",
+    "literature.mroueh",
+    "literature.vojnovic",
+    "literature.mei",
+    "literature.cui",
+    "literature.mo_grpo",
+    "literature.gdpo",
+    "literature.zhou",
 )
 SECTIONS = {
     "L": "Lemmas",

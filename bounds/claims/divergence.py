@@ -19,11 +19,13 @@ from tamdp_theory.exact.surrogate import path_gradient
 MAX_LISTED = 100_000  # trajectories that a check lists
 
 
-def _reference(instance: Instance) -> Policy:
-    return instance.reference or instance.once(_drawn_near, instance.policy, instance.seed)
+def reference_of(instance: Instance) -> Policy:
+    """The instance's reference policy; one drawn near the current one where there is none."""
+    return instance.reference or instance.once(drawn_near, instance.policy, instance.seed)
 
 
-def _drawn_near(policy: Policy, seed: int) -> Policy:
+def drawn_near(policy: Policy, seed: int) -> Policy:
+    """The policy with its parameters moved by standard normal noise of a seed."""
     noise = np.random.default_rng(seed).standard_normal(policy.n_parameters)
     return policy.with_parameters(policy.parameters + noise)
 
@@ -51,7 +53,7 @@ def few_trajectories(instance: Instance) -> bool:
 def _chain_rule(instance: Instance) -> Measured:
     if failed := unmet(instance, {"listable": few_trajectories(instance)}):
         return failed
-    reference = _reference(instance)
+    reference = reference_of(instance)
     direct, lost = _by_listing(instance, reference)
     chain = exact.divergence(instance.env, instance.policy, reference).value
     return Measured(numbers={s.kl: direct, s.kl_chain: chain}, assumptions={"listable": True}, error=lost)
@@ -64,7 +66,7 @@ def chain_bound(instance: Instance) -> Measured:
     env, policy = instance.env, instance.policy
     if failed := unmet(instance, {"listable": few_trajectories(instance)}):
         return failed
-    reference = _reference(instance)
+    reference = reference_of(instance)
     direct, lost = _by_listing(instance, reference)
     log_ratio = policy.pair_log_probability - reference.pair_log_probability
     per_node = env.node_sum((policy.pair_probability * log_ratio)[:, None])
@@ -80,7 +82,7 @@ def _estimates(instance: Instance) -> Measured:
     if (instance.env.pair_count == 1).all():
         return Measured(numbers={}, assumptions={"listable": True}, empty="no node has a choice")
     env, policy, paths = instance.env, instance.policy, instance.trajectories
-    reference, direction = _reference(instance), direction_of(instance)
+    reference, direction = reference_of(instance), direction_of(instance)
     log = np.stack([policy.pair_log_probability, reference.pair_log_probability], axis=1)
     ours, theirs = paths.log_policy(log).T
     given = env.prompt_probability[paths.prompt] * paths.kernel

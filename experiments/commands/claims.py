@@ -94,6 +94,15 @@ def _bracketed(name: str) -> str:
 
 _UNICODE = (
     (r"^{\star}", "*"),
+    (r"_{\cdot}", ""),
+    (r"\hat p", "p̂"),
+    (r"\hat\sigma", "σ̂"),
+    (r"\bar s", "s̄"),
+    (r"\tilde m", "m̃"),
+    (r"\log", "log "),
+    (r"\infty", "∞"),
+    (r"\Psi", "Ψ"),
+    (r"\beta", "β"),
     ("{t<T}", "{t<T} "),
     (r"\nabla ", "∇"),
     (r"\nabla", "∇"),
