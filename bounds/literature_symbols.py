@@ -111,3 +111,46 @@ paired = _define(
     "mean over prompts of 2 tr Cov(kernel) - tr Cov[s (c - J)], kernel (c_i - c_j)(s_i - s_j)/2; never negative",
     nonnegative=True,
 )
+
+# ratios in the loss
+slope_sequence = _define(
+    r"\mathbb{E}[A\,D_u\,r^{1/\ell}]",
+    "slope of the surrogate with sequence ratios, the trajectory ratio to the power 1 over its tokens, on policy",
+    real=True,
+)
+slope_weighted = _define(
+    r"\mathbb{E}[A\,\ell\,D_u\,r^{1/\ell}]", "the same with sequences weighted by their tokens", real=True
+)
+along_mean = _define(
+    r"\langle u,m^{(1/\ell)}\rangle", "expected update along a direction, advantages over lengths", real=True
+)
+slope_trajectory = _define(
+    r"D_u S^{\mathrm{traj}}",
+    "slope of the unclipped surrogate at theta, trajectory ratios, groups drawn by the old policy",
+    real=True,
+)
+slope_token = _define(
+    r"D_u S^{\mathrm{tok}}",
+    "mean of the members' advantages times sums over decisions of ratio times score, groups drawn by the old policy",
+    real=True,
+)
+slope_here = _define(r"D_u J(\theta)", "derivative of the objective at theta", real=True)
+slope_old = _define(r"D_u J(\theta_{\mathrm{old}})", "derivative of the objective at the old policy", real=True)
+
+# support
+push_pair = _define(r"m_{x,a}", "expected update of the logit of an action", real=True)
+visited = _define(r"d_\theta(x)", "probability of reaching the node, that of its prompt included", nonnegative=True)
+pi_pair = _define(r"\pi(a|x)", "probability of the action", nonnegative=True)
+osc_h = _define(r"\operatorname{osc}h", "range of the effective reward over the prompt's classes", nonnegative=True)
+
+# gradient gap
+gap = _define(r"\Delta\mu", "mean score of the successes less that of the failures, along a unit vector w", real=True)
+gap_gain = _define(
+    r"\operatorname{logit}p(\theta+\eta w)-\operatorname{logit}p(\theta)",
+    "gain in log-odds of success by the longest step that is allowed, eta = gap/(2 L_o + 8 G_o^2)",
+    real=True,
+)
+curvature = _define(
+    "L_o", "bound of the second derivative of a trajectory's log-probability along unit vectors: 1/2", positive=True
+)
+score_bound = _define("G_o", "bound of a trajectory's score along unit vectors: sqrt(2 H)", positive=True)

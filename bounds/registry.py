@@ -49,6 +49,10 @@ MODULES = (
     "literature.mo_grpo",
     "literature.gdpo",
     "literature.zhou",
+    "literature.gspo",
+    "literature.pang",
+    "literature.wu",
+    "literature.suk_duan",
 )
 SECTIONS = {
     "L": "Lemmas",

@@ -13,7 +13,20 @@ from tamdp_theory.exact import NORMALIZATIONS, Scheme
 
 _GRADES = (Fraction(0), Fraction(1), Fraction(1, 2), Fraction(1, 4), Fraction(3, 4))
 _SCHEME_ASSUMPTIONS = frozenset(
-    {"center", "joint", "decomposed", "pairs", "plain scaling", "plain joint", "no eps", "potential", "step size"}
+    {
+        "center",
+        "joint",
+        "decomposed",
+        "pairs",
+        "plain",
+        "plain scaling",
+        "plain joint",
+        "no eps",
+        "potential",
+        "step size",
+        "estimator",
+        "composite alone",
+    }
 )
 
 

@@ -15,9 +15,21 @@ from bounds.claims.literature.mroueh import BETAS, EPS
 from bounds.claims.literature.success import right_or_wrong
 from bounds.enclosed.literature.gdpo import counts
 from bounds.enclosed.literature.noise import noisy
-from bounds.literature_symbols import beta, corr_joint, corr_split, p_next, pull, push, shortfall
+from bounds.literature_symbols import (
+    beta,
+    corr_joint,
+    corr_split,
+    p_next,
+    pull,
+    push,
+    shortfall,
+    slope_here,
+    slope_old,
+    slope_token,
+    slope_trajectory,
+)
 from bounds.observation import Observation
-from tamdp_theory import TabularSoftmax, families
+from tamdp_theory import TabularSoftmax, exact, families
 from tamdp_theory.exact import Scheme
 from tamdp_theory.sources import RolloutGroups
 
@@ -238,3 +250,64 @@ def test_shares_of_uncorrelated_components() -> None:
     joint, split = (CLAIMS[claim_id].observe(once).numbers for claim_id in ("P.share.joint", "P.share.split"))  # type: ignore[misc]
     assert joint[corr_joint] == pytest.approx([2 / math.sqrt(5), 1 / math.sqrt(5)], rel=1e-12)
     assert split[corr_split] == pytest.approx([0.5, 0.5], rel=1e-12)
+
+
+# -- ratios, reach, the gradient gap ---------------------------------------------------------------------------------
+
+
+def test_sequence_ratios_by_hand() -> None:
+    """theory.md, T5.drift: m = (-3/512, 3/512) for centred pairs; leave-one-out has twice that."""
+    instance = replace(example("P.sequence"), scheme=Scheme(2, "leave_one_out"))
+    u = np.random.default_rng(instance.seed).standard_normal(instance.policy.n_parameters)
+    first = instance.env.pair_parameter[:2]
+    along = 3 / 256 * (u[first[1]] - u[first[0]]) / np.linalg.norm(u)
+    assert CLAIMS["P.sequence"].check(instance).lhs == pytest.approx(along, rel=1e-9)
+
+
+def test_ratios_off_policy_by_listing() -> None:
+    """Two decisions: every pair of trajectories, token and trajectory ratios, and both gradients: token ratios give
+    neither.
+    """
+    env = families.random_tree(seed=1, prompts=1, tools=1, answers=2, max_tool_depth=1, components=1)
+    policy, old = TabularSoftmax.random(env, np.random.default_rng(1)), TabularSoftmax(env)
+    instance = Instance(env, policy, Scheme(2, "center"), old)
+    paths, u = exact.enumerate_trajectories(env), np.random.default_rng(0).standard_normal(policy.n_parameters)
+    u /= np.linalg.norm(u)
+    pi, before, place = policy.pair_probability, old.pair_probability, env.pair_parameter
+    token, whole = 0.0, 0.0
+    law = [
+        (float(kernel) * float(np.prod(before[own[own >= 0]])), own[own >= 0], float(env.class_composite[c]))
+        for kernel, own, c in zip(paths.kernel, paths.pairs, paths.reward_class, strict=True)
+    ]
+
+    def score(pair: int) -> float:
+        node = env.pair_node == env.pair_node[pair]
+        return float(u[place[pair]] - pi[node] @ u[place[node]])
+
+    for one, own, c in law:
+        for other, _, d in law:
+            gain = one * other * (c - d) / 2  # the first of two members; the second adds as much
+            ratio = float(np.prod(pi[own] / before[own]))
+            whole += gain * ratio * sum(score(x) for x in own)
+            token += gain * sum(float(pi[x] / before[x]) * score(x) for x in own)
+    numbers = CLAIMS["P.ratio.trajectory"].measure(instance).numbers
+    assert numbers[slope_trajectory] == pytest.approx(whole, rel=1e-11)
+    assert numbers[slope_token] == pytest.approx(token, rel=1e-11)
+    for gradient in (numbers[slope_here], numbers[slope_old]):
+        assert abs(token - gradient / 2) > 1e-3 * abs(token)
+
+
+def test_the_leash_is_attained_by_two_arms() -> None:
+    """m = pi (1 - pi) (h_1 - h_0): both sides are equal."""
+    check = CLAIMS["P.leash"].check()
+    assert check.lhs == check.rhs and check.evidence is Evidence.CERTIFIED
+
+
+def test_the_gap_of_two_arms_by_hand() -> None:
+    """One decision: the log-odds are linear in the logits, so the gain is the whole slope, twice what is claimed."""
+    instance = at(0.2, Scheme(4, "center"))
+    u = np.random.default_rng(instance.seed).standard_normal(2)
+    gap = (u[1] - u[0]) / np.linalg.norm(u)
+    check = CLAIMS["P.gap"].check(instance)
+    assert check.lhs == pytest.approx(gap**2 / 17, rel=1e-10)
+    assert check.rhs == pytest.approx(gap**2 / 34, rel=1e-10)

@@ -29,7 +29,7 @@ COMPOSITE_ALONE = Assumption(
 _REFERENCE = "Li et al. 2025, arXiv 2505.12366"
 
 
-def _mean_scores(instance: Instance) -> tuple[Floats, Floats]:
+def mean_scores(instance: Instance) -> tuple[Floats, Floats]:
     """Mean scores of successes and of failures along the direction, each (N,), by listing trajectories."""
     env, policy, paths = instance.env, instance.policy, instance.trajectories
     right = env.class_composite[paths.reward_class] == 1
@@ -49,7 +49,7 @@ def _contrast(instance: Instance) -> Measured:
         return failed
     p, direction = success(instance), direction_of(instance)
     with np.errstate(divide="ignore", invalid="ignore"):  # floats may be sure of an answer
-        right, wrong = _mean_scores(instance)
+        right, wrong = mean_scores(instance)
         population = [
             float(((one - chance) / np.sqrt(chance * (1 - chance))) @ (gradient @ direction))
             for chance, (gradient, one) in zip(p, gradients(instance), strict=True)
