@@ -93,7 +93,9 @@ corr_split = _define(
     "r the correlation of a component with the decomposed advantage in the group: r times its magnitude",
     real=True,
 )
-corr_own = _define_indexed(r"C_{k\cdot}", "correlation of that component with every component in the group", real=True)
+corr_own = _define_indexed(
+    r"C^{\mathrm{own}}", "correlation of that component with every component in the group", real=True
+)
 n_joint = _define(r"n^{\mathrm{joint}}", "distinct advantages of groups, joint", integer=True, nonnegative=True)
 n_center = _define(r"n^{\mathrm{center}}", "distinct advantages of groups, centred", integer=True, nonnegative=True)
 n_split = _define(r"n^{\mathrm{dec}}", "distinct advantages of groups, decomposed", integer=True, nonnegative=True)
@@ -154,3 +156,14 @@ curvature = _define(
     "L_o", "bound of the second derivative of a trajectory's log-probability along unit vectors: 1/2", positive=True
 )
 score_bound = _define("G_o", "bound of a trajectory's score along unit vectors: sqrt(2 H)", positive=True)
+
+# clipping without news
+half_gain = _define(
+    r"\mathbb{E}A^+", "expected positive part of an advantage, which is that of the negative part", nonnegative=True
+)
+fell = _define_indexed(
+    r"[r<1-\varepsilon]_{\cdot}", "1 for the arms whose ratio to the old policy is below the lower clip", integer=True
+)
+rose = _define_indexed(
+    r"[r>1+\varepsilon]_{\cdot}", "1 for the arms whose ratio to the old policy is above the upper clip", integer=True
+)

@@ -53,6 +53,7 @@ MODULES = (
     "literature.pang",
     "literature.wu",
     "literature.suk_duan",
+    "literature.park",
 )
 SECTIONS = {
     "L": "Lemmas",

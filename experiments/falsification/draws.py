@@ -12,6 +12,7 @@ from tamdp_theory import TAMDP, LogLinear, Policy, TabularSoftmax, families
 from tamdp_theory.exact import NORMALIZATIONS, Scheme
 
 _GRADES = (Fraction(0), Fraction(1), Fraction(1, 2), Fraction(1, 4), Fraction(3, 4))
+_OTHERS = ("leave_one_out", "max_rl", "sign")  # estimators of other kinds
 _SCHEME_ASSUMPTIONS = frozenset(
     {
         "center",
@@ -58,6 +59,8 @@ def draw_scheme(claim: Claim, without: tuple[str, ...], generator: np.random.Gen
     """
     free = bool(set(without) & _SCHEME_ASSUMPTIONS)
     size = int(generator.integers(2, 7))
+    if free and claim.schemes and generator.random() < 0.3:  # what a claim asks for may be needed in large groups alone
+        size = claim.schemes[generator.integers(len(claim.schemes))].group_size
     if claim.schemes and not (free and generator.random() < 0.8):
         scheme = claim.schemes[generator.integers(len(claim.schemes))]
         pairs_only = any(a.name == "pairs" for a in claim.assumptions)
@@ -65,7 +68,8 @@ def draw_scheme(claim: Claim, without: tuple[str, ...], generator: np.random.Gen
             return scheme
         return Scheme(size, scheme.normalization, scheme.eps, scheme.ddof)
     eps, ddof = ((0.0, 0), (0.0, 1), (0.25, 0), (1.0, 0))[generator.integers(4)] if free else (0.0, 0)
-    return Scheme(size, NORMALIZATIONS[generator.integers(3)], eps, ddof)
+    names = (*NORMALIZATIONS, *_OTHERS) if free else NORMALIZATIONS
+    return Scheme(size, names[generator.integers(len(names))], eps, ddof)
 
 
 def draw_process(generator: np.random.Generator, one_decision: bool) -> TAMDP:

@@ -21,7 +21,16 @@ from tamdp_theory.strategies import policies, tamdps
 F = Fraction
 SHELF = [claim for claim in CLAIMS.values() if claim.id.startswith("P.")]
 # exponentials and logarithms, which balls never show equal; derivatives by differences; training
-UNENCLOSED = {"P.iterate", "P.iterate.mean", "P.ascent", "P.ascent.uniform", "P.entropy", "P.entropy.natural", "P.gap"}
+UNENCLOSED = {
+    "P.iterate",
+    "P.iterate.mean",
+    "P.ascent",
+    "P.ascent.uniform",
+    "P.entropy",
+    "P.entropy.natural",
+    "P.gap",
+    "P.clip",
+}
 # of one decision, of any rewards, or of special ones: their own instances are below
 ELSEWHERE = {
     "P.pairwise": {},
@@ -40,7 +49,7 @@ ELSEWHERE = {
     "P.entropy": {"one_decision": True},
     "P.entropy.natural": {"one_decision": True},
 }
-SPECIAL = {"P.distinct", "P.distinct.center"}
+SPECIAL = {"P.distinct", "P.distinct.center", "P.clip"}
 WHOLE, SPLIT = "sum_then_normalize", "normalize_then_sum"
 
 
@@ -147,6 +156,7 @@ NEEDED: list[tuple[str, str, Callable[[], Instance]]] = [
     ("P.ratio.trajectory", "center", lambda: replace(example("P.ratio.trajectory"), scheme=Scheme(4, WHOLE))),
     ("P.ratio.once", "one decision", two_decisions),
     ("P.gap", "tabular", bent),
+    ("P.clip", "mean zero", lambda: replace(example("P.clip"), scheme=Scheme(4, "signed(negative=0)"))),
     ("P.budget.best", "center", lambda: replace(light(), scheme=Scheme(4, WHOLE))),
 ]
 

@@ -11,23 +11,11 @@ import sympy as sp
 from scipy import special
 
 from bounds import CLAIMS, Evidence, Instance, Verdict
+from bounds import literature_symbols as ls
 from bounds.claims.literature.mroueh import BETAS, EPS
 from bounds.claims.literature.success import right_or_wrong
 from bounds.enclosed.literature.gdpo import counts
 from bounds.enclosed.literature.noise import noisy
-from bounds.literature_symbols import (
-    beta,
-    corr_joint,
-    corr_split,
-    p_next,
-    pull,
-    push,
-    shortfall,
-    slope_here,
-    slope_old,
-    slope_token,
-    slope_trajectory,
-)
 from bounds.observation import Observation
 from tamdp_theory import TabularSoftmax, exact, families
 from tamdp_theory.exact import Scheme
@@ -172,7 +160,7 @@ def test_the_step_is_the_maximizer() -> None:
         kl = grid * np.log(grid / 0.2) + (1 - grid) * np.log((1 - grid) / 0.8)
         best = grid[np.argmax((grid - 0.3) / scale - strength * kl)]
         measured = CLAIMS["P.iterate"].measure(instance).numbers
-        assert measured[p_next][place] == pytest.approx(best, abs=2e-6)
+        assert measured[ls.p_next][place] == pytest.approx(best, abs=2e-6)
 
 
 def test_the_cycle_by_iterating() -> None:
@@ -192,10 +180,10 @@ def test_another_reference_is_not_stationary() -> None:
     away = h - pi @ h
     numbers = CLAIMS["P.stationary"].measure(instance).numbers
     strength = 1 + 2 * np.abs(away).max()
-    assert numbers[beta] == pytest.approx(strength, rel=1e-12)
-    assert numbers[push] == pytest.approx(pi * away, rel=1e-12)
-    assert numbers[pull] == pytest.approx(pi * away / strength, rel=1e-11)
-    wrong = replace(CLAIMS["P.stationary"], statement=sp.Eq(push, 2 * beta * pull))
+    assert numbers[ls.beta] == pytest.approx(strength, rel=1e-12)
+    assert numbers[ls.push] == pytest.approx(pi * away, rel=1e-12)
+    assert numbers[ls.pull] == pytest.approx(pi * away / strength, rel=1e-11)
+    wrong = replace(CLAIMS["P.stationary"], statement=sp.Eq(ls.push, 2 * ls.beta * ls.pull))
     assert wrong.check(instance).verdict is Verdict.VIOLATED
 
 
@@ -214,7 +202,7 @@ def test_entropy_after_a_small_step() -> None:
 def test_ascent_on_two_arms_by_hand() -> None:
     """Arms 0 and 1 from the uniform policy: the gap is 1 - p, and the first step moves both logits by 1/10."""
     numbers = CLAIMS["P.ascent.uniform"].measure(replace(right_or_wrong(Scheme(8, "center")), steps=3)).numbers
-    gap = numbers[shortfall]
+    gap = numbers[ls.shortfall]
     assert gap[0] == 0.5 and gap[1] == pytest.approx(1 / (1 + math.exp(0.2)), rel=1e-14)
     second = gap[1] * (1 - gap[1])
     assert gap[2] == pytest.approx(1 / (1 + math.exp(0.2 + 0.8 * second)), rel=1e-13)
@@ -248,8 +236,8 @@ def test_shares_of_uncorrelated_components() -> None:
     rewards = np.array([[[0, 0], [1, 0], [0, 0.5], [1, 0.5]]], dtype=float)
     once = Observation(RolloutGroups(("a", "b"), (F(1), F(1)), np.zeros(1, dtype=np.int64), rewards), Scheme(4, SPLIT))
     joint, split = (CLAIMS[claim_id].observe(once).numbers for claim_id in ("P.share.joint", "P.share.split"))  # type: ignore[misc]
-    assert joint[corr_joint] == pytest.approx([2 / math.sqrt(5), 1 / math.sqrt(5)], rel=1e-12)
-    assert split[corr_split] == pytest.approx([0.5, 0.5], rel=1e-12)
+    assert joint[ls.corr_joint] == pytest.approx([2 / math.sqrt(5), 1 / math.sqrt(5)], rel=1e-12)
+    assert split[ls.corr_split] == pytest.approx([0.5, 0.5], rel=1e-12)
 
 
 # -- ratios, reach, the gradient gap ---------------------------------------------------------------------------------
@@ -291,9 +279,9 @@ def test_ratios_off_policy_by_listing() -> None:
             whole += gain * ratio * sum(score(x) for x in own)
             token += gain * sum(float(pi[x] / before[x]) * score(x) for x in own)
     numbers = CLAIMS["P.ratio.trajectory"].measure(instance).numbers
-    assert numbers[slope_trajectory] == pytest.approx(whole, rel=1e-11)
-    assert numbers[slope_token] == pytest.approx(token, rel=1e-11)
-    for gradient in (numbers[slope_here], numbers[slope_old]):
+    assert numbers[ls.slope_trajectory] == pytest.approx(whole, rel=1e-11)
+    assert numbers[ls.slope_token] == pytest.approx(token, rel=1e-11)
+    for gradient in (numbers[ls.slope_here], numbers[ls.slope_old]):
         assert abs(token - gradient / 2) > 1e-3 * abs(token)
 
 
@@ -311,3 +299,21 @@ def test_the_gap_of_two_arms_by_hand() -> None:
     check = CLAIMS["P.gap"].check(instance)
     assert check.lhs == pytest.approx(gap**2 / 17, rel=1e-10)
     assert check.rhs == pytest.approx(gap**2 / 34, rel=1e-10)
+
+
+def test_clips_without_news_by_listing() -> None:
+    """Three coins, pairs: every pair of arms and rewards; members above 6/5 or below 4/5 of the old policy are stopped
+    where their advantage would push them further.
+    """
+    instance = replace(example("P.clip"), scheme=Scheme(2, "center"))
+    pi, old = np.array([1, 2, 5]) / 8, np.ones(3) / 3
+    push = np.zeros(3)
+    for a, c, d in itertools.product(range(3), (0, 1), (0, 1)):  # the other member's arm does not matter
+        gain, ratio = (c - d) / 2, pi[a] / old[a]
+        if not ((gain > 0 and ratio > 1.2) or (gain < 0 and ratio < 0.8)):
+            push += old[a] / 4 * gain * ratio * ((np.arange(3) == a) - pi)
+    natural = push / pi
+    slope = -(pi @ (np.log(pi) * (natural - pi @ natural)))
+    numbers = CLAIMS["P.clip"].measure(instance).numbers
+    assert numbers[ls.slope_entropy][0] == pytest.approx(slope, rel=1e-9) and abs(slope) > 1e-3
+    assert numbers[ls.half_gain] == pytest.approx(1 / 8, rel=1e-13)

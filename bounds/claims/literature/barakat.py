@@ -35,6 +35,10 @@ def _conflict() -> Instance:
     return Instance(env, LogLinear(env, features, [0.0]), Scheme(4, "pass_at_3"))
 
 
+def _drift(instance: Instance) -> Measured:
+    return measure_drift(instance) if is_zero_one(instance.env) else UNMET
+
+
 def _apart(instance: Instance) -> Measured:
     options = estimator_numbers(instance.scheme)
     if not is_zero_one(instance.env) or s.k_best not in options:
@@ -56,7 +60,7 @@ CLAIMS = (
         standing=Standing.LITERATURE,
         kind="example",
         statement=sp.Lt(s.drift, 0),
-        measure=measure_drift,
+        measure=_drift,
         reference=_REFERENCE,
         assumptions=(ZERO_ONE, kind("pass_at_"), WITNESS),
         proof=(

@@ -19,6 +19,7 @@ from tamdp_theory.exact import Scheme
 from tamdp_theory.model import Floats
 
 ETA = 2 / 5
+LEAST = 200  # steps: before 5 K^2 of them the bound says nothing
 UNIT = Assumption("unit rewards", "every composite reward is at most 1", lambda i: has_unit_rewards(i.env))
 _REFERENCE = "Mei et al. 2020, arXiv 2005.06392"
 
@@ -50,7 +51,7 @@ def _paths(uniform: bool) -> Callable[[Instance], Measured]:
         }
         if not conditions[ONE_DECISION.name] or not isinstance(policy, TabularSoftmax):
             return Measured(numbers={}, assumptions=conditions)
-        paths, rows = instance.trajectories, []
+        paths, rows, steps = instance.trajectories, [], max(instance.steps, LEAST)
         value = np.bincount(
             paths.pairs[:, 0], paths.kernel * env.class_composite[paths.reward_class], minlength=env.n_pairs
         )
@@ -59,10 +60,10 @@ def _paths(uniform: bool) -> Callable[[Instance], Measured]:
             rewards = value[own].astype(float)
             if rewards.max() > rewards.min():
                 logits = np.zeros(len(rewards)) if uniform else policy.parameters[env.pair_parameter[own]]
-                gaps, chances = _ascend(rewards, logits, instance.steps)
-                turns = np.arange(1, instance.steps + 1)
-                spread = np.full(instance.steps, rewards.max() - rewards.min())
-                rows.append((gaps, chances, turns, np.full(instance.steps, len(rewards)), spread))
+                gaps, chances = _ascend(rewards, logits, steps)
+                turns = np.arange(1, steps + 1)
+                spread = np.full(steps, rewards.max() - rewards.min())
+                rows.append((gaps, chances, turns, np.full(steps, len(rewards)), spread))
 
         if not rows:
             return Measured(numbers={}, empty="no arm is better than another")
