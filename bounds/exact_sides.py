@@ -12,6 +12,8 @@ from flint import arb, fmpq
 from bounds.comparison import Quantity
 from tamdp_theory.exact.balls import ONE, ZERO, Number, ball, is_zero, largest, number, root
 
+_FUNCTIONS: dict[Any, Any] = {sp.asin: arb.asin, sp.exp: arb.exp}
+
 
 def evaluate(
     expression: sp.Expr, numbers: Mapping[Quantity, Any], bound: Mapping[sp.Symbol, int] | None = None
@@ -50,6 +52,8 @@ def evaluate(
         return largest([at(part) for part in expression.args])
     if isinstance(expression, sp.log):
         return _logarithm(at(expression.args[0]))
+    if type(expression) in _FUNCTIONS:
+        return _FUNCTIONS[type(expression)](ball(at(expression.args[0])))
     raise TypeError(f"cannot evaluate {type(expression).__name__} exactly")
 
 

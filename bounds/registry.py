@@ -36,6 +36,26 @@ MODULES = (
     "objectives",
     "slopes",
     "lengths",
+    "literature.davis_recht",
+    "literature.max_rl",
+    "literature.barakat",
+    "literature.yang",
+    "literature.rloo",
+    "literature.disco",
+    "literature.bay",
+    "literature.noise",
+    "literature.mroueh",
+    "literature.vojnovic",
+    "literature.mei",
+    "literature.cui",
+    "literature.mo_grpo",
+    "literature.gdpo",
+    "literature.zhou",
+    "literature.gspo",
+    "literature.pang",
+    "literature.wu",
+    "literature.suk_duan",
+    "literature.park",
 )
 SECTIONS = {
     "L": "Lemmas",
@@ -44,6 +64,7 @@ SECTIONS = {
     "T3": "Theorem 3: generalization",
     "T4": "What group-relative estimators optimise",
     "T5": "How length enters",
+    "P": "Published elsewhere, as stated there",
 }
 _ID = re.compile(r"^        id=\"([^\"]+)\",$", re.MULTILINE)
 
@@ -56,7 +77,8 @@ class Registry(Mapping[str, Claim]):
         """File of each id, read from the sources."""
         found: dict[str, str] = {}
         for module in MODULES:
-            for claim_id in _ID.findall((files("bounds.claims") / f"{module}.py").read_text(encoding="utf-8")):
+            source = files("bounds.claims") / f"{module.replace('.', '/')}.py"
+            for claim_id in _ID.findall(source.read_text(encoding="utf-8")):
                 if claim_id in found:
                     raise ValueError(f"claim {claim_id} is defined twice")
                 found[claim_id] = module

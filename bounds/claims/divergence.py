@@ -19,11 +19,13 @@ from tamdp_theory.exact.surrogate import path_gradient
 MAX_LISTED = 100_000  # trajectories that a check lists
 
 
-def _reference(instance: Instance) -> Policy:
-    return instance.reference or instance.once(_drawn_near, instance.policy, instance.seed)
+def reference_of(instance: Instance) -> Policy:
+    """The instance's reference policy; one drawn near the current one where there is none."""
+    return instance.reference or instance.once(drawn_near, instance.policy, instance.seed)
 
 
-def _drawn_near(policy: Policy, seed: int) -> Policy:
+def drawn_near(policy: Policy, seed: int) -> Policy:
+    """The policy with its parameters moved by standard normal noise of a seed."""
     noise = np.random.default_rng(seed).standard_normal(policy.n_parameters)
     return policy.with_parameters(policy.parameters + noise)
 
@@ -43,14 +45,15 @@ def _listed_divergence(paths: exact.Trajectories, policy: Policy, reference: Pol
     return float((weight * (ours - theirs)).sum()), lost
 
 
-def _few_trajectories(instance: Instance) -> bool:
+def few_trajectories(instance: Instance) -> bool:
+    """Whether trajectories are few enough to be listed."""
     return exact.count_trajectories(instance.env) <= MAX_LISTED
 
 
 def _chain_rule(instance: Instance) -> Measured:
-    if failed := unmet(instance, {"listable": _few_trajectories(instance)}):
+    if failed := unmet(instance, {"listable": few_trajectories(instance)}):
         return failed
-    reference = _reference(instance)
+    reference = reference_of(instance)
     direct, lost = _by_listing(instance, reference)
     chain = exact.divergence(instance.env, instance.policy, reference).value
     return Measured(numbers={s.kl: direct, s.kl_chain: chain}, assumptions={"listable": True}, error=lost)
@@ -61,9 +64,9 @@ def chain_bound(instance: Instance) -> Measured:
     says is used.
     """
     env, policy = instance.env, instance.policy
-    if failed := unmet(instance, {"listable": _few_trajectories(instance)}):
+    if failed := unmet(instance, {"listable": few_trajectories(instance)}):
         return failed
-    reference = _reference(instance)
+    reference = reference_of(instance)
     direct, lost = _by_listing(instance, reference)
     log_ratio = policy.pair_log_probability - reference.pair_log_probability
     per_node = env.node_sum((policy.pair_probability * log_ratio)[:, None])
@@ -74,12 +77,12 @@ def chain_bound(instance: Instance) -> Measured:
 
 def _estimates(instance: Instance) -> Measured:
     """Expected derivatives of the estimates k1, k2 and k3 at drawn trajectories, and of both divergences."""
-    if failed := unmet(instance, {"listable": _few_trajectories(instance)}):
+    if failed := unmet(instance, {"listable": few_trajectories(instance)}):
         return failed
     if (instance.env.pair_count == 1).all():
         return Measured(numbers={}, assumptions={"listable": True}, empty="no node has a choice")
     env, policy, paths = instance.env, instance.policy, instance.trajectories
-    reference, direction = _reference(instance), direction_of(instance)
+    reference, direction = reference_of(instance), direction_of(instance)
     log = np.stack([policy.pair_log_probability, reference.pair_log_probability], axis=1)
     ours, theirs = paths.log_policy(log).T
     given = env.prompt_probability[paths.prompt] * paths.kernel

@@ -28,7 +28,8 @@ def update_in_balls(instance: Instance, weights: tuple[Fraction, ...] | None = N
     return balls.update(process, instance.policy, scheme.group_size, scheme.normalization, scheme.eps, scheme.ddof)
 
 
-def _drift(instance: Instance) -> Measured:
+def measure_drift(instance: Instance) -> Measured:
+    """<grad J, m> in balls, where it is below zero."""
     enclosure = update_in_balls(instance).drift
     conditions = {"witness": bool(enclosure < 0)}
     if failed := unmet(instance, conditions):
@@ -61,7 +62,7 @@ CLAIMS = (
         standing=Standing.PROVED,
         kind="example",
         statement=sp.Lt(s.drift, 0),
-        measure=_drift,
+        measure=measure_drift,
         reference="docs/theory.md",
         assumptions=(TABULAR, WITNESS),
         proof="One prompt, arms 1 with probability 2/5 and 1/4 surely, pi = 1/2, G = 2: <grad J, m> = -3/800.",
@@ -79,7 +80,7 @@ CLAIMS = (
         standing=Standing.PROVED,
         kind="example",
         statement=sp.Lt(s.drift, 0),
-        measure=_drift,
+        measure=measure_drift,
         reference="docs/theory.md",
         assumptions=(TABULAR, DECOMPOSED, WITNESS),
         proof="psi_G differs between components, and reweights a sum of opposed gradients.",

@@ -1,11 +1,14 @@
 """Derivatives along a random direction."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 
 from bounds.instance import Instance
 from tamdp_theory.model import Floats
+
+Value = TypeVar("Value", float, Floats)
 
 
 def direction_of(instance: Instance) -> Floats:
@@ -14,7 +17,7 @@ def direction_of(instance: Instance) -> Floats:
     return direction / np.linalg.norm(direction)
 
 
-def central_slope(function: Callable[[float], float], step: float) -> float:
+def central_slope(function: Callable[[float], Value], step: float) -> Value:
     """Derivative at 0 by the central difference of order six."""
     low3, low2, low1, high1, high2, high3 = (function(k * step) for k in (-3, -2, -1, 1, 2, 3))
     return (high3 - low3 - 9 * (high2 - low2) + 45 * (high1 - low1)) / (60 * step)

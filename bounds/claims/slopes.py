@@ -28,7 +28,7 @@ ZERO_ONE = Assumption(
 )
 
 
-def _kind(name: str, ddof: int | None = None) -> Assumption:
+def kind(name: str, ddof: int | None = None) -> Assumption:
     """The scheme's estimator is of this kind (and its deviations have this ddof)."""
     return Assumption(
         "estimator",
@@ -145,7 +145,7 @@ CLAIMS = (
         statement=sp.Eq(s.slope, 1),
         measure=_slope,
         reference=_REFERENCE,
-        assumptions=(ZERO_ONE, _kind("leave_one_out")),
+        assumptions=(ZERO_ONE, kind("leave_one_out")),
         proof="Every gap is G/(G - 1), and zero-sum maps have the slope kappa times the expected gap.",
         depends_on=("T4.slopes",),
         schemes=_sizes("leave_one_out"),
@@ -161,7 +161,7 @@ CLAIMS = (
         statement=sp.Eq(s.slope, s.kappa),
         measure=_slope,
         reference=_REFERENCE,
-        assumptions=(ZERO_ONE, _kind("rank")),
+        assumptions=(ZERO_ONE, kind("rank")),
         proof="A success beats every failure: ranks of 0/1 rewards are the centred rewards.",
         depends_on=("T4.slopes",),
         schemes=_sizes("rank"),
@@ -177,7 +177,7 @@ CLAIMS = (
         statement=sp.Eq(s.slope, 2 - _p ** (_G - 1) - _q ** (_G - 1)),
         measure=_slope,
         reference=_REFERENCE,
-        assumptions=(ZERO_ONE, _kind("sign")),
+        assumptions=(ZERO_ONE, kind("sign")),
         proof="A success gets 1 unless all are successes, a failure -1 unless all are failures.",
         depends_on=("T4.slopes",),
         schemes=_sizes("sign"),
@@ -193,7 +193,7 @@ CLAIMS = (
         statement=sp.Eq(s.slope, _q ** (s.k_best - 1)),
         measure=_slope,
         reference="docs/theory.md; Walder & Karkhanis 2025, arXiv 2505.15201",
-        assumptions=(ZERO_ONE, _kind("pass_at_")),
+        assumptions=(ZERO_ONE, kind("pass_at_")),
         proof="The set objective estimates pass@k = 1 - (1 - p)^k without bias; 1/k of its gradient is left.",
         depends_on=("T4.slopes",),
         schemes=(*_sizes("pass_at_2", sizes=(3, 5, 8)), Scheme(8, "pass_at_3")),
@@ -209,7 +209,7 @@ CLAIMS = (
         statement=sp.Eq(s.slope, _q ** (_G - 1)),
         measure=_slope,
         reference="docs/theory.md; verl's grpo_passk, undivided",
-        assumptions=(ZERO_ONE, _kind("best_minus_second")),
+        assumptions=(ZERO_ONE, kind("best_minus_second")),
         proof="A lone success gets 1, everybody else nothing: phi is the largest reward, E phi / G = pass@G / G.",
         depends_on=("T4.slopes",),
         schemes=_sizes("best_minus_second"),
@@ -225,7 +225,7 @@ CLAIMS = (
         statement=sp.Eq(s.slope, sp.sqrt(_G) * _q ** (_G - 1)),
         measure=_slope,
         reference="docs/theory.md; verl's grpo_passk",
-        assumptions=(ZERO_ONE, _kind("best_minus_second(std=True)", 1), NO_EPS),
+        assumptions=(ZERO_ONE, kind("best_minus_second(std=True)", 1), NO_EPS),
         proof="One success among G has the ddof-1 deviation 1 / sqrt G.",
         depends_on=("T4.slopes.best",),
         schemes=_sizes("best_minus_second(std=True)", 1),
@@ -241,7 +241,7 @@ CLAIMS = (
         statement=sp.Eq(s.slope * _p, 1 - _q ** (_G - 1)),
         measure=_slope,
         reference="docs/theory.md; Prime-RL's max_rl, arXiv 2602.02710",
-        assumptions=(ZERO_ONE, _kind("max_rl")),
+        assumptions=(ZERO_ONE, kind("max_rl")),
         proof=(
             "A success among s has G/s - 1, a failure -1 unless all fail. E[G/s] given a success is (1 - (1-p)^G)/p. "
             "The potential is sum_{k<G} pass@k / k: log p up to a constant as G grows."
@@ -260,7 +260,7 @@ CLAIMS = (
         statement=sp.Eq(s.slope, (s.alpha_plus * _q + s.alpha_minus * _p) * s.kappa),
         measure=_slope,
         reference="docs/theory.md; positive and negative samples: arXiv 2506.01347",
-        assumptions=(ZERO_ONE, _kind("signed")),
+        assumptions=(ZERO_ONE, kind("signed")),
         proof="p h_1 + (1-p) h_0 = 0 and h_1 - h_0 = kappa give h_1 = (1-p) kappa, h_0 = -p kappa; A_1 >= 0 >= A_0.",
         depends_on=("T4.slopes",),
         schemes=(

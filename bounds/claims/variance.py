@@ -94,7 +94,8 @@ def _variance_decomposed(instance: Instance) -> Measured:
     return Measured(numbers=numbers, assumptions={"two-valued": True}, scale=total**2)
 
 
-def _leave_one_out(instance: Instance) -> Measured:
+def leave_one_out(instance: Instance) -> Measured:
+    """Variance of the leave-one-out update of each prompt, and the traces that it is made of."""
     env, scheme = instance.env, instance.scheme
     per_prompt = instance.update.prompt_variance / scheme.kappa**2
     projection, kernel = [], []
@@ -254,7 +255,7 @@ CLAIMS = (
         statement=sp.Eq(
             s.variance, (s.G - 2) / (s.G - 1) * s.trace_projection / s.G + 2 * s.trace_kernel / (s.G * (s.G - 1))
         ),
-        measure=_leave_one_out,
+        measure=leave_one_out,
         reference="Zhou et al. 2026, arXiv 2603.01162",
         assumptions=(CENTER,),
         proof="Variance of a U-statistic of order two by its Hoeffding decomposition.",

@@ -12,6 +12,7 @@ from tamdp_theory import TAMDP, LogLinear, Policy, TabularSoftmax, families
 from tamdp_theory.exact import NORMALIZATIONS, Scheme
 
 _GRADES = (Fraction(0), Fraction(1), Fraction(1, 2), Fraction(1, 4), Fraction(3, 4))
+_OTHERS = ("leave_one_out", "max_rl", "sign")  # estimators of other kinds
 
 
 def draw_instances(claim: Claim, without: tuple[str, ...], generator: np.random.Generator) -> Iterator[Instance]:
@@ -42,6 +43,8 @@ def draw_scheme(claim: Claim, without: tuple[str, ...], generator: np.random.Gen
     """
     free = any(a.name in without and _may_be_of_schemes(a) for a in claim.assumptions)
     size = int(generator.integers(2, 7))
+    if free and claim.schemes and generator.random() < 0.3:  # what a claim asks for may be needed in large groups alone
+        size = claim.schemes[generator.integers(len(claim.schemes))].group_size
     if claim.schemes and not (free and generator.random() < 0.8):
         scheme = claim.schemes[generator.integers(len(claim.schemes))]
         pairs_only = any(a.name == "pairs" for a in claim.assumptions)
@@ -49,7 +52,8 @@ def draw_scheme(claim: Claim, without: tuple[str, ...], generator: np.random.Gen
             return scheme
         return Scheme(size, scheme.normalization, scheme.eps, scheme.ddof)
     eps, ddof = ((0.0, 0), (0.0, 1), (0.25, 0), (1.0, 0))[generator.integers(4)] if free else (0.0, 0)
-    return Scheme(size, NORMALIZATIONS[generator.integers(3)], eps, ddof)
+    names = (*NORMALIZATIONS, *_OTHERS) if free else NORMALIZATIONS
+    return Scheme(size, names[generator.integers(len(names))], eps, ddof)
 
 
 def _may_be_of_schemes(assumption: Assumption) -> bool:
@@ -57,7 +61,8 @@ def _may_be_of_schemes(assumption: Assumption) -> bool:
     if assumption.met is None:
         return True
     env = families.bandit([["0", "0"], ["1", "0"], ["1", "1"]], weights=("1/2", "1/2"))
-    schemes = [Scheme(size, name, eps) for name in NORMALIZATIONS for size in (2, 3) for eps in (0.0, 1.0)]
+    names = (*NORMALIZATIONS, *_OTHERS)
+    schemes = [Scheme(size, name, eps, size % 2) for name in names for size in (2, 3) for eps in (0.0, 1.0)]
     return len({assumption.met(Instance(env, TabularSoftmax(env), scheme)) for scheme in schemes}) > 1
 
 

@@ -29,7 +29,7 @@ def _simpler(candidate: Candidate) -> Iterator[Candidate]:
     yield from _structure(candidate)
     if candidate.scheme.eps and candidate.scheme.eps not in (1.0, 0.5):
         yield replace(candidate, scheme=replace(candidate.scheme, eps=1.0))
-    for size in range(2, candidate.scheme.group_size):
+    for size in range(candidate.scheme.estimator.smallest, candidate.scheme.group_size):
         yield replace(candidate, scheme=replace(candidate.scheme, group_size=size))
     yield from _numbers(candidate)
 

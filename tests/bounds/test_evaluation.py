@@ -160,7 +160,7 @@ def test_logarithms() -> None:
     "expression",
     [
         sp.sin(x),
-        sp.exp(x),
+        sp.sinh(x),
         sp.pi * x,
         x ** sp.Rational(1, 3),
         x**y,
@@ -230,3 +230,12 @@ def test_separated(left: Any, right: Any, truth: Mapping[Any, bool | None] | Non
         truth = LESS if left.p * left.p < 2 * left.q * left.q else MORE
     for relation, expected in truth.items():
         assert separated(relation(x, y), left, right) is expected, relation
+
+
+def test_functions_are_enclosed() -> None:
+    """exp, log and asin at 1/2 and at the root of 1/2."""
+    with balls.precision(128):
+        for value, angle in ((fmpq(1, 2), np.pi / 6), (ROOT2 / 2, np.pi / 4)):
+            back, arc = evaluate(sp.log(sp.exp(x)), {x: value}), evaluate(sp.asin(x), {x: value})
+            assert isinstance(back, arb) and back.overlaps(balls.ball(value)) and back.rad() < 1e-30
+            assert isinstance(arc, arb) and arc.rad() < 1e-30 and float(arc.mid()) == pytest.approx(angle, rel=1e-15)

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from bounds import CLAIMS, Generalization, Instance, Verdict
 from bounds.certificates import certify, verify
-from tamdp_theory import TAMDP, CapacityError, InputError, Policy, TabularSoftmax
+from tamdp_theory import TAMDP, CapacityError, InputError, LogLinear, Policy, TabularSoftmax
 from tamdp_theory.exact import Scheme
 from tests.helpers.certificate_files import ROUND_TRIPS, SHIPPED, changed, side, written
 
@@ -176,11 +176,14 @@ def at(content: Any, place: tuple[str | int, ...]) -> Any:
 
 
 def as_instance(content: dict[str, Any]) -> Instance:
-    """What a certificate with tabular policies speaks of, for the float engine."""
+    """What a certificate speaks of, for the float engine."""
     own = content["instance"]
     env = TAMDP.from_dict(own["process"])
 
     def policy(record: dict[str, Any]) -> Policy:
+        if "features" in record:
+            features = [[float(Fraction(str(v))) for v in row] for row in record["features"]]
+            return LogLinear(env, features, [float(Fraction(str(v))) for v in record["parameters"]])
         logits = np.zeros((env.n_nodes, env.n_actions))
         logits[env.pair_node, env.pair_action] = [
             math.log(Fraction(str(p))) for node in env.node_ids for p in record["probabilities"][node]

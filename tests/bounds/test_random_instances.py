@@ -33,6 +33,11 @@ SPECIAL = {
     "T5.drift.seqmean": "one example is all that it claims",
     "T5.drift.tokenmean": "one example is all that it claims",
     "T5.drift.baseline": "one example is all that it claims",
+    "P.pass_at_k.conflict": "one example is all that it claims",
+    "P.iterate.cycle": "one example is all that it claims",
+    "P.clip": "needs actions that all have one law of rewards, and a policy that has moved",
+    "P.distinct": "needs every vector of zeros and ones as a reward",
+    "P.distinct.center": "needs every vector of zeros and ones as a reward",
     "T2.cancel.lossy": "needs two opposite components of equal weight and a composite that varies",
 }
 TURNS = 60  # a multiple of every number of schemes up to six

@@ -9,6 +9,7 @@ import pytest
 import sympy as sp
 
 from bounds import CLAIMS, Claim
+from bounds import literature_symbols as ls
 from bounds import symbols as s
 from bounds.rounding import QUANTITY, approximate
 from bounds.symbols import INDICES
@@ -17,6 +18,7 @@ from tests.helpers.seeds import moved
 EVENTS = (s.Probability,)
 SIMPLE = [claim for claim in CLAIMS.values() if not claim.statement.atoms(*EVENTS)]
 WHOLE = {s.G: 5, s.k_best: 3, s.K: 3, s.H: 4, s.T: 7, s.A_max: 3, s.n: 20, s.D_tools: 2, s.B_run: 3}
+WHOLE |= {ls.N_tries: 5, ls.n_arms: 5}
 OPEN = {s.R_hat: 0.3, s.delta: 0.05, s.p: 0.2, s.kl_posterior: 1.5, s.R_S: 0.4, s.R_T: 0.45}
 
 

@@ -15,7 +15,6 @@ import sympy as sp
 from bounds import CLAIMS, Claim, certificates, symbols
 from bounds.proofs import pieces, proof_of
 from bounds.symbols import BinaryKL, KLInverse, Probability
-from experiments.console import number
 from experiments.report import formulas, latex, markup, mathml, results
 from tamdp_theory import InputError
 from tests.helpers.command import Captured, here, refused, script
@@ -292,7 +291,7 @@ def test_every_claim_is_a_theorem_and_a_row(sources: dict[str, str], folder: Pat
         check = result.telling
         assert check is not None
         own = latex.escaped(result.claim.id)
-        assert f"{own} & {result.verdict} & ${number(check.lhs)}$ & " in sources["verdicts.tex"]
+        assert f"{own} & {result.verdict} & {latex._number(check.lhs)} & " in sources["verdicts.tex"]
 
 
 def test_texts_become_latex() -> None:

@@ -1,0 +1,1 @@
+"""The claims of claims/literature in rationals, square roots and balls."""
