@@ -59,7 +59,7 @@ UPRIGHT = {
     "prime": "′",
 }
 FUNCTIONS = ("ln", "log", "exp", "Pr", "det", "sin", "cos")
-LIMITS = ("max", "min", "sup", "inf")
+LIMITS = ("max", "min", "sup", "inf", "lim", "liminf", "limsup")
 RELATIONS = {
     "le": "≤",
     "leq": "≤",
