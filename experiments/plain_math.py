@@ -3,6 +3,7 @@ report/mathml.py.
 """
 
 import re
+import unicodedata
 
 from experiments.report import mathml
 
@@ -24,7 +25,7 @@ _SMALL = re.compile(r"-?[0-9]+")
 def read(latex: str) -> str:
     """The formula in Unicode; what is not known stays as it is written, without its backslash."""
     text = _Reader(mathml.TOKEN.findall(latex)).row(None)
-    return re.sub(r"\s+", " ", text).strip()
+    return unicodedata.normalize("NFC", re.sub(r"\s+", " ", text).strip())
 
 
 class _Reader:
