@@ -7,7 +7,6 @@ import numpy as np
 from tamdp_theory.errors import InputError
 from tamdp_theory.estimators.batch.base import Sums
 from tamdp_theory.estimators.batch.scheme import BatchScheme, InBatch
-from tamdp_theory.exact.batch_scales import factors
 from tamdp_theory.grpo.advantages import advantages, mixed
 from tamdp_theory.model import Floats
 from tamdp_theory.numbers import fraction, on_grid, reals
@@ -49,9 +48,8 @@ def batch_advantages(
     else:
         y, unit = x, fraction(1, "unit")
     own, batch = (_sums(y, count, axes, float(unit), ddof) for axes in ((1,), (0, 1)))
-    reference = np.zeros((1, 1))
-    scale, shift = factors(scheme, own, reference, batch)
-    return scale * x + shift
+    result: Floats = found.scale(own, batch, eps) * (x - (batch.mean if found.centred else 0.0))
+    return result
 
 
 def _sums(y: Any, count: Any, axes: tuple[int, ...], unit: float, lost: float) -> Sums:
