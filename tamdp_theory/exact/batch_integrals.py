@@ -9,6 +9,7 @@ Where all group means are 0, as after centring, D is N times the sum of the grou
 computed are the moments for a (1 + eta), |eta| <= ``integrals.ERROR`` for each batch.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -16,15 +17,31 @@ from itertools import pairwise
 import numpy as np
 
 from tamdp_theory.errors import CapacityError
-from tamdp_theory.exact.batch_scales import Scales
+from tamdp_theory.exact.batch_scales import Scales, Scores
 from tamdp_theory.exact.batch_totals import Laws
 from tamdp_theory.exact.integrals import STEP_V, t_nodes, v_nodes
 from tamdp_theory.exact.states import difference_table
 from tamdp_theory.model import Floats
 from tamdp_theory.numbers import short_count
 
-MAX_ENTRIES = 50_000_000  # nodes times types
+MAX_ENTRIES = 500_000_000  # nodes times types
+_CHUNK = 2_000_000
 _CLOSE = 1e-12  # of the largest: means nearer are one, but for rounding
+
+
+@dataclass(frozen=True, eq=False)
+class _Nodes:
+    """Some nodes (n,): log of a group's factor, and its mean less v (D, n); weights of both powers; of the other groups
+    the log of their expected factor, and under it mean and variance of the sum of mean - v, over B.
+    """
+
+    log_factor: Floats
+    y: Floats
+    one: Floats
+    two: Floats
+    log: Floats
+    shift: Floats
+    scatter: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,39 +49,40 @@ class IntegralScales(Scales):
     """For estimators whose scale is 1 / (deviation over the batch's members + eps)."""
 
     def one(self, others: Laws) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-        log, shift, scatter = self._others(others)
-        reach = self._own(log)
-        mine = (1 - 1 / self._batch) * self._from_v  # own part of r - mean, per type and node
-        b = mine - shift / self._batch
-        w, ww = self._nodes[2], self._nodes[3]
-        a1, a2 = reach @ w, reach @ ww
-        if not self.scheme.resolved.centred:
-            zero = np.zeros_like(a1)
-            return a1, zero, a2, zero, zero
-        return a1, (reach * b) @ w, a2, (reach * b) @ ww, (reach * (b**2 + scatter / self._batch**2)) @ ww
+        a, b, aa, ab, bb = np.zeros((5, self.types.count))
+        for nodes in self._parts(others):
+            reach = np.exp(nodes.log_factor + nodes.log)
+            a += reach @ nodes.one
+            aa += reach @ nodes.two
+            if self.scheme.resolved.centred:
+                shifted = (1 - 1 / self._batch) * nodes.y - nodes.shift  # r - mean
+                b += (reach * shifted) @ nodes.one
+                ab += (reach * shifted) @ nodes.two
+                bb += (reach * (shifted**2 + nodes.scatter)) @ nodes.two
+        return a, b, aa, ab, bb
 
-    def two(self, others: Laws) -> tuple[Floats, Floats, Floats]:
-        log, shift, scatter = self._others(others)
-        top = self._log_factor.max(axis=0)
-        factor = np.exp(self._log_factor - top)
-        weight = np.exp(log + 2 * top) * self._nodes[3]
-        both = (factor * weight) @ factor.T
-        if not self.scheme.resolved.centred:
-            return both, np.zeros_like(both), np.zeros_like(both)
-        # r_1 - mean = y_1 - (y_1 + y_2)/B - shift/B with y = r - v
-        y, s, inverse = self._from_v, shift / self._batch, 1 / self._batch
-        own, other = 1 - inverse, -inverse
-        f, fy, fyy = factor, factor * y, factor * y * y
-        w, ws, wss = weight, weight * s, weight * (s * s + scatter * inverse**2)
-        # (r_2 - mean) = own y_2 + other y_1 - s
-        mixed = own * (f * w) @ fy.T + other * (fy * w) @ f.T - (f * ws) @ f.T
-        square = (
-            own * other * ((fyy * w) @ f.T + (f * w) @ fyy.T)
-            + (own**2 + other**2) * (fy * w) @ fy.T
-            - (own + other) * ((fy * ws) @ f.T + (f * ws) @ fy.T)
-            + (f * wss) @ f.T
-        )
-        return both, mixed, square
+    def cross(self, others: Laws, first: Scores, second: Scores) -> float:
+        own, other, total = 1 - 1 / self._batch, -1 / self._batch, 0.0
+        for nodes in self._parts(others):
+            top = nodes.log_factor.max(axis=0)
+            factor = np.exp(nodes.log_factor - top)
+            weight = np.exp(nodes.log + 2 * top) * nodes.two
+            u, uu = (factor.T @ one.x for one in (first, second))
+            if not self.scheme.resolved.centred:
+                total += float(weight @ (u * uu).sum(axis=1))
+                continue
+            # r_1 - mean = own y_1 + other y_2 - shift, and so for the second
+            moments = []
+            for one in (first, second):
+                z = [(factor * nodes.y**p).T @ one.alone for p in range(3)]
+                moments.append((factor.T @ one.x, (factor * nodes.y).T @ one.x, *z))
+            (u, yu, z, yz, yyz), (uu, yuu, zz, yzz, yyzz) = moments
+            s = nodes.shift[:, None]
+            value = u * uu + u * (own * yzz - s * zz) + other * yu * zz + uu * (own * yz - s * z) + other * yuu * z
+            value += (own**2 + other**2) * yz * yzz + own * other * (yyz * zz + z * yyzz)
+            value += (s**2 + nodes.scatter[:, None]) * z * zz - (own + other) * s * (yz * zz + z * yzz)
+            total += float(weight @ value.sum(axis=1))
+        return total
 
     @property
     def _batch(self) -> float:
@@ -104,38 +122,23 @@ class IntegralScales(Scales):
         rule = STEP_V / np.sqrt(2 * np.pi)
         return t[place], v, one[place] * rule * scale, two[place] * rule * scale**2
 
-    @cached_property
-    def _from_v(self) -> Floats:
-        """Mean less v (D, n)."""
-        result: Floats = self.types.mean[:, None] - self._nodes[1]
-        return result
-
-    @cached_property
-    def _log_factor(self) -> Floats:
-        """log of a group's factor (D, n)."""
-        size = int(self.scheme.group_size)
-        members = size * self._batch
-        result: Floats = -members * self._nodes[0] ** 2 * (self.types.spread[:, None] + size * self._from_v**2)
-        return result
-
-    def _own(self, log: Floats) -> Floats:
-        result: Floats = np.exp(self._log_factor + log)
-        return result
-
-    def _others(self, others: Laws) -> tuple[Floats, Floats, Floats]:
-        """Of independent groups, at each node (n,): log of their expected factor, and under it mean and variance of the
-        sum of mean - v."""
-        nodes = len(self._nodes[0])
-        log, shift, scatter = np.zeros(nodes), np.zeros(nodes), np.zeros(nodes)
-        for law, groups in others:
-            if not groups:
-                continue
-            seen = np.flatnonzero(law)
-            top = self._log_factor[seen].max(axis=0)
-            weighed = law[seen, None] * np.exp(self._log_factor[seen] - top)
-            whole = weighed.sum(axis=0)
-            mean = (weighed * self._from_v[seen]).sum(axis=0) / whole
-            log += groups * (np.log(whole) + top)
-            shift += groups * mean
-            scatter += groups * ((weighed * (self._from_v[seen] - mean) ** 2).sum(axis=0) / whole)
-        return log, shift, scatter
+    def _parts(self, others: Laws) -> Iterator[_Nodes]:
+        """All nodes, some at a time."""
+        t, v, one, two = self._nodes
+        types, size = self.types, int(self.scheme.group_size)
+        step = max(_CHUNK // types.count, 1)
+        for start in range(0, len(t), step):
+            part = slice(start, start + step)
+            y = types.mean[:, None] - v[part]
+            factor = -size * self._batch * t[part] ** 2 * (types.spread[:, None] + size * y**2)
+            log, shift, scatter = np.zeros((3, y.shape[1]))
+            for law, groups in others:
+                seen = np.flatnonzero(law)
+                top = factor[seen].max(axis=0)
+                weighed = law[seen, None] * np.exp(factor[seen] - top)
+                whole = weighed.sum(axis=0)
+                mean = (weighed * y[seen]).sum(axis=0) / whole
+                log += groups * (np.log(whole) + top)
+                shift += groups * mean / self._batch
+                scatter += groups * (weighed * (y[seen] - mean) ** 2).sum(axis=0) / whole / self._batch**2
+            yield _Nodes(factor, y, one[part], two[part], log, shift, scatter)

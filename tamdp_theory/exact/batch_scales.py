@@ -22,6 +22,14 @@ _CHUNK = 2_000_000
 
 
 @dataclass(frozen=True, eq=False)
+class Scores:
+    """Expected score of a member, by the type of its group: times x - r, and ``alone`` (D, d)."""
+
+    x: Floats
+    alone: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class Scales(ABC):
     """Moments of a and b in a batch of a scheme, given types of its groups."""
 
@@ -33,8 +41,8 @@ class Scales(ABC):
         """E a, E b, E a^2, E ab, E b^2 (D,), given a group's type; others: the laws of the B - 1 other groups."""
 
     @abstractmethod
-    def two(self, others: Laws) -> tuple[Floats, Floats, Floats]:
-        """E a_1 a_2, E a_1 b_2, E b_1 b_2 (D, D), given two groups' types; others: the laws of the rest."""
+    def cross(self, others: Laws, first: Scores, second: Scores) -> float:
+        """E of the inner product of what members of two groups add to the update; others: the laws of the rest."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +61,7 @@ class SummedScales(Scales):
                 moment += value @ probability[part]
         return found[0], found[1], found[2], found[3], found[4]
 
-    def two(self, others: Laws) -> tuple[Floats, Floats, Floats]:
+    def cross(self, others: Laws, first: Scores, second: Scores) -> float:
         count = self.types.count
         states, probability = self.totals.law(others)
         if (work := len(probability) * count**2) > MAX_WORK:
@@ -69,10 +77,13 @@ class SummedScales(Scales):
             for part in _parts(len(probability), count):
                 batch = self._joined(pair, states[:, part])
                 a, b = self._factors(own, self.types.reference[:, None], batch)
-                first, shifted = self._factors(mine, self.types.reference[t], batch)
-                for moment, value in zip(found, (first * a, first * b, shifted * b), strict=True):
+                scale, shifted = self._factors(mine, self.types.reference[t], batch)
+                for moment, value in zip(found, (scale * a, scale * b, shifted * b), strict=True):
                     moment[t] += value @ probability[part]
-        return found[0], found[1], found[2]
+        aa, ab, bb = found
+        (u, z), (uu, zz) = ((one.x, one.alone) for one in (first, second))
+        total = aa * (u @ uu.T) + ab * (u @ zz.T + uu @ z.T) + bb * (z @ zz.T)
+        return float(total.sum())
 
     def _joined(self, groups: Array, states: Array) -> tuple[Sums, Floats]:
         return self.totals.sums(self.totals.plus(groups, states[:, None]), self.scheme.ddof)
@@ -94,9 +105,10 @@ class LimitScales(Scales):
         a, b = self._factors(others)
         return a, b, a * a, a * b, b * b
 
-    def two(self, others: Laws) -> tuple[Floats, Floats, Floats]:
+    def cross(self, others: Laws, first: Scores, second: Scores) -> float:
         a, b = self._factors(others)
-        return np.outer(a, a), np.outer(a, b), np.outer(b, b)
+        one, other = (a @ scores.x + b @ scores.alone for scores in (first, second))
+        return float(one @ other)
 
     def _factors(self, others: Laws) -> tuple[Floats, Floats]:
         ((law, _),) = others

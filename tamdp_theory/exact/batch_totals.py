@@ -84,9 +84,12 @@ class GridTotals(Totals):
 
     @cached_property
     def _steps(self) -> Array:
-        """Each column less its least (4, D), over the greatest common divisor."""
+        """Each column less its least, over the greatest common divisor (C, D); equal ones, as are sums and
+        squares of 0 and 1, once.
+        """
         less = self.columns - self.columns.min(axis=1, keepdims=True)
-        result: Array = less // np.array([[gcd(*row) or 1] for row in less.tolist()])
+        steps = less // np.array([[gcd(*row) or 1] for row in less.tolist()])
+        result: Array = np.unique(steps, axis=0)
         return result
 
     def start(self) -> Array:

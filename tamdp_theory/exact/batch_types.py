@@ -96,10 +96,15 @@ class TypeLaw:
     exponent: Floats
 
     @cached_property
+    def chance(self) -> Floats:
+        """Of each multiset (S,)."""
+        result: Floats = np.exp(self.exponent)
+        return result
+
+    @cached_property
     def probability(self) -> Floats:
         """Of each type (D,)."""
-        weight: Floats = np.exp(self.exponent)
-        return self._summed(weight)
+        return self._summed(self.chance)
 
     @cached_property
     def single(self) -> tuple[Floats, Floats, Floats]:
@@ -205,7 +210,7 @@ class _Lister:
         columns: tuple[Column, ...] = ()
         if first is not None and self.multiple is None:
             columns = first.columns(table, self.env.exact_weights)
-        lengths = [self.lengths[c] if self.scheme.lengths else 1 for c in own]
+        lengths = [self.lengths[c] if self.scheme.counts_tokens else 1 for c in own]
         values = [values for _, values in columns]
         rows = list(zip([self.composite[c] for c in own], lengths, *values, strict=True))
         key = (tuple(rows), tuple(w for w, _ in columns))

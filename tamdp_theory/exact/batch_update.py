@@ -22,7 +22,7 @@ from tamdp_theory.errors import InputError
 from tamdp_theory.estimators.batch.scheme import BatchScheme, InBatch
 from tamdp_theory.estimators.scheme import Aggregation
 from tamdp_theory.exact.batch_integrals import IntegralScales
-from tamdp_theory.exact.batch_scales import LimitScales, Scales, SummedScales
+from tamdp_theory.exact.batch_scales import LimitScales, Scales, Scores, SummedScales
 from tamdp_theory.exact.batch_totals import Laws, check_work, totals
 from tamdp_theory.exact.batch_types import GroupTypes, TypeLaw, group_types
 from tamdp_theory.exact.law import ClassLaw
@@ -133,9 +133,15 @@ class BatchUpdate:
         """h (C,): E[A f] of a member of each class; 0 on prompts that are not in the batch."""
         h = np.zeros(self.plan.env.n_classes)
         for q, a, b, *_ in self._singles:
-            one, x, _ = self._laws[q].single
+            one, x, _ = self.laws[q].single
             h[self.plan.env.prompt_classes[q]] = x @ a + one @ b
         return h * self.plan.factor
+
+    @property
+    def by_type(self) -> tuple[Floats, Floats]:
+        """E a and E b (D,) of A = a (x - r) + b, given the type of a group of the first prompt."""
+        _, a, b, *_ = self._singles[0]
+        return a, b
 
     @cached_property
     def second_moment(self) -> float:
@@ -149,20 +155,17 @@ class BatchUpdate:
         for q, _, _, aa, ab, bb in self._singles:
             classes = plan.env.prompt_classes[q]
             factor, gradient = plan.factor[classes], self._gradients(q)
-            one, x, squares = self._laws[q].single
+            one, x, squares = self.laws[q].single
             alone = squares @ aa + 2 * (x @ ab) + one @ bb
             total += plan.shares[q] / members * float((alone * factor**2) @ energy[classes])
-            one, x, products = self._laws[q].double
+            one, x, products = self.laws[q].double
             mixed = x @ ab
             pair = products @ aa + mixed + mixed.T + one @ bb
             gram = gradient @ gradient.T * np.outer(factor, factor)
             total += plan.shares[q] * (size - 1) / members * float((pair * gram).sum())
         for share, first, second, others in self._pairs:
-            aa, ab, bb = plan.scales.two(others)
-            u, z = (self._by_type(first, part) for part in (1, 0))
-            uu, zz = (self._by_type(second, part) for part in (1, 0))
-            cross = aa * (u @ uu.T) + ab * (u @ zz.T + uu @ z.T) + bb * (z @ zz.T)
-            total += share * float(cross.sum())
+            both = [Scores(self._by_type(law, 1), self._by_type(law, 0)) for law in (first, second)]
+            total += share * plan.scales.cross(others, both[0], both[1])
         return total
 
     @cached_property
@@ -175,7 +178,8 @@ class BatchUpdate:
         return ClassLaw.of(self.plan.env, self.policy.pair_probability[:, None], self.plan.think_weight)
 
     @cached_property
-    def _laws(self) -> tuple[TypeLaw, ...]:
+    def laws(self) -> tuple[TypeLaw, ...]:
+        """The groups of each prompt."""
         law, env = self._class_law.probability[:, 0], self.plan.env
         return tuple(self.plan.types.law(q, law[classes]) for q, classes in enumerate(env.prompt_classes))
 
@@ -183,7 +187,7 @@ class BatchUpdate:
         """Law of the types (D,) of a group whose prompt has a law (N,)."""
         result: Floats = np.zeros(self.plan.types.count)
         for q in np.flatnonzero(shares).tolist():
-            result += shares[q] * self._laws[q].probability
+            result += shares[q] * self.laws[q].probability
         return result
 
     def _only(self, q: int) -> Floats:
@@ -240,7 +244,7 @@ class BatchUpdate:
         width = env.n_pairs if self.policy.is_tabular else self.policy.n_parameters
         found = np.zeros((self.plan.types.count, width))
         for q in np.flatnonzero(shares).tolist():
-            weight = shares[q] * self._laws[q].single[part] * self.plan.factor[env.prompt_classes[q]][:, None]
+            weight = shares[q] * self.laws[q].single[part] * self.plan.factor[env.prompt_classes[q]][:, None]
             place = env.prompt_pairs[q] if self.policy.is_tabular else slice(None)
             found[:, place] += weight.T @ self._gradients(q)
         return found

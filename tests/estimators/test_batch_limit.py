@@ -165,3 +165,18 @@ def test_integrals_where_rewards_are_close() -> None:
     for name in ("batch_std", "reinforce_plus_plus(over=sequences)"):
         one, other = (exact.batch_update(env, policy, name, 2, 3, route=way).mean for way in ("sums", "integrals"))
         np.testing.assert_allclose(other, one, rtol=1e-11)
+
+
+def test_zero_one_rewards_climb_the_arcsine_of_all_prompts_together() -> None:
+    """grad 2 arcsin sqrt J, J over all prompts; standardized in groups it is the mean of the prompts' own arcsines."""
+    env = families.random_tree(seed=moved(4), prompts=3, tools=1, answers=2, components=1, levels=2)
+    policy = TabularSoftmax.random(env, np.random.default_rng(moved(8)))
+    found = exact.batch_update(env, policy, "reinforce_plus_plus(over=sequences)", 2, math.inf).mean
+    step = 1e-6 * np.random.default_rng(moved(9)).normal(size=policy.n_parameters)
+
+    def potential(sign: int) -> float:
+        moved_by = policy.with_parameters(policy.parameters + sign * step)
+        return 2 * math.asin(math.sqrt(exact.values(env, moved_by).total / env.total_weight))
+
+    assert {float(c) / env.total_weight for c in env.exact_class_composite} == {0.0, 1.0}
+    assert found @ step == pytest.approx((potential(1) - potential(-1)) / 2, rel=1e-6)

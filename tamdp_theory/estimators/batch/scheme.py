@@ -73,7 +73,12 @@ class BatchScheme:
         return self.resolved.over == "tokens" and self.resolved.measured != "nothing"
 
     @property
-    def lengths(self) -> bool:
-        """Whether lengths of trajectories play a part."""
+    def counts_tokens(self) -> bool:
+        """Whether a batch differs from another by its members' lengths."""
         first = self.resolved.first
-        return self.tokens or self.aggregation != "trajectory" or (first is not None and first.lengths)
+        return self.tokens or self.aggregation == "token_mean" or (first is not None and first.lengths)
+
+    @property
+    def lengths(self) -> bool:
+        """Whether lengths of trajectories play a part, if only a member's own."""
+        return self.counts_tokens or self.aggregation != "trajectory"
