@@ -33,12 +33,14 @@ def _line(entry: atlas.Entry, formula: str) -> str:
 _BATCH = f"""## Those that look at the whole batch
 
 In the limit of many prompts, where the batch's mean and deviation are those of all rewards; the error of that for a
-batch of B groups is of order 1/B, and `exact.batch_update` gives the step of a batch of any size exactly. There it is
-a gradient over one number, which is the same for all prompts, but moves with the policy: it never points down, though
-it is a gradient itself only where that number is a function of what is climbed, as with 0/1 rewards, where
+batch of B groups is of order 1/B, and `exact.batch_update` gives the step of a batch of any size exactly. In the limit
+it is a gradient over one number, which is the same for all prompts, but moves with the policy: it never points down,
+though it is a gradient itself only where that number is a function of what is climbed, as with 0/1 rewards, where
 `reinforce_plus_plus` climbs 2 arcsin √J. A batch of one group is standardization within the group, so small batches
-can lower J where the limit never does. Hard and even prompts are half of the batch each. The variance is that of batches of {batch_atlas.GROUPS} groups of one prompt, times
-{batch_atlas.GROUPS}: there the deviation follows the prompt's own success rate, and takes part of its noise away.
+can lower J where the limit never does. Hard and even prompts are half of the batch each. The variance is that of
+batches of {batch_atlas.GROUPS} groups of one prompt, times {batch_atlas.GROUPS}: there the deviation follows the
+prompt's own success rate, and takes part of its noise away.
+
 Groups of {SIZE}, ddof 1, eps 0, but {batch_atlas.EPS:g} for deviations of groups about the mean of all rewards."""
 
 _TABLE = (
