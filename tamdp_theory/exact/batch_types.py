@@ -6,7 +6,7 @@ multiple of its distance from the group mean, it lies on a grid, and types are t
 in the group) types that agree to rounding are one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -233,7 +233,10 @@ class _Lister:
         centred = size * composite - (counts @ composite)[:, None]  # G times the distance from the mean
         plain = np.broadcast_to(composite, counts.shape)
         if coefficients:
-            first = self._gains(distinct, counts, coefficients)
+            values = [[row[2 + v] for row in distinct] for v in range(len(coefficients))]
+            kinds = [Kinds.of(column, lengths.tolist(), size) for column in values]
+            assert self.scheme.inner is not None
+            first = mixed_gains(kinds, counts, coefficients, self.scheme.inner)
         elif self.multiple is not None:
             first = centred.astype(np.float64) * float(self.grid * self.multiple / size)
         else:
@@ -257,29 +260,27 @@ class _Lister:
             columns = np.stack([whole, tokens, mean, (held * (y - mean[:, None]) ** 2).sum(axis=1)])
         return _Raw(counts, np.array([distinct.index(row) for row in rows]), columns, first)
 
-    def _gains(self, distinct: list[tuple[Any, ...]], counts: Ints, coefficients: tuple[Fraction, ...]) -> Floats:
-        """The first stage (S, J) of several columns, with what cancels between them decided exactly."""
-        scheme = self.scheme.inner
-        assert scheme is not None
-        lengths = [row[1] for row in distinct]
-        size = scheme.group_size
-        kinds = [Kinds.of([row[2 + v] for row in distinct], lengths, size) for v in range(len(coefficients))]
 
-        def parts(of: Callable[[Kinds, Ints, Scheme], Counted], rows: Ints) -> list[Any]:
-            return [gains_of(of(one, counts[rows], scheme)) for one in kinds]
+def mixed_gains(kinds: Sequence[Kinds], counts: Ints, coefficients: Sequence[Fraction], scheme: Scheme) -> Floats:
+    """Advantages (S, J) of groups with ``counts`` of kinds (J,) or (S, J) in several columns, summed with their
+    coefficients. Where columns cancel, whether they do so to zero is decided exactly.
+    """
 
-        every = np.arange(len(counts))
-        each = [float(w) * part for w, part in zip(coefficients, parts(FloatMultiset, every), strict=True)]
-        total: Floats = np.where(counts > 0, sum(each), 0.0)
-        size_of = np.where(counts > 0, sum(np.abs(part) for part in each), 0.0)
-        suspect = (np.abs(total) <= _SUSPECT * size_of) & (total != 0)
-        rows = np.flatnonzero(suspect.any(axis=1))
-        if len(rows):
-            exactly = parts(ExactMultiset, rows)
-            sums: Any = sum((number(w) * part for w, part in zip(coefficients, exactly, strict=True)), start=ZERO)
-            zero: Any = np.frompyfunc(is_zero, 1, 1)(sums)
-            total[rows] = np.where(suspect[rows] & zero.astype(bool), 0.0, total[rows])
-        return total
+    def parts(of: Callable[[Kinds, Ints, Scheme], Counted], rows: Ints | slice) -> list[Any]:
+        own = [k if k.value.ndim == 1 else Kinds(k.value[rows], k.length[rows], k.unit) for k in kinds]
+        return [gains_of(of(one, counts[rows], scheme)) for one in own]
+
+    each = [float(w) * part for w, part in zip(coefficients, parts(FloatMultiset, slice(None)), strict=True)]
+    total: Floats = np.where(counts > 0, sum(each), 0.0)
+    size_of = np.where(counts > 0, sum(np.abs(part) for part in each), 0.0)
+    suspect = (np.abs(total) <= _SUSPECT * size_of) & (total != 0)
+    rows = np.flatnonzero(suspect.any(axis=1))
+    if len(rows):
+        exactly = parts(ExactMultiset, rows)
+        sums: Any = sum((number(w) * part for w, part in zip(coefficients, exactly, strict=True)), start=ZERO)
+        zero: Any = np.frompyfunc(is_zero, 1, 1)(sums)
+        total[rows] = np.where(suspect[rows] & zero.astype(bool), 0.0, total[rows])
+    return total
 
 
 def _integers(values: list[int], times: int) -> Array:

@@ -7,6 +7,8 @@ import numpy as np
 from tamdp_theory.errors import InputError
 from tamdp_theory.estimators.batch.base import Sums
 from tamdp_theory.estimators.batch.scheme import BatchScheme, InBatch
+from tamdp_theory.exact.batch_types import mixed_gains
+from tamdp_theory.exact.multisets import Kinds
 from tamdp_theory.grpo.advantages import advantages, mixed
 from tamdp_theory.model import Floats
 from tamdp_theory.numbers import fraction, on_grid, reals
@@ -34,10 +36,16 @@ def batch_advantages(
         raise InputError("rewards and weights must be finite; a missing reward has no place in a batch")
     scheme = BatchScheme(r.shape[1], r.shape[0], estimator, eps, ddof)
     found = scheme.resolved
-    composite, unit = mixed(*on_grid(r), [fraction(float(v), "weights") for v in w])
+    integers, exact_weights = on_grid(r), [fraction(float(v), "weights") for v in w]
+    composite, unit = mixed(*integers, exact_weights)
     composite = composite - (composite.min() if found.shifts else 0)
     if scheme.inner is None:
         x: Floats = composite.astype(np.float64) * float(unit)
+    elif len(columns := scheme.inner.estimator.mixtures(exact_weights)) > 1:
+        ones = np.ones(composite.shape, dtype=np.int64)
+        each = (mixed(*integers, parts) for _, parts in columns)
+        kinds = [Kinds.from_integers(values, ones, own, r.shape[1]) for values, own in each]
+        x = mixed_gains(kinds, ones, [coefficient for coefficient, _ in columns], scheme.inner)
     else:
         x = advantages(rewards, weights, scheme.inner.estimator, scheme.inner.eps, ddof, lengths)
     count = _tokens(lengths, x.shape, scheme)

@@ -199,7 +199,11 @@ def test_silent_batches_are_decided_exactly() -> None:
             found = exact.batch_update(env, policy, name, 3, batch)
             group = np.array(list(itertools.product([0.1, 0.3, 0.7], repeat=3)))
             assert np.isfinite(found.mean).all() and np.abs(found.effective_reward).max() < group.shape[1]
-    # one reward alone is silent whatever it is
+    # one reward alone is silent whatever it is, also where others have no probability that a float can hold
+    for n in range(1, 60):
+        known = families.bandit([(0,), (f"{n}/61",)])
+        policy = TabularSoftmax(known, [[-2000.0, 0.0]])
+        assert not exact.batch_update(known, policy, "reinforce_plus_plus", 3, math.inf).effective_reward[1]
     sure = families.bandit([("1/10",), ("1/10",)])
     for batch in (1, 3, math.inf):
         found = exact.batch_update(sure, TabularSoftmax(sure), "reinforce_plus_plus", 2, batch)
@@ -208,7 +212,8 @@ def test_silent_batches_are_decided_exactly() -> None:
 
 def test_components_that_cancel_are_silent() -> None:
     """x = 0 to the last digit where standardized components cancel, though their floats need not."""
-    env = families.bandit([("1/10", "9/10"), ("3/10", "7/10"), ("7/10", "3/10")], weights=[1, 1])
+    arms = [[Fraction(3 * n, 100), 1 - Fraction(7 * n, 300), Fraction(n, 100)] for n in (1, 7, 22, 32)]
+    env = families.bandit(arms, weights=[1, 2, 1])
     for batch in (2, math.inf):
         found = exact.batch_update(env, TabularSoftmax(env), "gdpo_batch", 3, batch, ddof=1)
         assert not found.mean.any()

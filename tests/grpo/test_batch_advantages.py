@@ -38,6 +38,14 @@ def test_silent_batches_are_silent(name: str) -> None:
     assert not grpo.batch_advantages(np.full((3, 7, 1), 0.1), [1], name).any()
 
 
+def test_components_that_cancel_are_silent() -> None:
+    """Standardized, three components in line add up to 0, though not in floats, which whitening would blow up."""
+    n = np.array([[1, 7, 22], [7, 22, 32]])
+    rewards = np.stack([3 * n, 100 - 7 * n, n], axis=-1) / 100  # decimals of two places
+    assert not grpo.batch_advantages(rewards, [1, 2, 1], "gdpo_batch", 0.0, 1).any()
+    assert grpo.batch_advantages(rewards, [1, 1, 1], "gdpo_batch", 0.0, 1).all()
+
+
 @pytest.mark.parametrize(
     ("rewards", "options", "says"),
     [
