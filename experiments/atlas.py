@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from tamdp_theory import TAMDP, CapacityError, InputError, TabularSoftmax, estimators, exact, families
-from tamdp_theory.estimators import Estimator, Scheme
+from tamdp_theory.estimators import BatchEstimator, BatchScheme, Estimator, Scheme
 from tamdp_theory.exact import balls
 from tamdp_theory.model import Floats
 
@@ -31,7 +31,7 @@ LENGTHS = (3, 1, 4, 2)  # of the rewards, where lengths play a part
 
 @dataclass(frozen=True)
 class Entry:
-    """One estimator at one group size.
+    """One estimator at one group size, of groups or of batches (batch_atlas.py).
 
     closed: whether it has an objective on the rewards; None if exact arithmetic did not decide. climbs: which, in
     words. witness: an exchange that does not close. hard: slope at p = 0.01 over that at one half. lowers: a process
@@ -42,7 +42,7 @@ class Entry:
 
     name: str
     summary: str
-    scheme: Scheme
+    scheme: Scheme | BatchScheme
     closed: bool | None
     climbs: str
     witness: str
@@ -82,7 +82,7 @@ def entry(name: str, size: int, level: Level) -> Entry:
     """One row of the atlas. InputError for an unknown name or a group that is too small."""
     scheme = scheme_of(name, size)
     estimator = scheme.estimator
-    closed, climbs, witness = _objective(scheme, level)
+    closed, climbs, witness = objective(scheme, level)
     slope = {p: slope_at(scheme, np.array([p]))[0] for p in (HARD, EVEN)}
     silent, variance = _noise(scheme)
     unit = _noise(Scheme(size, "leave_one_out"))[1]
@@ -101,13 +101,13 @@ def entry(name: str, size: int, level: Level) -> Entry:
     )
 
 
-def summary_of(estimator: Estimator) -> str:
+def summary_of(estimator: Estimator | BatchEstimator) -> str:
     """The first line of what an estimator says of itself."""
     return (type(estimator).__doc__ or "").strip().split("\n")[0].rstrip(".")
 
 
-def _objective(scheme: Scheme, level: Level) -> tuple[bool | None, str, str]:
-    """Closed, what is climbed, and the witness if not."""
+def objective(scheme: Scheme, level: Level) -> tuple[bool | None, str, str]:
+    """Whether an objective is closed, what is climbed, and the witness if not."""
     estimator, values = scheme.estimator, REWARDS[level]
     if estimator.binary and len(values) > 2:
         return True, f"{type(estimator).climbs[1] or 'its potential'} (two rewards only)", ""

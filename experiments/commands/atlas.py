@@ -1,14 +1,16 @@
 """``tamdp atlas``: what every estimator optimises and distorts."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
-from experiments import atlas
+from experiments import atlas, batch_atlas
 from experiments.console import console, plain, progress_bar, write_json
 from tamdp_theory import InputError, storage
+from tamdp_theory.estimators import BatchScheme
 from tamdp_theory.guards import check_integer
 
 HEAD = ("estimator", "objective", "hard / even", "can lower J", "silent", "variance", "used by")
@@ -21,7 +23,8 @@ class Atlas:
     objective: what the expected update is the gradient of, or an exchange of rewards that shows that there is nothing.
     hard / even: how much more a prompt with success probability 0.01 weighs than an even one (leave_one_out: 1).
     can lower J: a process on which the expected step does, with the exact product. silent: share of groups that teach
-    nothing, at p = 1/5. variance: of the step there, at equal slope, over that of leave_one_out.
+    nothing, at p = 1/5. variance: of the step there, at equal slope, over that of leave_one_out. Estimators that look
+    at the whole batch come last, in the limit of many prompts; their variance is that of batches of 8 groups.
 
     Example: tamdp atlas --reward graded --group-size 8
     """
@@ -50,8 +53,9 @@ class Atlas:
             return 0
         found = []
         with progress_bar() as progress:
-            task = progress.add_task("atlas", total=len(atlas.names(self.group_size)))
-            for entry in atlas.atlas(self.group_size, self.reward):
+            task = progress.add_task("atlas", total=len(atlas.names(self.group_size)) + len(batch_atlas.names()))
+            both = (atlas.atlas(self.group_size, self.reward), batch_atlas.entries(self.group_size, self.reward))
+            for entry in chain(*both):
                 found.append(entry)
                 progress.advance(task)
         if self.json is not None:
@@ -70,17 +74,27 @@ class Atlas:
 
 def _plain(entries: list[atlas.Entry]) -> list[dict[str, Any]]:
     return [
-        {**asdict(one), "scheme": {"group_size": one.scheme.group_size, "eps": one.scheme.eps, "ddof": one.scheme.ddof}}
+        {
+            **{key: value for key, value in vars(one).items() if key != "scheme"},
+            "batch_level": of_batch(one),
+            "scheme": {"group_size": one.scheme.group_size, "eps": one.scheme.eps, "ddof": one.scheme.ddof},
+        }
         for one in entries
     ]
 
 
+def of_batch(entry: atlas.Entry) -> bool:
+    """Whether it looks at the whole batch, and is told in the limit of many prompts."""
+    return isinstance(entry.scheme, BatchScheme)
+
+
 def row(entry: atlas.Entry) -> tuple[str, ...]:
     """An entry as texts."""
+    name = f"{entry.name} [batch]" if of_batch(entry) else entry.name
     objective = entry.climbs if entry.closed else f"none: {entry.witness}" if entry.closed is False else entry.witness
     hard, variance = ("-" if value is None else f"{value:.3g}" for value in (entry.hard, entry.variance))
     numbers = (hard, entry.lowers, f"{entry.silent:.3f}", variance)
-    return entry.name, objective, *numbers, "; ".join(entry.uses)
+    return name, objective, *numbers, "; ".join(entry.uses)
 
 
 def latex_table(entries: list[atlas.Entry]) -> str:

@@ -1,5 +1,6 @@
 """``tamdp explain``: a GRPO configuration in plain words."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ from experiments.explain.recipe import Recipe
 from experiments.explain.words import GRADED, amounts_to, climbs, traps
 from tamdp_theory import TAMDP, InputError, TabularSoftmax, exact, load_policy
 from tamdp_theory.estimators import Scheme
+from tamdp_theory.model import Floats
 from tamdp_theory.numbers import fraction
 
 
@@ -37,6 +39,8 @@ class Explain:
     """A tamdp/1 file: exact numbers there, next to two alternatives."""
     policy: str | None = None
     """With --on: a tamdp-policy/1 file; default: the uniform policy."""
+    batch: int | None = None
+    """With --on: groups in a batch, for estimators that look at all of it; default: the limit of many prompts."""
     json: str | None = None
     """Write all of it as JSON to this file, or to the terminal with "-"."""
 
@@ -52,7 +56,7 @@ class Explain:
             objective, warnings = climbs(recipe, values), list(traps(recipe, values))
         except InputError as error:
             raise InputError(f"{self.config}: {error}") from error
-        rows = None if self.on is None else numbers(recipe, self.on, self.policy)
+        rows = None if self.on is None else numbers(recipe, self.on, self.policy, self.batch)
         if self.json is not None:
             content = {
                 "recipe": dict(amounts_to(recipe)),
@@ -97,38 +101,47 @@ class Explain:
                 out.print(f"\n{title}: {', '.join(keys)}", markup=False, soft_wrap=True)
 
 
-def numbers(recipe: Recipe, file: str, policy_file: str | None) -> list[dict[str, object]]:
-    """Exact numbers of the recipe and of two alternatives on a process. InputError where it looks beyond groups."""
-    if recipe.scheme is None:
-        raise InputError(f"--on: the estimator looks beyond single groups ({recipe.beyond}); no exact numbers for it")
+def numbers(recipe: Recipe, file: str, policy_file: str | None, batch: int | None) -> list[dict[str, object]]:
+    """Exact numbers of the recipe and of two alternatives on a process. InputError where it is none that is known."""
+    if recipe.estimator is None:
+        raise InputError(
+            f"--on: the estimator looks beyond groups and batches ({recipe.beyond}); no exact numbers for it"
+        )
+    if batch is not None and not recipe.looks_at_batch:
+        raise InputError(f"--batch: {recipe.estimator} looks at single groups; leave it out")
     env = TAMDP.load(file)
     policy = TabularSoftmax(env) if policy_file is None else load_policy(env, policy_file)
     gradient = exact.policy_gradient(env, policy)
     others = [Scheme(recipe.group_size, "leave_one_out"), Scheme(recipe.group_size, "sum_then_normalize")]
     rows: list[dict[str, object]] = []
-    for scheme in [recipe.scheme, *(one for one in others if one != recipe.scheme)]:
+
+    def add(label: str, mean: Floats, variance: float | None) -> None:
+        drift, norm = float(gradient @ mean), float(np.linalg.norm(mean))
+        scale = norm * float(np.linalg.norm(gradient))
+        cosine = drift / scale if scale else None
+        rows.append({"estimator": label, "norm": norm, "drift": drift, "cosine": cosine, "variance": variance})
+
+    if recipe.looks_at_batch:
+        for groups in [math.inf] if batch is None else [batch, math.inf]:
+            scheme = recipe.in_batch(groups)
+            found = exact.BatchPlan(env, scheme).update(policy)
+            where = "many prompts" if scheme.is_limit else f"B = {groups}"
+            aggregation = "" if recipe.aggregation == "trajectory" else f", {recipe.aggregation}"
+            # the limit has no variance: its error at B groups is of order 1/B
+            add(f"{recipe.estimator}{aggregation}, {where}", found.mean, None if scheme.is_limit else found.variance)
+    for one in [*([] if recipe.scheme is None else [recipe.scheme]), *(one for one in others if one != recipe.scheme)]:
         update = exact.update_moments(
             env,
             policy,
-            scheme.group_size,
-            scheme.normalization,
-            scheme.eps,
-            scheme.ddof,
-            aggregation=scheme.aggregation,
-            keep=scheme.keep,
+            one.group_size,
+            one.normalization,
+            one.eps,
+            one.ddof,
+            aggregation=one.aggregation,
+            keep=one.keep,
         )
-        drift, norm = float(gradient @ update.mean), float(np.linalg.norm(update.mean))
-        scale = norm * float(np.linalg.norm(gradient))
-        label = f"{scheme.normalization}" + ("" if scheme.is_plain else f", {scheme.aggregation}, {scheme.keep}")
-        rows.append(
-            {
-                "estimator": label,
-                "norm": norm,
-                "drift": drift,
-                "cosine": drift / scale if scale else None,
-                "variance": update.variance,
-            }
-        )
+        plain = "" if one.is_plain else f", {one.aggregation}, {one.keep}"
+        add(f"{one.normalization}{plain}", update.mean, update.variance)
     return rows
 
 

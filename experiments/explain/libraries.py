@@ -9,8 +9,6 @@ from experiments.explain.recipe import Divergence, Recipe
 from tamdp_theory import InputError
 from tamdp_theory.estimators import Aggregation
 
-BATCH = "advantages are scaled over the whole batch, so a group's depend on the other groups"
-
 
 class Keys:
     """Keys of a configuration, those that were asked for remembered."""
@@ -73,11 +71,10 @@ def trl(found: Mapping[str, Any]) -> Recipe:
     decomposed = keys.choice(
         "multi_objective_aggregation", "sum_then_normalize", {"sum_then_normalize": False, "normalize_then_sum": True}
     )
-    estimator, beyond = ("sum_then_normalize" if scaling == "group" else "center"), ""
+    estimator = {"group": "sum_then_normalize", "batch": "batch_std", "none": "center"}[scaling]
     if decomposed:
-        estimator, beyond = None, f"normalize_then_sum is whitened: {BATCH}"
-    elif scaling == "batch":
-        estimator, beyond = None, f"scale_rewards=batch: {BATCH}"
+        estimator = "gdpo_batch(eps_in=1/10000)"
+    scales = estimator != "center"
     loss = keys.get("loss_type", "dapo")
     means: dict[str, Aggregation] = {"grpo": "sequence_mean", "dapo": "token_mean", "bnpo": "token_mean"}
     means |= {"dr_grpo": "constant", "luspo": "trajectory", "sapo": "sequence_mean"}
@@ -91,7 +88,7 @@ def trl(found: Mapping[str, Any]) -> Recipe:
     high = keys.number("epsilon_high", low)
     beta = keys.number("beta", 0.0)
     notes = []
-    if means[loss] == "token_mean":
+    if means[loss] == "token_mean" and estimator in ("sum_then_normalize", "center"):
         many = "a micro-batch" if loss == "bnpo" else "many groups"
         notes.append(f"loss_type={loss} averages over the tokens of {many}; in one group it is token_mean")
     clip = _clip(loss, low, high, notes)
@@ -115,9 +112,8 @@ def trl(found: Mapping[str, Any]) -> Recipe:
         library="TRL",
         group_size=keys.size("num_generations", 8),
         estimator=estimator,
-        beyond=beyond,
-        eps=1e-4 if estimator == "sum_then_normalize" else 0.0,
-        ddof=1 if estimator == "sum_then_normalize" else 0,
+        eps=1e-4 if scales else 0.0,
+        ddof=1 if scales else 0,
         aggregation=means[loss],
         ratio=ratio,
         clip=clip,
@@ -150,9 +146,9 @@ _VERL = {
     "rloo": ("leave_one_out", 0.0, 0),
     "rloo_vectorized": ("leave_one_out", 0.0, 0),
     "opo": ("length_baseline", 0.0, 0),
-    "gdpo": "GDPO whitens over the tokens of the batch",
-    "reinforce_plus_plus": "returns are whitened over the tokens of the batch",
-    "reinforce_plus_plus_baseline": "centred rewards are whitened over the tokens of the batch",
+    "gdpo": ("gdpo_batch(over=tokens, guard=variance, eps_in=1/1000000)", 1e-8, 1),
+    "reinforce_plus_plus": ("reinforce_plus_plus(guard=variance)", 1e-8, 1),
+    "reinforce_plus_plus_baseline": ("reinforce_plus_plus_baseline(guard=variance)", 1e-8, 1),
     "gae": "advantages are of a critic, decision by decision",
     "remax": "the baseline is the reward of a greedy rollout: the expected update is the gradient of J",
     "gpg": "centred rewards times the share of prompts of the batch that have a reward",
@@ -168,6 +164,8 @@ def verl(found: Mapping[str, Any]) -> Recipe:
         raise InputError(f"algorithm.adv_estimator: {name!r} is not known; one of {', '.join(_VERL)}")
     by_std = keys.flag("algorithm.norm_adv_by_std_in_grpo", True)
     chosen = _VERL[name]
+    if name == "reinforce_plus_plus" and keys.number("algorithm.gamma", 1.0) != 1:
+        chosen = "returns are discounted token by token, and whitened over the batch"
     estimator, eps, ddof = chosen if isinstance(chosen, tuple) else (None, 0.0, 0)
     if not by_std and name == "grpo":
         estimator, eps, ddof = "center", 0.0, 0
@@ -214,6 +212,22 @@ def verl(found: Mapping[str, Any]) -> Recipe:
     )
 
 
+_SWIFT = {
+    ("grpo", "group"): "sum_then_normalize",
+    ("grpo", "batch"): "batch_std",
+    ("grpo", "none"): "center",
+    ("grpo", "gdpo"): "gdpo_batch(eps_in=1/100000000)",
+    ("rloo", "group"): "sum_then_normalize",
+    ("rloo", "batch"): "batch_std(base=leave_one_out)",
+    ("rloo", "none"): "leave_one_out",
+    ("rloo", "gdpo"): "gdpo_batch(eps_in=1/100000000)",
+    ("reinforce_plus_plus", "group"): "sum_then_normalize",
+    ("reinforce_plus_plus", "batch"): "reinforce_plus_plus_baseline(over=sequences)",
+    ("reinforce_plus_plus", "none"): "center",
+    ("reinforce_plus_plus", "gdpo"): "center",
+}
+
+
 def swift(found: Mapping[str, Any]) -> Recipe:
     """ms-swift's arguments."""
     keys = Keys(found)
@@ -227,12 +241,10 @@ def swift(found: Mapping[str, Any]) -> Recipe:
         "group" if kind == "grpo" else "none" if kind == "rloo" else "batch",
         {"group": "group", "true": "group", "batch": "batch", "none": "none", "false": "none", "gdpo": "gdpo"},
     )
-    estimator: str | None = "leave_one_out" if kind == "rloo" else "center"
-    beyond, eps, ddof = "", 0.0, 0
-    if scaling in ("batch", "gdpo"):
-        estimator, beyond = None, f"scale_rewards={scaling}: {BATCH}"
-    elif scaling == "group" and kind != "rloo":
-        estimator, eps, ddof = "sum_then_normalize", 1e-4, 1
+    estimator, notes = _SWIFT[kind, scaling], list[str]()
+    scales = estimator not in ("center", "leave_one_out")
+    if (kind, scaling) == ("rloo", "group"):
+        notes.append("advantages are G/(G-1) times those of sum_then_normalize")
     loss = keys.get("loss_type", "grpo")
     means: dict[str, Aggregation] = {"grpo": "sequence_mean", "dr_grpo": "constant", "sapo": "sequence_mean"}
     means |= {"bnpo": "token_mean", "dapo": "token_mean", "cispo": "token_mean"}
@@ -240,16 +252,14 @@ def swift(found: Mapping[str, Any]) -> Recipe:
         raise InputError(f"loss_type: {loss!r} is not known; one of {', '.join(means)}")
     low = keys.number("epsilon", 0.2)
     high = keys.number("epsilon_high", low)
-    notes: list[str] = []
     clip = _clip(loss, low, high, notes)
     beta = keys.number("beta", 0.04)
     return Recipe(
         library="ms-swift",
         group_size=keys.size("num_generations", 8),
         estimator=estimator,
-        beyond=beyond,
-        eps=eps,
-        ddof=ddof,
+        eps=0.0 if not scales else 1e-8 if scaling == "gdpo" else 1e-4,
+        ddof=1 if scales else 0,
         aggregation=means[loss],
         keep="mixed" if keys.flag("dynamic_sample", False) else "all",
         ratio=keys.choice("importance_sampling_level", "token", {"token": "token", "sequence": "sequence"}),

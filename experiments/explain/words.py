@@ -1,13 +1,15 @@
 """A recipe in plain words: what the expected first step climbs, decided exactly, and the traps of the combination."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 
 from experiments.explain.recipe import Recipe
 from tamdp_theory import CapacityError, InputError, estimators
-from tamdp_theory.estimators import AGGREGATIONS, Scheme
+from tamdp_theory.estimators import AGGREGATIONS, Aggregation, Estimator, Scheme
+from tamdp_theory.estimators.batch.base import GUARDS
 from tamdp_theory.exact import balls
 
 GRADED = ("0", "3/10", "9/20", "1")
@@ -19,14 +21,21 @@ def amounts_to(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """The parts of a recipe, each with its name."""
     yield "library", recipe.library
     scheme = recipe.scheme
-    if scheme is None:
+    if recipe.looks_at_batch:
+        family = estimators.resolve_in_batch(recipe.estimator)
+        guard = f"ddof {recipe.ddof}, eps {recipe.eps:g}: {GUARDS[family.guard]}"
+        summary = (type(family).__doc__ or "").strip().split("\n")[0]
+        yield "estimator", f"{recipe.estimator} ({guard}): {summary}"
+    elif scheme is None:
         yield "estimator", f"none of single groups: {recipe.beyond}"
     else:
         scaled = f" (ddof {recipe.ddof}, eps {recipe.eps:g})" if scheme.estimator.scales or recipe.eps else ""
         summary = (type(scheme.estimator).__doc__ or "").strip().split("\n")[0]
         yield "estimator", f"{recipe.estimator}{scaled}: {summary}"
     yield "group size", str(recipe.group_size)
-    yield "aggregation", f"{recipe.aggregation}: {AGGREGATIONS[recipe.aggregation]}"
+    over_batch = recipe.looks_at_batch and recipe.aggregation == "token_mean"
+    amount = "BG / sum of the batch's lengths" if over_batch else AGGREGATIONS[recipe.aggregation]
+    yield "aggregation", f"{recipe.aggregation}: {amount}"
     yield "groups", "all" if recipe.keep == "all" else "those whose rewards are not all equal (dynamic sampling)"
     yield "ratio", f"one for each {recipe.ratio}"
     yield "clip", "none" if recipe.clip is None else f"to [{1 - recipe.clip[0]:g}, {1 + recipe.clip[1]:g}]"
@@ -36,10 +45,33 @@ def amounts_to(recipe: Recipe) -> Iterator[tuple[str, str]]:
 def climbs(recipe: Recipe, rewards: Sequence[str]) -> str:
     """What the expected first step is the gradient of, or why there is nothing, on these rewards."""
     scheme = recipe.scheme
+    if recipe.looks_at_batch:
+        return _in_the_limit(recipe, rewards)
     if scheme is None:
         if recipe.beyond.startswith(("the baseline", "advantages are of a critic")):
             return recipe.beyond
-        return f"not decided: {recipe.beyond}. With many prompts in a batch the scale hardly depends on the group."
+        return f"not decided: {recipe.beyond}"
+    return _of_groups(scheme, recipe, rewards)
+
+
+def _in_the_limit(recipe: Recipe, rewards: Sequence[str]) -> str:
+    """The same of an estimator that looks at the batch, in the limit of many prompts."""
+    estimator = estimators.resolve_in_batch(recipe.estimator)
+    like, plain = estimator.like, recipe.aggregation != "sequence_mean"
+    # the batch's mean is 0 over sequences of centred groups; else 1/l gives it a direction
+    if like is None or not (plain or not estimator.centred or (estimator.first and estimator.over == "sequences")):
+        return "not decided: with 1/l the mean of the batch that is subtracted has a direction of its own"
+    aggregation: Aggregation = "trajectory" if plain else "sequence_mean"
+    same = replace(recipe, estimator=str(like), aggregation=aggregation, eps=estimator.inner_eps or 0.0)
+    found = _of_groups(Scheme(recipe.group_size, like, same.eps, recipe.ddof, aggregation), same, rewards)
+    if found.startswith("not"):  # nothing, or not decided
+        return f"{found}; in the limit of many prompts the direction is that of {like}, at one scale for all prompts"
+    if not estimator.divisor[1]:
+        return f"{found}, in the limit of many prompts"
+    return f"{found}, in the limit of many prompts: the step is its gradient over {estimator.divisor[1]}"
+
+
+def _of_groups(scheme: Scheme, recipe: Recipe, rewards: Sequence[str]) -> str:
     small = max(min(recipe.group_size, SMALL), scheme.estimator.smallest)
     lengths = [LENGTHS[m % len(LENGTHS)] for m in range(len(rewards))]
     try:
@@ -68,6 +100,14 @@ def traps(recipe: Recipe, rewards: Sequence[str]) -> Iterator[tuple[str, str]]:
     """(claim ids, text) of what is known to go wrong with this combination."""
     graded = len(set(map(Fraction, rewards))) > 2
     name = str(recipe.estimator).partition("(")[0]
+    if recipe.looks_at_batch:
+        like: Estimator | None = estimators.resolve_in_batch(recipe.estimator).like
+        name = str(like)
+        yield (
+            "T1.drift",
+            "with few prompts in a batch the deviation depends on the group's own rewards, as in sum_then_normalize, "
+            "which is the batch of one group; the expected step can then lower the mean reward",
+        )
     if name in ("sum_then_normalize", "range", "absolute_deviation", "rank", "sign", "mad") and graded:
         yield "L8, T4.affine, T4.scale", "with three reward values the expected step is no gradient of anything"
     if name in ("sum_then_normalize", "normalize_then_sum", "rank", "sign", "max_rl"):
@@ -88,7 +128,7 @@ def traps(recipe: Recipe, rewards: Sequence[str]) -> Iterator[tuple[str, str]]:
             "T5.seqmean, T5.drift.seqmean",
             "1/l climbs short successes and long failures, and can lower the mean reward",
         )
-    if recipe.aggregation == "token_mean":
+    if recipe.aggregation == "token_mean" and not recipe.looks_at_batch:
         yield (
             "T5.tokenmean.lower, T5.drift.tokenmean",
             "over tokens the length bias is of order 1/G, and can still lower it",

@@ -1,10 +1,23 @@
-"""What a training step does with a group: one file per estimator; ``named`` finds one by its name."""
+"""What a training step does with a group, or with a batch of groups: one file per estimator; ``named`` finds one by its
+name.
+"""
 
 from typing import Any
 
 from tamdp_theory.estimators.base import Column, Estimator, Multiset, Place
+from tamdp_theory.estimators.batch.base import BatchEstimator
+from tamdp_theory.estimators.batch.scheme import BatchScheme
 from tamdp_theory.estimators.function import from_function
-from tamdp_theory.estimators.names import families, named, names, options_of, resolve
+from tamdp_theory.estimators.names import (
+    batch_families,
+    batch_names,
+    families,
+    named,
+    names,
+    options_of,
+    resolve,
+    resolve_in_batch,
+)
 from tamdp_theory.estimators.scheme import AGGREGATIONS, NORMALIZATIONS, Aggregation, Keep, Normalization, Scheme
 from tamdp_theory.estimators.standardized import Contrast
 
@@ -12,6 +25,8 @@ __all__ = [
     "AGGREGATIONS",
     "NORMALIZATIONS",
     "Aggregation",
+    "BatchEstimator",
+    "BatchScheme",
     "Column",
     "Contrast",
     "Estimator",
@@ -20,6 +35,8 @@ __all__ = [
     "Normalization",
     "Place",
     "Scheme",
+    "batch_families",
+    "batch_names",
     "families",
     "from_function",
     "named",
@@ -27,6 +44,7 @@ __all__ = [
     "objective",
     "options_of",
     "resolve",
+    "resolve_in_batch",
 ]
 
 

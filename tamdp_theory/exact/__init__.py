@@ -1,6 +1,7 @@
 """The exact engine: everything that is a finite sum is computed as one. See theory.md sections 2 to 4."""
 
 from tamdp_theory.estimators.scheme import NORMALIZATIONS, Normalization, Scheme
+from tamdp_theory.exact.batch_update import BatchPlan, BatchUpdate, batch_update
 from tamdp_theory.exact.critic import critic_moments
 from tamdp_theory.exact.geometry import (
     GradientDomination,
@@ -25,6 +26,8 @@ from tamdp_theory.exact.values import Divergence, Values, divergence, occupancy,
 
 __all__ = [
     "NORMALIZATIONS",
+    "BatchPlan",
+    "BatchUpdate",
     "Divergence",
     "GradientDomination",
     "GroupMoments",
@@ -39,6 +42,7 @@ __all__ = [
     "UpdateMoments",
     "UpdatePlan",
     "Values",
+    "batch_update",
     "count_multisets",
     "count_trajectories",
     "critic_moments",

@@ -46,7 +46,7 @@ def advantages(
     integers, unit = on_grid(r)
     total: Floats = np.zeros(r.shape[:-1])
     for coefficient, parts in scheme.estimator.mixtures([fraction(float(v), "weights") for v in w]):
-        values, own = _mixed(integers, unit, parts)
+        values, own = mixed(integers, unit, parts)
         if scheme.estimator.binary:
             values, own = _indicator(values, scheme), Fraction(1)
         if scheme.estimator.statistics == "counts":
@@ -68,7 +68,7 @@ def _tokens(lengths: Any, shape: tuple[int, ...], scheme: Scheme) -> Ints:
     return found.astype(np.int64)
 
 
-def _mixed(integers: NDArray[Any], unit: Fraction, weights: Sequence[Fraction]) -> tuple[NDArray[Any], Fraction]:
+def mixed(integers: NDArray[Any], unit: Fraction, weights: Sequence[Fraction]) -> tuple[NDArray[Any], Fraction]:
     """sum_k w_k r_k in integers (..., G), and their unit."""
     share = lcm(*(w.denominator for w in weights))
     factors = [int(w * share) for w in weights]

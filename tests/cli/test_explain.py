@@ -1,8 +1,10 @@
 """explain: configurations of each library in plain words, against what their sources say, and what is refused."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,8 +27,11 @@ VERL = {"algorithm.adv_estimator": "grpo", "actor_rollout_ref.rollout.n": 8}
         ({}, ("sum_then_normalize", 1e-4, 1, "token_mean", "all")),
         ({"scale_rewards": False, "loss_type": "dr_grpo"}, ("center", 0.0, 0, "constant", "all")),
         ({"scale_rewards": "none", "loss_type": "grpo"}, ("center", 0.0, 0, "sequence_mean", "all")),
-        ({"scale_rewards": "batch"}, (None, 0.0, 0, "token_mean", "all")),
-        ({"multi_objective_aggregation": "normalize_then_sum"}, (None, 0.0, 0, "token_mean", "all")),
+        ({"scale_rewards": "batch"}, ("batch_std", 1e-4, 1, "token_mean", "all")),
+        (
+            {"multi_objective_aggregation": "normalize_then_sum"},
+            ("gdpo_batch(eps_in=1/10000)", 1e-4, 1, "token_mean", "all"),
+        ),
         ({"loss_type": "vespo"}, ("sum_then_normalize", 1e-4, 1, "token_mean", "all")),
         ({"loss_type": "bnpo"}, ("sum_then_normalize", 1e-4, 1, "token_mean", "all")),
         (
@@ -38,7 +43,7 @@ VERL = {"algorithm.adv_estimator": "grpo", "actor_rollout_ref.rollout.n": 8}
 def test_trl(found: dict[str, object], expected: tuple[object, ...]) -> None:
     recipe = trl(found)
     assert (recipe.estimator, recipe.eps, recipe.ddof, recipe.aggregation, recipe.keep) == expected
-    assert (recipe.estimator is None) is bool(recipe.beyond)
+    assert recipe.looks_at_batch is (recipe.scheme is None) and not recipe.beyond
 
 
 @pytest.mark.parametrize(
@@ -49,7 +54,22 @@ def test_trl(found: dict[str, object], expected: tuple[object, ...]) -> None:
         ({"algorithm.adv_estimator": "rloo"}, ("leave_one_out", 0.0, 0, "token_mean", "all")),
         ({"algorithm.adv_estimator": "opo"}, ("length_baseline", 0.0, 0, "token_mean", "all")),
         ({"algorithm.adv_estimator": "grpo_passk"}, ("best_minus_second(std=True)", 1e-6, 1, "token_mean", "all")),
-        ({"algorithm.adv_estimator": "reinforce_plus_plus"}, (None, 0.0, 0, "token_mean", "all")),
+        (
+            {"algorithm.adv_estimator": "reinforce_plus_plus"},
+            ("reinforce_plus_plus(guard=variance)", 1e-8, 1, "token_mean", "all"),
+        ),
+        (
+            {"algorithm.adv_estimator": "reinforce_plus_plus", "algorithm.gamma": 0.99},
+            (None, 0.0, 0, "token_mean", "all"),
+        ),
+        (
+            {"algorithm.adv_estimator": "reinforce_plus_plus_baseline"},
+            ("reinforce_plus_plus_baseline(guard=variance)", 1e-8, 1, "token_mean", "all"),
+        ),
+        (
+            {"algorithm.adv_estimator": "gdpo"},
+            ("gdpo_batch(over=tokens, guard=variance, eps_in=1/1000000)", 1e-8, 1, "token_mean", "all"),
+        ),
         (
             {"algorithm.filter_groups.enable": True, "actor_rollout_ref.actor.loss_agg_mode": "seq-mean-token-mean"},
             ("sum_then_normalize", 1e-6, 1, "sequence_mean", "mixed"),
@@ -64,7 +84,17 @@ def test_verl(changes: dict[str, object], expected: tuple[object, ...]) -> None:
 def test_ms_swift_and_prime_rl() -> None:
     assert swift({"advantage_estimator": "rloo"}).estimator == "leave_one_out"
     assert swift({"dynamic_sample": True}).keep == "mixed"
-    assert swift({"scale_rewards": "gdpo"}).estimator is None
+    for kind, scaling, expected in (
+        ("grpo", "batch", ("batch_std", 1e-4, 1)),
+        ("grpo", "gdpo", ("gdpo_batch(eps_in=1/100000000)", 1e-8, 1)),
+        ("rloo", "batch", ("batch_std(base=leave_one_out)", 1e-4, 1)),
+        ("rloo", "group", ("sum_then_normalize", 1e-4, 1)),
+        ("reinforce_plus_plus", "batch", ("reinforce_plus_plus_baseline(over=sequences)", 1e-4, 1)),
+        ("reinforce_plus_plus", "gdpo", ("center", 0.0, 0)),
+    ):
+        recipe = swift({"advantage_estimator": kind, "scale_rewards": scaling})
+        assert (recipe.estimator, recipe.eps, recipe.ddof) == expected
+    assert swift({"advantage_estimator": "rloo", "scale_rewards": "group"}).notes
     assert prime_rl(
         {"orchestrator.advantage.type": "max_rl", "orchestrator.rollouts_per_example": 16}
     ).scheme == Scheme(16, "max_rl", aggregation="token_mean")
@@ -167,6 +197,49 @@ def test_command(capsys: Captured, tmp_path: Path) -> None:
     assert saved["numbers"][1]["cosine"] == pytest.approx(1)  # leave_one_out: the gradient itself
 
 
+def test_estimators_of_batches_are_explained(capsys: Captured, tmp_path: Path) -> None:
+    config = tmp_path / "grpo.yaml"
+    config.write_text("num_generations: 4\nscale_rewards: batch\nloss_type: dr_grpo\n")
+    out = tmp_path / "out.json"
+    done = here(capsys, "explain", str(config), "--on", SEARCH, "--batch", "5", "--json", str(out))
+    saved = json.loads(out.read_text())
+    assert done.code == 0 and "batch_std, constant, B = 5" in done.out and "many prompts" in done.out
+    assert saved["climbs"].startswith("(G-1)/G times the mean reward (rewards")
+    assert saved["climbs"].endswith(
+        "in the limit of many prompts: the step is its gradient over the deviation of all rewards"
+    )
+    assert "T1.drift" in str(saved["traps"])
+    from tamdp_theory import TAMDP
+
+    env = TAMDP.load(SEARCH)
+    for row, batch in zip(saved["numbers"][:2], (5, math.inf), strict=True):
+        update = exact.batch_update(env, TabularSoftmax(env), "batch_std", 4, batch, 1e-4, 1, "constant")
+        assert row["norm"] == pytest.approx(np.linalg.norm(update.mean))
+        assert row["variance"] == (None if batch == math.inf else pytest.approx(update.variance))
+    assert saved["numbers"][1]["cosine"] == pytest.approx(1) and saved["numbers"][2]["estimator"] == "leave_one_out"
+
+
+def test_what_is_climbed_over_a_batch() -> None:
+    """Where 1/l leaves the direction to the group estimator, and where the batch's mean has one of its own."""
+
+    def said(estimator: str, aggregation: Any) -> str:
+        return climbs(
+            Recipe(library="TRL", group_size=8, estimator=estimator, ddof=1, eps=1e-4, aggregation=aggregation), GRADED
+        )
+
+    # the batch's token mean is one number in the limit, whatever it is in a group
+    assert said("batch_std", "token_mean").startswith("(G-1)/G times the mean reward")
+    assert said("reinforce_plus_plus", "trajectory").startswith("the mean reward")
+    for estimator in ("batch_std", "reinforce_plus_plus_baseline(over=sequences)"):
+        assert said(estimator, "sequence_mean").startswith("nothing") and "that of center" in said(
+            estimator, "sequence_mean"
+        )
+    for estimator in ("reinforce_plus_plus", "reinforce_plus_plus_baseline"):
+        assert said(estimator, "sequence_mean").startswith("not decided: with 1/l the mean of the batch")
+    assert said("gdpo_batch", "trajectory").startswith("nothing: exchanging")
+    assert "that of normalize_then_sum" in said("gdpo_batch", "trajectory")
+
+
 @pytest.mark.parametrize(
     ("name", "text", "says"),
     [
@@ -202,6 +275,14 @@ def test_bad_options(tmp_path: Path, capsys: Captured) -> None:
     config.write_text("scale_rewards: batch")
     assert "rewards: give at least two" in refused(here(capsys, "explain", str(config), "--rewards", "1", "1"))
     assert "rewards[0]" in refused(here(capsys, "explain", str(config), "--rewards", "much", "1"))
-    assert "looks beyond single groups" in refused(here(capsys, "explain", str(config), "--on", SEARCH))
+    bad = here(capsys, "explain", str(config), "--on", SEARCH, "--batch", "0")
+    assert "batch: must be an integer of at least 1" in refused(bad)
+    config.write_text("scale_rewards: group")
+    bad = here(capsys, "explain", str(config), "--on", SEARCH, "--batch", "4")
+    assert "--batch: sum_then_normalize looks at single groups" in refused(bad)
+    config.write_text("algorithm: {adv_estimator: gae}\nactor_rollout_ref: {rollout: {n: 4}}")
+    assert "looks beyond groups and batches" in refused(here(capsys, "explain", str(config), "--on", SEARCH))
+    config.write_text("scale_rewards: batch\ndynamic_sample: true\nrlhf_type: grpo")
+    assert "a batch of kept groups" in refused(here(capsys, "explain", str(config), "--on", SEARCH))
     with pytest.raises(InputError, match="scale_rewards: 'x' is not known"):
         trl({"scale_rewards": "x"})

@@ -79,7 +79,7 @@ def verl() -> Iterator[ModuleType]:
 def swift() -> Iterator[ModuleType]:
     before = dict(sys.modules)
     _stub("swift")
-    _stub("swift.utils", nanstd=lambda x, **_: torch.std(x, dim=-1))
+    _stub("swift.utils", nanstd=lambda x, **_: torch.std(x, dim=-1, keepdim=True))
     yield _load("swift_advantage", FOLDER / "ms_swift" / "swift" / "rl_core" / "advantage.py")
     for name in set(sys.modules) - set(before):
         del sys.modules[name]
@@ -113,11 +113,7 @@ def test_verl(
 ) -> None:
     c, generator = rewards(size), np.random.default_rng(moved(1))
     lengths = generator.integers(1, 7, c.shape)
-    mask = torch.tensor(np.arange(7) < lengths.reshape(-1, 1)).to(torch.float32)
-    at_the_end = torch.zeros_like(mask)
-    at_the_end[torch.arange(len(mask)), torch.tensor(lengths.ravel() - 1)] = torch.tensor(
-        c.ravel(), dtype=torch.float32
-    )
+    mask, at_the_end = tokens_of(c, lengths)
     index = np.repeat(np.arange(len(c)), size).astype(object)
     if "passk" in function or "norm_adv_by_std_in_grpo" in options:
         options = {**options, "config": _Anything(options or {"norm_adv_by_std_in_grpo": True})}
@@ -146,3 +142,81 @@ def test_ms_swift(swift: ModuleType, kind: str, scaling: str, name: str, eps: fl
     )
     found = found[0] if isinstance(found, tuple) else found
     np.testing.assert_allclose(found.reshape(c.shape).double().numpy(), own(c, name, eps, ddof), rtol=2e-6, atol=2e-6)
+
+
+def both(c: Any, weights: Any, name: str, eps: float, lengths: Any) -> Any:
+    return grpo.batch_advantages(c, weights, name, eps, 1, lengths)
+
+
+BATCH = [
+    ("compute_reinforce_plus_plus_outcome_advantage", "reinforce_plus_plus(guard=variance)"),
+    ("compute_reinforce_plus_plus_baseline_outcome_advantage", "reinforce_plus_plus_baseline(guard=variance)"),
+]
+
+
+@pytest.mark.parametrize(("function", "name"), BATCH)
+@pytest.mark.parametrize("size", [2, 5, 8])
+def test_verl_over_the_batch(verl: ModuleType, function: str, name: str, size: int) -> None:
+    c, generator = rewards(size, 6), np.random.default_rng(moved(2))
+    lengths = generator.integers(1, 7, c.shape)
+    mask, at_the_end = tokens_of(c, lengths)
+    index = np.repeat(np.arange(len(c)), size).astype(object)
+    found, _ = getattr(verl, function)(at_the_end, mask, index=index, config=_Anything(gamma=1.0))
+    first = found[:, 0].reshape(c.shape).double().numpy()
+    expected = both(c[..., None], [1.0], name, 1e-8, lengths)
+    np.testing.assert_allclose(first, expected, rtol=1e-5, atol=2e-6)
+    assert np.abs(first - first.mean()).max() > 0.5
+
+
+@pytest.mark.parametrize("size", [2, 5, 8])
+def test_verl_gdpo(verl: ModuleType, size: int) -> None:
+    generator = np.random.default_rng(moved(3))
+    table, weights = generator.integers(0, 5, (6, size, 2)) / 4, [1.0, 0.5]
+    lengths = generator.integers(1, 7, table.shape[:2])
+    mask, at_the_end = tokens_of(table[..., 0], lengths)
+    found, _ = verl.compute_gdpo_outcome_advantage(
+        at_the_end,
+        mask,
+        np.repeat(np.arange(6), size).astype(object),
+        config=_Anything(gdpo_reward_keys=["x", "y"], gdpo_reward_weights=weights, norm_adv_by_std_in_grpo=True),
+        non_tensor_batch={"x": table[..., 0].ravel(), "y": table[..., 1].ravel()},
+        batch={
+            "prompts": torch.zeros(6 * size, 3),
+            "attention_mask": torch.cat([torch.ones(6 * size, 3), mask], 1).long(),
+        },
+    )
+    first = found[:, 0].reshape(table.shape[:2]).double().numpy()
+    expected = both(table, weights, "gdpo_batch(over=tokens, guard=variance, eps_in=1e-6)", 1e-8, lengths)
+    np.testing.assert_allclose(first, expected, rtol=2e-5, atol=1e-5)
+
+
+def tokens_of(c: Any, lengths: Any) -> tuple[Any, Any]:
+    """Mask and token rewards, each reward at its last token."""
+    mask = torch.tensor(np.arange(7) < lengths.reshape(-1, 1)).to(torch.float32)
+    at_the_end = torch.zeros_like(mask)
+    at_the_end[torch.arange(len(mask)), torch.tensor(lengths.ravel() - 1)] = torch.tensor(
+        c.ravel(), dtype=torch.float32
+    )
+    return mask, at_the_end
+
+
+SWIFT_BATCH = [
+    ("grpo", "batch", "batch_std", 1e-4),
+    ("reinforce_plus_plus", "batch", "reinforce_plus_plus_baseline(over=sequences)", 1e-4),
+    ("grpo", "gdpo", "gdpo_batch(eps_in=1e-8)", 1e-8),
+]
+
+
+@pytest.mark.parametrize(("kind", "scaling", "name", "eps"), SWIFT_BATCH)
+@pytest.mark.parametrize("size", [2, 5, 8])
+def test_ms_swift_over_the_batch(swift: ModuleType, kind: str, scaling: str, name: str, eps: float, size: int) -> None:
+    table, weights = np.random.default_rng(moved(4)).integers(0, 5, (6, size, 2)) / 4, [1.0, 0.5]
+    found = swift.compute_advantages(
+        torch.tensor(table.reshape(-1, 2), dtype=torch.float32),
+        torch.tensor(weights),
+        num_generations=size,
+        advantage_estimator=kind,
+        scale_rewards=scaling,
+    )[0]
+    expected = both(table, weights, name, eps, None)
+    np.testing.assert_allclose(found.reshape(expected.shape).double().numpy(), expected, rtol=2e-5, atol=1e-5)

@@ -9,9 +9,10 @@ import pytest
 
 import figures.atlas
 from experiments import atlas as entries
+from experiments import batch_atlas
 from experiments.studies import atlas
 from experiments.studies.atlas import Config, integral, run, sweep
-from tamdp_theory import InputError, estimators
+from tamdp_theory import InputError, estimators, exact
 from tamdp_theory.exact import potential
 from tests.helpers.command import Captured, here, refused
 from tests.helpers.tables import check_figure, quick_table, rows_of
@@ -108,3 +109,44 @@ def test_command(capsys: Captured, tmp_path: Path) -> None:
     assert table.startswith(r"\begin{tabular}") and table.count(r"\\") == len(saved["entries"]) + 1
     for size in ("1", "65"):
         assert refused(here(capsys, "atlas", "--group-size", size)).startswith("group_size:")
+
+
+def test_estimators_of_batches() -> None:
+    """In the limit of many prompts: closed forms of the weights, silent shares, and B V by the delta method."""
+    found = {entry.name: entry for entry in batch_atlas.entries(5, "graded")}
+    assert {*estimators.batch_families()} <= set(found)
+    for name, entry in found.items():
+        like = entry.scheme.resolved.like  # type: ignore[union-attr]
+        if like is None:
+            assert entry.closed is None and entry.lowers == "not decided" and not entry.climbs
+        elif name.startswith("gdpo"):
+            same = entries.entry("normalize_then_sum", 5, "graded")
+            assert entry.closed is False and entry.hard == pytest.approx(same.hard)
+        else:
+            assert entry.closed and entry.hard == pytest.approx(1) and entry.lowers == "never"
+            assert "mean reward" in entry.climbs and ", over the" in entry.climbs
+    assert found["batch_std"].silent == pytest.approx(0.8**5 + 0.2**5)
+    assert found["reinforce_plus_plus"].silent == 0
+    assert found["batch_normalize(mean_level=none, std_level=batch)"].silent == pytest.approx(0.8**5)
+    # a prompt of p = .01 beside one of 1/2: about M = .255 the deviation of a group
+    mean, size = 0.255, 5
+
+    def slope(p: float) -> float:
+        total = 0.0
+        for k in range(size):
+            chance = math.comb(size - 1, k) * p**k * (1 - p) ** (size - 1 - k)
+            of = [math.sqrt(((k + own) * (1 - mean) ** 2 + (size - k - own) * mean**2) / (size - 1)) for own in (0, 1)]
+            total += chance * ((1 - mean) / (of[1] + batch_atlas.EPS) + mean / (of[0] + batch_atlas.EPS))
+        return total
+
+    about = found["batch_normalize(mean_level=batch, std_level=group)"]
+    assert about.hard == pytest.approx(slope(0.01) / slope(0.5), rel=1e-9)
+    # one over the deviation: sqrt(p (1 - p)) of all members in place of p (1 - p), so a quarter of the variance
+    scheme = batch_atlas.scheme_of("reinforce_plus_plus", 5, 4000)
+    policy = batch_atlas._coins((0.2,))
+    update = exact.batch_update(policy.env, policy, "reinforce_plus_plus", 5, 400, ddof=1)
+    slope_of = float(np.diff(update.effective_reward)[0])
+    alone = exact.update_moments(policy.env, policy, 4000, "leave_one_out").variance * 4000
+    assert update.variance * 2000 / slope_of**2 == pytest.approx(alone / 4, rel=0.01) and scheme.batch == 4000
+    assert batch_atlas.formula("batch_std") == r"\nabla\,\kappa\,\mathbb{E}c\,/\,\sigma_c"
+    assert batch_atlas.formula("gdpo_batch") == ""

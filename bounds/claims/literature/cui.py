@@ -15,11 +15,18 @@ from bounds.comparison import Measured
 from bounds.instance import Instance
 from bounds.structure import composite_varies
 from bounds.verdicts import Standing
-from tamdp_theory import TabularSoftmax, families
+from tamdp_theory import Policy, TabularSoftmax, families
 from tamdp_theory.exact import Scheme
 from tamdp_theory.model import Floats
 
 _REFERENCE = "Cui et al. 2025, arXiv 2505.22617"
+
+
+def _spread(policy: Policy, node: int) -> float:
+    """Range of the probabilities at a node."""
+    env = policy.env
+    own = slice(int(env.pair_start[node]), int(env.pair_start[node] + env.pair_count[node]))
+    return float(np.ptp(policy.pair_probability[own]))
 
 
 def _entropies(natural: bool) -> Callable[[Instance], Measured]:
@@ -32,6 +39,8 @@ def _entropies(natural: bool) -> Callable[[Instance], Measured]:
             return Measured(numbers={}, assumptions=conditions)
         if not composite_varies(env):
             return Measured(numbers={}, empty="no composite reward varies")
+        if not any(_spread(policy, x) for x in range(env.n_nodes)):
+            return Measured(numbers={}, empty="a uniform policy: entropy is largest, and both sides are zero")
         paths, pi = instance.trajectories, policy.pair_probability
         h = effective_reward(instance)[paths.reward_class]
         mean = np.bincount(paths.pairs[:, 0], paths.kernel * h, minlength=env.n_pairs)
