@@ -156,7 +156,7 @@ L = _define(
 )
 L_J = _define(
     "L_J",
-    "smoothness constant of J, the least that is proved for the process: by L3.bandit, L3.quarter or L3.dag",
+    "smoothness constant of J, the least that is proved for the process: by L3.bandit, L3.trees or L3.all",
     positive=True,
 )
 C_theta = _define(

@@ -135,7 +135,7 @@ CLAIMS = (
             "Descent lemma for J with L_J of L3 at the step <grad J, m> / (L_J E||g||^2). Compare the right sides: "
             "benefit()."
         ),
-        depends_on=("L3", "L6"),
+        depends_on=("L3.all", "L6"),
         schemes=(Scheme(3, "normalize_then_sum"), Scheme(4, "normalize_then_sum", 1e-2, 1)),
         enclose=enclosed.benefit_rows,
         figure="decomposition",

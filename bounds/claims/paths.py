@@ -247,7 +247,7 @@ CLAIMS = (
             r"The descent lemma at $\theta+\eta\hat g$, averaged over the group: $\mathbb{E}\hat g=\nabla F$ (L7). It "
             r"telescopes to T1.stationary.path."
         ),
-        depends_on=("L3.dag", "L6", "L7.smooth"),
+        depends_on=("L3.all", "L6", "L7.smooth"),
         schemes=_STEPS,
         enclose=enclosed.step_rows,
         cost=cost.passes,

@@ -327,6 +327,46 @@ CLAIMS = (
         figure="tightness",
     ),
     Claim(
+        id="L3.trees",
+        title="Smoothness on trees, computer-assisted",
+        standing=Standing.PROVED,
+        kind="inequality",
+        statement=sp.Le(s.hessian, sp.Rational(9, 40) * s.osc),
+        measure=hessian_of,
+        reference="docs/theory.md",
+        assumptions=(TABULAR, TREE),
+        proof=(
+            r"$|v^{\top}\nabla^2J_qv|\le\frac{1}{2}\operatorname{osc}_q(c)\mathbb{E}|N|$, and "
+            r"$\mathbb{E}|N|\le\frac{9}{20}$ for a unit $v$ by induction, with L3.martingale for the children and a "
+            r"root of at most three atoms, whose finitely many cells are decided in ball arithmetic "
+            r"(tests/bounds/test_smoothness_constants.py)."
+        ),
+        depends_on=("L3.martingale",),
+        enclose=geometry.hessian_rows,
+        cost=cost.hessian,
+        figure="tightness",
+    ),
+    Claim(
+        id="L3.all",
+        title="Smoothness on every process, computer-assisted",
+        standing=Standing.PROVED,
+        kind="inequality",
+        statement=sp.Le(s.hessian, sp.Rational(57, 200) * s.osc),
+        measure=hessian_of,
+        reference="docs/theory.md",
+        assumptions=(TABULAR,),
+        proof=(
+            r"$|v^{\top}\nabla^2J_qv|\le\frac{1}{2}\operatorname{osc}_q(c)\mathbb{E}|\hat N|$ with the independent "
+            r"coins of L3.dag.martingale, and $\mathbb{E}|\hat N|\le\frac{57}{100}$ by the variance where one coin is "
+            r"large, else by $(1-\tau^2)_+\le\cos^2\tau$ and the coins' characteristic functions; three scans in ball "
+            r"arithmetic (tests/bounds/test_smoothness_constants.py)."
+        ),
+        depends_on=("L3.dag.martingale",),
+        enclose=geometry.hessian_rows,
+        cost=cost.hessian,
+        figure="tightness",
+    ),
+    Claim(
         id="L3.dag.quarter",
         title="Smoothness on every process, as on trees",
         standing=Standing.CONJECTURED,
@@ -363,7 +403,7 @@ CLAIMS = (
             r"the middle, and ddof is a factor below one. For $G\le 3$ $\psi$ is constant, and L3.bandit, L3.quarter "
             r"or L3.dag times it is the constant."
         ),
-        depends_on=("L2.log", "L3.sd", "L3.dag.sd", "L7.monotone"),
+        depends_on=("L2.log", "L3.sd", "L3.dag.sd", "L3.all", "L3.trees", "L7.monotone"),
         schemes=(*SCALED, *_EPS),
         enclose=enclosed.potential_rows,
         cost=cost.hessian,

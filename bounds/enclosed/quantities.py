@@ -82,11 +82,11 @@ def total_gradient(law: BallLaw) -> list[Number]:
 
 
 def objective_constants(env: TAMDP) -> list[Number]:
-    """The least proved constant of each prompt's smoothness: L3.bandit, L3.quarter or L3.dag."""
+    """The least proved constant of each prompt's smoothness: L3.bandit, L3.trees or L3.all."""
     constants = {
         "L3.bandit": 1 / (3 * root(number(3))),
-        "L3.quarter": number(Fraction(1, 4)),
-        "L3.dag": 1 / (2 * root(number(2))),
+        "L3.trees": number(Fraction(9, 40)),
+        "L3.all": number(Fraction(57, 200)),
     }
     return [constants[claim] for claim in objective_claims(env)]
 

@@ -18,7 +18,7 @@ from bounds.enclosed.quantities import (
     two_valued_terms,
 )
 from bounds.exact_instance import ExactInstance
-from tamdp_theory.exact.balls import ZERO, Number, combine, is_zero, largest, number, root
+from tamdp_theory.exact.balls import ZERO, Number, ball, combine, is_zero, largest, number, root
 from tamdp_theory.exact.shape import trees
 
 
@@ -149,5 +149,5 @@ def _constants(i: ExactInstance) -> list[Number]:
     if size <= 3:
         return [root(number(size - 1)) * constant for constant in objective_constants(i.env)]
     half = number(Fraction(1, 2))
-    elsewhere = root(number(min(Fraction(1, 2), max(Fraction(1, 4), Fraction(size - 1, 8)))))
+    elsewhere = largest([half, ball(root(number(size - 1)) * number(Fraction(57, 200))).min(ball(root(half)))])
     return [half if tree else elsewhere for tree in trees(i.env).tolist()]

@@ -58,7 +58,7 @@ UPRIGHT = {
     "#": "#",
     "prime": "′",
 }
-FUNCTIONS = ("ln", "log", "exp", "Pr", "det", "sin", "cos")
+FUNCTIONS = ("ln", "log", "exp", "Pr", "det", "sin", "cos", "tan")
 LIMITS = ("max", "min", "sup", "inf", "lim", "liminf", "limsup")
 RELATIONS = {
     "le": "≤",

@@ -27,6 +27,6 @@ def trees(env: TAMDP) -> Bools:
 def objective_claims(env: TAMDP) -> tuple[str, ...]:
     """The claim with the least proved constant for each prompt (N,)."""
     return tuple(
-        "L3.bandit" if single else "L3.quarter" if tree else "L3.dag"
+        "L3.bandit" if single else "L3.trees" if tree else "L3.all"
         for single, tree in zip(one_decision(env), trees(env), strict=True)
     )

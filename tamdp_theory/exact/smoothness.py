@@ -10,14 +10,14 @@ from tamdp_theory.exact.shape import objective_claims, trees
 from tamdp_theory.model import TAMDP, Floats
 
 # ||Hessian of J_q|| <= constant * osc_q(c), by the claim that states it, for ever wider sets of processes
-OF_OBJECTIVE = {"L3.bandit": 1 / (3 * sqrt(3)), "L3.quarter": 1 / 4, "L3.dag": 1 / (2 * sqrt(2))}
+OF_OBJECTIVE = {"L3.bandit": 1 / (3 * sqrt(3)), "L3.trees": 9 / 40, "L3.all": 57 / 200}
 
 
 def smoothness(env: TAMDP, class_reward: ArrayLike | None = None) -> float:
     """L_J for tabular policies: max_q rho_q C_q osc_q(c), an upper bound on the norm of the Hessian everywhere.
 
-    C_q is 1/(3 sqrt 3) with one decision, 1/4 on trees, else 1/(2 sqrt 2), the least that is proved (L3.bandit,
-    L3.quarter, L3.dag). class_reward (C,) in place of the composite.
+    C_q is 1/(3 sqrt 3) with one decision, 9/40 on trees, else 57/200, the least that is proved (L3.bandit, L3.trees,
+    L3.all). class_reward (C,) in place of the composite.
     """
     constant = np.array([OF_OBJECTIVE[claim] for claim in objective_claims(env)])
     return float((env.prompt_probability * constant * reward_range(env, class_reward)).max())
@@ -40,5 +40,5 @@ def potential_constants(env: TAMDP, group_size: int) -> Floats:
     linear = np.array([OF_OBJECTIVE[claim] for claim in objective_claims(env)])
     if group_size <= 3:
         return linear * sqrt(group_size - 1)
-    bent = max(1 / 2, min(sqrt((group_size - 1) / 8), 1 / sqrt(2)))
+    bent = max(1 / 2, min(sqrt(group_size - 1) * OF_OBJECTIVE["L3.all"], 1 / sqrt(2)))
     return np.where(trees(env), 1 / 2, bent)

@@ -68,7 +68,7 @@ class Potential:
 
     @property
     def smoothness(self) -> float:
-        """L for tabular policies, the least that is proved (L3.bandit, L3.quarter, L3.dag, L7.smooth)."""
+        """L for tabular policies, the least that is proved (L3.bandit, L3.trees, L3.all, L7.smooth)."""
         if self.scheme.normalization == "center":
             return self.scheme.kappa * smoothness(self.env)
         constant = potential_constants(self.env, self.scheme.group_size)

@@ -57,8 +57,8 @@ def test_what_a_graph_allows() -> None:
     assert trees(chain()).tolist() == [True] and trees(merged()).tolist() == [False]
     assert one_decision(chain()).tolist() == [False] and one_decision(bandit([["0"], ["1"]])).tolist() == [True]
     assert trees(TREE).all() and trees(number_line(size=3, max_steps=3)).all()
-    assert objective_claims(TREE) == ("L3.quarter", "L3.quarter")
-    assert deciding_claim(merged()) == "L3.dag" and deciding_claim(bandit([["0"], ["1"]])) == "L3.bandit"
+    assert objective_claims(TREE) == ("L3.trees", "L3.trees")
+    assert deciding_claim(merged()) == "L3.all" and deciding_claim(bandit([["0"], ["1"]])) == "L3.bandit"
     # random successors of one action do not make two ways
     assert trees(search(prompts=1, max_tool_depth=1, reliability="1/2")).all()
 
@@ -74,13 +74,13 @@ def test_trees_by_walking(env: TAMDP) -> None:
 
 def test_potentials_whatever_the_group() -> None:
     """G = 2 and 3 have the constants of J times 1 and sqrt 2; then 1/2 on trees; elsewhere it stops at 1/sqrt 2."""
-    assert potential_constants(chain(), 2) == pytest.approx([1 / 4])
-    assert potential_constants(chain(), 3) == pytest.approx([sqrt(2) / 4])
+    assert potential_constants(chain(), 2) == pytest.approx([9 / 40])
+    assert potential_constants(chain(), 3) == pytest.approx([sqrt(2) * 9 / 40])
     assert potential_constants(bandit([["0"], ["1"]]), 3) == pytest.approx([sqrt(2) / (3 * sqrt(3))])
     for size in (4, 64, 10**6):
         assert potential_constants(chain(), size) == pytest.approx([1 / 2])
     found = [float(potential_constants(merged(), size)[0]) for size in (2, 3, 4, 5, 10**6)]
-    assert found == pytest.approx([1 / sqrt(8), 1 / 2, sqrt(3 / 8), 1 / sqrt(2), 1 / sqrt(2)])
+    assert found == pytest.approx([0.285, sqrt(2) * 0.285, 1 / 2, 0.57, 1 / sqrt(2)])
 
 
 def test_sharp_by_the_deviation() -> None:
@@ -166,6 +166,6 @@ def test_directions_are_integers_and_none_is_empty() -> None:
 def test_each_theorem_says_which_constant_it_uses() -> None:
     env = merged()
     policy = TabularSoftmax(env, np.log([[0.5, 0.5], [0.3, 0.7]]))
-    for scheme, claim in ((Scheme(8, "center"), "L3.dag"), (Scheme(8, "normalize_then_sum"), "L7.smooth")):
+    for scheme, claim in ((Scheme(8, "center"), "L3.all"), (Scheme(8, "normalize_then_sum"), "L7.smooth")):
         check = CLAIMS["T1.exact"].check(Instance(env, policy, scheme, steps=20))
         assert f"L by {claim}" in check.note

@@ -46,6 +46,8 @@ CONTROLS: dict[tuple[str, str], int | Callable[[], Instance]] = {
     ("L3.dag.sd", "tabular"): 0,
     ("L3.quarter", "tabular"): 0,
     ("L3.dag", "tabular"): 0,
+    ("L3.trees", "tabular"): 0,
+    ("L3.all", "tabular"): 0,
     ("L7.smooth", "tabular"): 7,
     ("L4", "tabular"): 69,
     ("L8", "joint"): lambda: Instance(THREE, TabularSoftmax(THREE), Scheme(3, "center")),

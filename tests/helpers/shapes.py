@@ -24,11 +24,11 @@ def walked_trees(env: TAMDP) -> list[bool]:
 
 
 def walked_smoothness(env: TAMDP) -> float:
-    """max_q rho_q C_q osc_q(c): 1/(3 sqrt 3) with one node, 1/4 on trees, else 1/(2 sqrt 2)."""
+    """max_q rho_q C_q osc_q(c): 1/(3 sqrt 3) with one node, 9/40 on trees, else 57/200."""
     found = []
     for q, tree in enumerate(walked_trees(env)):
         nodes = [x for x in range(env.n_nodes) if env.node_prompt[x] == q]
         rewards = [env.exact_class_composite[c] for c in env.prompt_classes[q].tolist()]
-        constant = 1 / (3 * sqrt(3)) if len(nodes) == 1 else 1 / 4 if tree else 1 / (2 * sqrt(2))
+        constant = 1 / (3 * sqrt(3)) if len(nodes) == 1 else 9 / 40 if tree else 57 / 200
         found.append(float(Fraction(env.exact_prompt_probability[q]) * (max(rewards) - min(rewards))) * constant)
     return max(found)
