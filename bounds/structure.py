@@ -46,6 +46,11 @@ def is_standardized(scheme: Scheme) -> bool:
     return scheme in both(scheme)
 
 
+def is_of_composite(subject: OfGroups) -> bool:
+    """Whether advantages look at the composite reward alone, or at the one component that has weight."""
+    return sum(bool(coefficient) for coefficient, _ in subject.scheme.estimator.mixtures(subject.exact_weights)) == 1
+
+
 def is_plain(scheme: Scheme) -> bool:
     """Whether deviations are those of the closed forms."""
     return scheme.eps == 0 and scheme.ddof == 0

@@ -245,7 +245,7 @@ exchange = _define(
 in_line = _define(
     r"[(c,1/\ell)\text{ in line}]", "1 if the points (c, 1/l) of every three classes are in line, else 0", integer=True
 )
-slope = _define(r"h_1-h_0", "effective reward of success less that of failure", real=True)
+slope = _define(r"(h_1-h_0)", "effective reward of success less that of failure", real=True)
 slope_mixed = _define(r"(h_1-h_0)^{\mathrm{mixed}}", "the same, given that the group is mixed", real=True)
 gain_right = _define_indexed(r"A^1_{\cdot}", "advantage of a success next to k - 1 other successes", real=True)
 gain_wrong = _define_indexed(r"A^0_{\cdot}", "advantage of a failure next to k - 1 successes", real=True)

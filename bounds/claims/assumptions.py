@@ -48,3 +48,9 @@ TWO_VALUED_COMPONENTS = Assumption(
     "each component with weight takes at most two values on each prompt",
     lambda i: structure.has_two_valued_components(i.env),
 )
+COMPOSITE_ALONE = Assumption(
+    "composite alone",
+    "advantages look at the composite reward alone, or at the one component that has weight",
+    structure.is_of_composite,
+    groups=True,
+)

@@ -10,7 +10,7 @@ import sympy as sp
 from bounds import cost
 from bounds import symbols as s
 from bounds.claim import Assumption, Claim, unmet
-from bounds.claims.assumptions import CENTER, TABULAR
+from bounds.claims.assumptions import CENTER, COMPOSITE_ALONE, TABULAR
 from bounds.claims.drift import WITNESS
 from bounds.claims.slopes import ZERO_ONE
 from bounds.comparison import Measured
@@ -188,7 +188,7 @@ CLAIMS = (
         statement=sp.Eq(s.mean_lengths, s.slope * ((1 - s.p) * s.right_over_length - s.p * s.wrong_over_length)),
         measure=_sequence_mean,
         reference="docs/theory.md",
-        assumptions=(ZERO_ONE, ONE_LENGTH, ZERO_SUM),
+        assumptions=(ZERO_ONE, ONE_LENGTH, ZERO_SUM, COMPOSITE_ALONE),
         proof="p h_1 + (1-p) h_0 = 0 and h_1 - h_0 = psi give h_1 = (1-p) psi, h_0 = -p psi; then over lengths.",
         depends_on=("T4.slopes",),
         schemes=(Scheme(3, "sum_then_normalize"), Scheme(4, "rank"), Scheme(4, "leave_one_out")),

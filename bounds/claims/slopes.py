@@ -9,7 +9,7 @@ from scipy import stats
 
 from bounds import symbols as s
 from bounds.claim import Assumption, Claim
-from bounds.claims.assumptions import NO_EPS
+from bounds.claims.assumptions import COMPOSITE_ALONE, NO_EPS
 from bounds.comparison import Measured
 from bounds.enclosed import slopes as enclosed
 from bounds.enclosed.objectives import is_zero_one
@@ -121,7 +121,7 @@ CLAIMS = (
         statement=sp.Eq(s.slope, sp.Sum(s.others_right[s.k] * (s.gain_right[s.k] - s.gain_wrong[s.k]), (s.k, 1, s.G))),
         measure=_sum,
         reference=_REFERENCE,
-        assumptions=(ZERO_ONE,),
+        assumptions=(ZERO_ONE, COMPOSITE_ALONE),
         proof="The other members' successes are binomial; m = (h_1 - h_0) grad p, since h takes two values.",
         depends_on=("L5",),
         schemes=(
@@ -280,7 +280,7 @@ CLAIMS = (
         statement=sp.Eq(s.slope_mixed, s.slope / (1 - _p**_G - _q**_G)),
         measure=_mixed,
         reference="docs/theory.md; DAPO, arXiv 2503.14476",
-        assumptions=(ZERO_ONE,),
+        assumptions=(ZERO_ONE, COMPOSITE_ALONE),
         proof="Advantages vanish in the other groups; what is left is divided by the probability of being mixed.",
         depends_on=("T4.slopes",),
         schemes=(Scheme(3, "sum_then_normalize"), Scheme(8, "sum_then_normalize"), Scheme(5, "center")),

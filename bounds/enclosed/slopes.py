@@ -11,7 +11,7 @@ from bounds.enclosed.quantities import composite, pow, probabilities
 from bounds.exact_instance import ExactInstance
 from tamdp_theory.estimators import options_of
 from tamdp_theory.exact import Scheme
-from tamdp_theory.exact.balls import ZERO, BallGroup, Number, ball, number
+from tamdp_theory.exact.balls import ZERO, BallGroup, Number, ball, group_of, number
 
 _SYMBOLS = {"k": s.k_best, "positive": s.alpha_plus, "negative": s.alpha_minus}
 
@@ -32,12 +32,10 @@ def zero_one_terms(i: ExactInstance) -> list[tuple[Number, Number, BallGroup]]:
     """p, h_1 - h_0, and the groups, of each prompt with the composites 0 and 1."""
     found = []
     for q, values in enumerate(composites_of(i.env)):
-        law = [ZERO] * len(values)
-        for c, p in zip(composite(i.env, q), probabilities(i.law.classes[q]), strict=True):
-            law[values.index(c)] = law[values.index(c)] + p
-        group = group_on(values, i.scheme)
-        h = group.first(law)[0]
-        found.append((law[-1], h[-1] - h[0], group))
+        own, chances = composite(i.env, q), probabilities(i.law.classes[q])
+        p = sum((chance for c, chance in zip(own, chances, strict=True) if c == values[-1]), ZERO)
+        h = group_of(i.env, q, i.scheme).first(chances)[0]
+        found.append((p, h[own.index(values[-1])] - h[own.index(values[0])], group_on(values, i.scheme)))
     return found
 
 

@@ -101,7 +101,14 @@ def right_or_wrong(scheme: Scheme) -> Instance:
     return Instance(env, TabularSoftmax(env, [[0.0, -0.7]]), scheme)
 
 
+def apart_components() -> Instance:
+    """A composite of 0 and 1 from two components that succeed apart."""
+    env = families.bandit([(0, 0), (1, 0), (0, 1)], weights=(1, 1))
+    return Instance(env, TabularSoftmax(env, [[0.0, 1.0, -1.0]]), Scheme(4, "normalize_then_sum"))
+
+
 NEEDED = [
+    ("T4.slopes", "composite alone", apart_components),
     ("T4.affine", "ends alike", lambda: three_arms(Scheme(3, "center"))),
     ("T4.affine", "top wins", lambda: three_arms(Scheme(3, from_function(lambda c: [F(0)] * len(c), "nothing")))),
     ("T4.scale", "affine", lambda: three_arms(Scheme(3, "center"))),

@@ -15,18 +15,11 @@ from bounds.comparison import Measured
 from bounds.instance import Instance
 from bounds.structure import composite_varies
 from bounds.verdicts import Standing
-from tamdp_theory import Policy, TabularSoftmax, families
+from tamdp_theory import TabularSoftmax, families
 from tamdp_theory.exact import Scheme
 from tamdp_theory.model import Floats
 
 _REFERENCE = "Cui et al. 2025, arXiv 2505.22617"
-
-
-def _spread(policy: Policy, node: int) -> float:
-    """Range of the probabilities at a node."""
-    env = policy.env
-    own = slice(int(env.pair_start[node]), int(env.pair_start[node] + env.pair_count[node]))
-    return float(np.ptp(policy.pair_probability[own]))
 
 
 def _entropies(natural: bool) -> Callable[[Instance], Measured]:
@@ -39,9 +32,11 @@ def _entropies(natural: bool) -> Callable[[Instance], Measured]:
             return Measured(numbers={}, assumptions=conditions)
         if not composite_varies(env):
             return Measured(numbers={}, empty="no composite reward varies")
-        if not any(_spread(policy, x) for x in range(env.n_nodes)):
-            return Measured(numbers={}, empty="a uniform policy: entropy is largest, and both sides are zero")
-        paths, pi = instance.trajectories, policy.pair_probability
+        paths, pi, log_pi = instance.trajectories, policy.pair_probability, policy.pair_log_probability
+        places = np.split(log_pi, env.pair_start[1:])
+        uneven = np.array([np.ptp(own) > 0 for own in places])  # elsewhere entropy is at its top, and nothing moves it
+        if not uneven.any():
+            return Measured(numbers={}, empty="every policy is uniform")
         h = effective_reward(instance)[paths.reward_class]
         mean = np.bincount(paths.pairs[:, 0], paths.kernel * h, minlength=env.n_pairs)
         above = mean - env.node_sum((pi * mean)[:, None])[env.pair_node, 0]
@@ -60,15 +55,15 @@ def _entropies(natural: bool) -> Callable[[Instance], Measured]:
         coarse, fine = (central_slope(entropy, step) for step in (0.04, 0.02))
         table = np.zeros((3, env.n_actions, env.n_nodes))
         place = np.arange(env.n_pairs) - env.pair_start[env.pair_node]
-        table[:, place, env.pair_node] = pi, policy.pair_log_probability, above
+        table[:, place, env.pair_node] = pi, log_pi, above
         numbers = {
-            ls.slope_entropy: fine,
-            ls.pi_of: table[0],
-            ls.log_pi: table[1],
-            ls.A_arm: table[2],
+            ls.slope_entropy: fine[uneven],
+            ls.pi_of: table[0][:, uneven],
+            ls.log_pi: table[1][:, uneven],
+            ls.A_arm: table[2][:, uneven],
             ls.n_arms: env.n_actions,
         }
-        return Measured(numbers=numbers, errors={ls.slope_entropy: np.abs(fine - coarse) / 16 + 1e-12})
+        return Measured(numbers=numbers, errors={ls.slope_entropy: (np.abs(fine - coarse) / 16 + 1e-12)[uneven]})
 
     return measure
 

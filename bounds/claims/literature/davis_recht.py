@@ -7,7 +7,7 @@ from scipy import stats
 from bounds import literature_symbols as ls
 from bounds import symbols as s
 from bounds.claim import Claim
-from bounds.claims.assumptions import JOINT
+from bounds.claims.assumptions import COMPOSITE_ALONE, JOINT
 from bounds.claims.literature.success import UNMET, on_one_reward, right_or_wrong, slope_at, success
 from bounds.claims.slopes import ZERO_ONE
 from bounds.comparison import Measured
@@ -56,7 +56,7 @@ CLAIMS = (
         ),
         measure=_potential,
         reference="Davis & Recht 2025, arXiv 2510.13651",
-        assumptions=(ZERO_ONE,),
+        assumptions=(ZERO_ONE, COMPOSITE_ALONE),
         proof=(
             "The slope is sum_k Pr(k - 1 of the G - 1 others succeed) (A^1_k - A^0_k) by T4.slopes, and the derivative "
             "of Pr(at least k of G succeed) is G times that probability."

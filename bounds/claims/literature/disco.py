@@ -5,8 +5,8 @@ import sympy as sp
 
 from bounds import literature_symbols as ls
 from bounds import symbols as s
-from bounds.claim import Assumption, Claim, unmet
-from bounds.claims.assumptions import LISTABLE
+from bounds.claim import Claim, unmet
+from bounds.claims.assumptions import COMPOSITE_ALONE, LISTABLE
 from bounds.claims.divergence import few_trajectories
 from bounds.claims.literature.success import UNMET, gradients, on_one_reward, right_or_wrong, slope_at, success
 from bounds.claims.slope import direction_of
@@ -20,12 +20,6 @@ from tamdp_theory.exact import Scheme
 from tamdp_theory.exact.surrogate import path_gradient
 from tamdp_theory.model import Floats
 
-COMPOSITE_ALONE = Assumption(
-    "composite alone",
-    "advantages look at the composite reward alone",
-    lambda i: len(i.scheme.estimator.mixtures(i.exact_weights)) == 1,
-    groups=True,
-)
 _REFERENCE = "Li et al. 2025, arXiv 2505.12366"
 
 

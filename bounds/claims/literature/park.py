@@ -67,7 +67,7 @@ def on_coins(claim: Claim, suite: Suite) -> Iterable[Instance]:
         env = coins(arms)
         for seed in range(3):
             generator = np.random.default_rng([SEED, arms, seed])
-            old, now = (TabularSoftmax.random(env, generator, scale) for scale in (0.5, 1.0))
+            old, now = (TabularSoftmax.random(env, generator, scale) for scale in (0.5, 2.0))
             for scheme in claim.schemes or DEFAULT_SCHEMES:
                 label = f"{env.name} {seed} {scheme.normalization} G={scheme.group_size}"
                 yield Instance(env, now, scheme, old, seed=seed, label=label, once=suite.once)

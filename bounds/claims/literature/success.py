@@ -26,16 +26,18 @@ def on_one_reward(claim: Claim, suite: Suite) -> Iterable[Instance]:
     """
     yield from on_success_or_failure(replace(claim, schemes=claim.schemes or DEFAULT_SCHEMES), suite)
     for instance in each(claim, suite.smallest):
-        if (env := suite.once(_one_component, instance.env)) is not None:
-            policy = TabularSoftmax.like(instance.policy)
-            yield replace(instance, env=env, policy=TabularSoftmax(env, policy.logits))
+        if (found := suite.once(_one_component, instance.env)) is not None:
+            env, name = found
+            policy = TabularSoftmax(env, TabularSoftmax.like(instance.policy).logits)
+            yield replace(instance, env=env, policy=policy, label=f"{instance.label} {name} alone")
 
 
-def _one_component(env: TAMDP) -> TAMDP | None:
-    for k in range(env.n_components):
+def _one_component(env: TAMDP) -> tuple[TAMDP, str] | None:
+    """The process with weight on its first component that is 0 or 1, both on every prompt, and the component's name."""
+    for k, name in enumerate(env.component_names):
         alone = env.with_weights(tuple(Fraction(int(k == j)) for j in range(env.n_components)))
         if is_zero_one(alone):
-            return alone
+            return alone, name
     return None
 
 
