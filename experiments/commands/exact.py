@@ -32,8 +32,9 @@ class Exact:
     aggregation: estimators.Aggregation = "trajectory"
     """What an advantage is multiplied by for its length in tokens: trajectory (1), sequence_mean (1 / l), token_mean (G
     over the group's tokens) or constant (1 / the longest)."""
-    keep: estimators.Keep = "all"
-    """Groups that count: all, or mixed, those whose composites are not all equal (dynamic sampling)."""
+    keep: str = "all"
+    """Groups that count: all, mixed (composites not all equal: dynamic sampling), "mean_in(low=1/100, high=99/100)" or
+    "std_above(least=1/1000000)"."""
     think_weight: float = 1.0
     """Weight of think actions in the score, in [0, 1]."""
     policy: str | None = None

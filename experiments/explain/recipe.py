@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from tamdp_theory import InputError
 from tamdp_theory.estimators import Aggregation, BatchScheme, Keep, Scheme, batch_families
 
 Ratio: TypeAlias = Literal["token", "sequence", "trajectory", "none"]
@@ -53,8 +52,6 @@ class Recipe:
         return self.estimator is not None and self.estimator.partition("(")[0] in batch_families()
 
     def in_batch(self, batch: float = math.inf) -> BatchScheme:
-        """How a batch of so many groups becomes advantages. InputError where only some groups are kept."""
-        if self.keep != "all":
-            raise InputError(f"{self.estimator}: a batch of kept groups alone is not known; turn dynamic sampling off")
+        """How a batch of so many groups becomes advantages."""
         assert self.estimator is not None
-        return BatchScheme(self.group_size, batch, self.estimator, self.eps, self.ddof, self.aggregation)
+        return BatchScheme(self.group_size, batch, self.estimator, self.eps, self.ddof, self.aggregation, self.keep)

@@ -58,9 +58,13 @@ def _in_the_limit(recipe: Recipe, rewards: Sequence[str]) -> str:
     """The same of an estimator that looks at the batch, in the limit of many prompts."""
     estimator = estimators.resolve_in_batch(recipe.estimator)
     like, plain = estimator.like, recipe.aggregation != "sequence_mean"
-    # the batch's mean is 0 over sequences of centred groups; else 1/l gives it a direction
-    if like is None or not (plain or not estimator.centred or (estimator.first and estimator.over == "sequences")):
-        return "not decided: with 1/l the mean of the batch that is subtracted has a direction of its own"
+    # the batch's mean is 0 over sequences of centred groups; else 1/l, or the choice of groups, gives it a direction
+    zero = not estimator.centred or (estimator.first is not None and estimator.over == "sequences")
+    if not zero and not (plain and recipe.keep == "all"):
+        why = "in groups that are kept" if plain else "with 1/l"
+        return f"not decided: {why} the mean of the batch that is subtracted has a direction of its own"
+    if like is None:
+        return "not decided: it depends on the other prompts"
     aggregation: Aggregation = "trajectory" if plain else "sequence_mean"
     same = replace(recipe, estimator=str(like), aggregation=aggregation, eps=estimator.inner_eps or 0.0)
     found = _of_groups(Scheme(recipe.group_size, like, same.eps, recipe.ddof, aggregation), same, rewards)
@@ -133,7 +137,9 @@ def traps(recipe: Recipe, rewards: Sequence[str]) -> Iterator[tuple[str, str]]:
             "T5.tokenmean.lower, T5.drift.tokenmean",
             "over tokens the length bias is of order 1/G, and can still lower it",
         )
-    if recipe.keep == "mixed":
+    if recipe.keep == "mixed" and recipe.looks_at_batch:
+        yield "T4.slopes.mixed", "groups are drawn with their prompts until all are mixed: one factor for all prompts"
+    elif recipe.keep == "mixed":
         yield "T4.slopes.mixed", "weights are divided by 1 - p^G - (1-p)^G: rare and sure prompts gain"
     if recipe.kl == "k1":
         yield "L1.k1", "the gradient of k1 has mean zero: the penalty does nothing but add noise"

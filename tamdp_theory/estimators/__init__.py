@@ -8,10 +8,12 @@ from tamdp_theory.estimators.base import Column, Estimator, Multiset, Place
 from tamdp_theory.estimators.batch.base import BatchEstimator
 from tamdp_theory.estimators.batch.scheme import BatchScheme
 from tamdp_theory.estimators.function import from_function
+from tamdp_theory.estimators.keep import KeepRule
 from tamdp_theory.estimators.names import (
     batch_families,
     batch_names,
     families,
+    keep_rule,
     named,
     names,
     options_of,
@@ -31,6 +33,7 @@ __all__ = [
     "Contrast",
     "Estimator",
     "Keep",
+    "KeepRule",
     "Multiset",
     "Normalization",
     "Place",
@@ -39,6 +42,7 @@ __all__ = [
     "batch_names",
     "families",
     "from_function",
+    "keep_rule",
     "named",
     "names",
     "objective",

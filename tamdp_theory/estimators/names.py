@@ -20,9 +20,10 @@ from tamdp_theory.errors import InputError
 from tamdp_theory.estimators.base import Estimator
 from tamdp_theory.estimators.batch.base import GUARDS, OVER, BatchEstimator
 from tamdp_theory.estimators.batch.within import Within
+from tamdp_theory.estimators.keep import RULES, KeepRule
 
 Family: TypeAlias = Estimator | BatchEstimator
-_Of = TypeVar("_Of", bound=Estimator | BatchEstimator)
+_Of = TypeVar("_Of", bound=Estimator | BatchEstimator | KeepRule)
 _COMMON = {one.name for one in fields(Estimator)}
 _CHOICES = {"over": tuple(OVER), "guard": tuple(GUARDS)}
 _SPELLED = re.compile(r"([a-z_]+)\(([^()]*)\)")
@@ -134,14 +135,23 @@ def resolve_in_batch(estimator: "str | Family") -> BatchEstimator:
     return Within(name=group.name, base=group)
 
 
-def options_of(estimator: Family) -> dict[str, Any]:
-    """The options that an estimator's kind has of its own, and their values."""
-    own = isinstance(estimator, BatchEstimator)
-    return {
-        one.name: getattr(estimator, one.name)
-        for one in fields(estimator)
-        if one.name != "name" and (own or one.name not in _COMMON)
-    }
+def keep_rule(keep: "str | KeepRule") -> KeepRule:
+    """The rule of a name such as "mean_in(low=1/100, high=99/100)", or the one that is given. InputError for anything
+    else.
+    """
+    if isinstance(keep, KeepRule):
+        return keep
+    found = _parsed(keep, RULES) if isinstance(keep, str) else None
+    if found is None:
+        known = ", ".join(_shown(one) for one in RULES.values())
+        raise InputError(f"keep: must be one of {known}; got {keep!r}{_nearest(str(keep), RULES)}")
+    return found
+
+
+def options_of(estimator: "Family | KeepRule") -> dict[str, Any]:
+    """The options that an estimator's kind, or a rule's, has of its own, and their values."""
+    common = _COMMON if isinstance(estimator, Estimator) else {"name"}
+    return {one.name: getattr(estimator, one.name) for one in fields(estimator) if one.name not in common}
 
 
 def _parsed(text: str, listed: Mapping[str, _Of]) -> _Of | None:
@@ -164,7 +174,7 @@ def _spelled(name: str, options: Mapping[str, Any]) -> str:
     return f"{name}({', '.join(f'{option}={value}' for option, value in rest.items())})" if rest else name
 
 
-def _shown(family: Family) -> str:
+def _shown(family: "Family | KeepRule") -> str:
     known = options_of(family)
     plain = family.name.replace("_at_k", "_at_K")
     rest = [f"{option}={value}" for option, value in known.items() if option != "k"]

@@ -8,12 +8,13 @@ import numpy as np
 
 from tamdp_theory.errors import InputError
 from tamdp_theory.estimators.base import Estimator
-from tamdp_theory.estimators.names import resolve
+from tamdp_theory.estimators.keep import KeepRule
+from tamdp_theory.estimators.names import keep_rule, resolve
 from tamdp_theory.guards import check_integer
 
 Normalization: TypeAlias = str | Estimator
 Aggregation: TypeAlias = Literal["trajectory", "sequence_mean", "token_mean", "constant"]
-Keep: TypeAlias = Literal["all", "mixed"]
+Keep: TypeAlias = str | KeepRule
 AGGREGATIONS = {
     "trajectory": "1: a trajectory is one unit, whatever its length",
     "sequence_mean": "1 / l, its length in tokens (GRPO; verl's seq-mean-token-mean)",
@@ -29,8 +30,9 @@ class Scheme:
 
     group_size: G >= 2. normalization: a name (``estimators.names()``) or an estimator. eps >= 0 is added to deviations,
     which have ddof 0 or 1; both play a part only where the estimator scales. aggregation: what an advantage is
-    multiplied by (``AGGREGATIONS``). keep: "all" groups, or those that are "mixed", whose composites are not all equal
-    (dynamic sampling). InputError for anything else.
+    multiplied by (``AGGREGATIONS``). keep: which groups count, a name or a rule (keep.py): "all", those that are
+    "mixed", whose composites are not all equal (dynamic sampling), "mean_in(low=0, high=1)", "std_above(least=1/1000)".
+    InputError for anything else.
     """
 
     group_size: int
@@ -52,13 +54,23 @@ class Scheme:
             raise InputError(f"ddof: must be 0 or 1, got {self.ddof!r}")
         if self.aggregation not in AGGREGATIONS:
             raise InputError(f"aggregation: must be one of {', '.join(AGGREGATIONS)}; got {self.aggregation!r}")
-        if self.keep not in ("all", "mixed"):
-            raise InputError(f"keep: must be all or mixed, got {self.keep!r}")
+        if isinstance(self.keep, str):
+            object.__setattr__(self, "keep", keep_rule(self.keep).name)
 
     @cached_property
     def estimator(self) -> Estimator:
         """What turns a group into advantages."""
         return resolve(self.normalization)
+
+    @cached_property
+    def kept(self) -> KeepRule:
+        """Which groups count."""
+        return keep_rule(self.keep)
+
+    @property
+    def filters(self) -> bool:
+        """Whether groups are looked at one by one to know which are kept; silent ones can be taken away from sums."""
+        return self.keep not in ("all", "mixed")
 
     def under(self, normalization: Normalization) -> "Scheme":
         """The same group size, eps and ddof with another estimator."""

@@ -20,6 +20,7 @@ from scipy.special import gammaln
 from tamdp_theory.errors import CapacityError
 from tamdp_theory.estimators.base import Column
 from tamdp_theory.estimators.batch.scheme import BatchScheme
+from tamdp_theory.estimators.keep import kept_of
 from tamdp_theory.estimators.scheme import Scheme
 from tamdp_theory.exact.ball_multisets import ExactMultiset
 from tamdp_theory.exact.ball_numbers import ZERO, is_zero, number
@@ -38,13 +39,14 @@ _SUSPECT = 1e-9  # sums of parts that cancel so far are decided exactly
 @dataclass(frozen=True, eq=False)
 class Listing:
     """The groups of one reward table as multisets: counts (S, J) of its kinds, log of the number of their orders
-    (S,), x less the group's reference (S, J), the group's type (S,); kind (M,) of each class.
+    (S,), x less the group's reference (S, J), the group's type (S,), whether it is kept (S,); kind (M,) of each class.
     """
 
     counts: Ints
     ways: Floats
     x: Floats
     type: Ints
+    kept: NDArray[np.bool_]
     kind: Ints
 
     @property
@@ -83,12 +85,15 @@ class GroupTypes:
         np.add.at(merged, listing.kind, probability)
         never = -(800.0 + listing.size * np.log(len(merged) + 1))
         logs = np.log(merged, out=np.full(merged.shape, never), where=merged > 0)
-        return TypeLaw(listing, self.count, logs, listing.counts @ logs + listing.ways)
+        exponent = np.where(listing.kept, listing.counts @ logs + listing.ways, -np.inf)
+        return TypeLaw(listing, self.count, logs, exponent)
 
 
 @dataclass(frozen=True, eq=False)
 class TypeLaw:
-    """The law of one prompt's groups at some class probabilities: logs (J,) of kinds, exponent (S,) of groups."""
+    """The law of one prompt's groups that are kept, which adds up to their share, at some class probabilities: logs
+    (J,) of kinds, exponent (S,) of groups.
+    """
 
     listing: Listing
     types: int
@@ -144,6 +149,7 @@ class _Raw:
 
     counts: Ints
     kind: Ints
+    kept: NDArray[np.bool_]
     columns: Array
     x: Floats
 
@@ -153,7 +159,7 @@ def group_types(env: TAMDP, scheme: BatchScheme) -> GroupTypes:
     composite = env.exact_class_composite
     unit = Fraction(1, lcm(*(c.denominator for c in composite)))
     least = min(composite) if scheme.resolved.shifts else Fraction(0)
-    lister = _Lister(env, scheme, [int((c - least) / unit) for c in composite], unit)
+    lister = _Lister(env, scheme, [int((c - least) / unit) for c in composite], int(least / unit), unit)
     raws = [lister.raw(classes) for classes in env.prompt_classes]
     rows = np.concatenate([one.columns.T for one in raws])
     if lister.exact:
@@ -180,17 +186,19 @@ def group_types(env: TAMDP, scheme: BatchScheme) -> GroupTypes:
         if id(one) not in made:
             ways = gammaln(scheme.group_size + 1) - gammaln(one.counts + 1).sum(axis=1)
             x = np.where(one.counts > 0, one.x - reference[of][:, None], 0.0)
-            made[id(one)] = Listing(one.counts, ways, x, of, one.kind)
+            made[id(one)] = Listing(one.counts, ways, x, of, one.kept, one.kind)
         listings.append(made[id(one)])
     whole, lengths = np.asarray(weight, dtype=np.float64), np.asarray(tokens, dtype=np.float64)
     return GroupTypes(whole, lengths, mean, spread, exact, reference, lister.values, tuple(listings))
 
 
 class _Lister:
-    """Lists the groups of a table; ``exact``: whether y lies on a grid, and its ``unit``."""
+    """Lists the groups of a table, composites in units of the ``grid`` from ``least`` up; ``exact``: whether y lies on
+    a grid, and its ``unit``.
+    """
 
-    def __init__(self, env: TAMDP, scheme: BatchScheme, composite: list[int], unit: Fraction) -> None:
-        self.env, self.scheme, self.composite, self.grid = env, scheme, composite, unit
+    def __init__(self, env: TAMDP, scheme: BatchScheme, composite: list[int], least: int, unit: Fraction) -> None:
+        self.env, self.scheme, self.composite, self.least, self.grid = env, scheme, composite, least, unit
         self.lengths = class_lengths(env) or (1,) * env.n_classes
         estimator, size = scheme.resolved, int(scheme.group_size)
         self.multiple = None if estimator.first is None else estimator.first.multiple(size)
@@ -258,7 +266,9 @@ class _Lister:
             largest = np.abs(np.where(counts > 0, y, 0.0)).max(axis=1)
             mean[np.abs(mean) <= 4e-15 * largest] = 0.0  # rounding of a sum that is zero
             columns = np.stack([whole, tokens, mean, (held * (y - mean[:, None]) ** 2).sum(axis=1)])
-        return _Raw(counts, np.array([distinct.index(row) for row in rows]), columns, first)
+        rewards = np.array([row[0] + self.least for row in distinct], dtype=object)
+        kept = kept_of(self.scheme.kept, rewards, self.grid, counts)
+        return _Raw(counts, np.array([distinct.index(row) for row in rows]), kept, columns, first)
 
 
 def mixed_gains(kinds: Sequence[Kinds], counts: Ints, coefficients: Sequence[Fraction], scheme: Scheme) -> Floats:

@@ -20,11 +20,12 @@ import numpy as np
 
 from tamdp_theory.errors import InputError
 from tamdp_theory.estimators.batch.scheme import BatchScheme, InBatch
-from tamdp_theory.estimators.scheme import Aggregation
+from tamdp_theory.estimators.scheme import Aggregation, Keep
 from tamdp_theory.exact.batch_integrals import IntegralScales
 from tamdp_theory.exact.batch_scales import LimitScales, Scales, Scores, SummedScales
 from tamdp_theory.exact.batch_totals import Laws, check_work, totals
 from tamdp_theory.exact.batch_types import GroupTypes, TypeLaw, group_types
+from tamdp_theory.exact.counted import over
 from tamdp_theory.exact.law import ClassLaw
 from tamdp_theory.exact.values import policy_gradient
 from tamdp_theory.model import TAMDP, Floats, check_same_process
@@ -130,12 +131,16 @@ class BatchUpdate:
 
     @cached_property
     def effective_reward(self) -> Floats:
-        """h (C,): E[A f] of a member of each class; 0 on prompts that are not in the batch."""
+        """h (C,): E[A f] of a member of each class, where its group is kept, over the share of groups that are; 0 on
+        prompts that are not in the batch.
+        """
         h = np.zeros(self.plan.env.n_classes)
+        if self._is_empty:
+            return h
         for q, a, b, *_ in self._singles:
             one, x, _ = self.laws[q].single
             h[self.plan.env.prompt_classes[q]] = x @ a + one @ b
-        return h * self.plan.factor
+        return h * self.plan.factor * self._inverse_share[self.plan.env.class_prompt]
 
     @property
     def by_type(self) -> tuple[Floats, Floats]:
@@ -147,7 +152,7 @@ class BatchUpdate:
     def second_moment(self) -> float:
         """E||g||^2 >= 0. CapacityError where pairs of groups have too many sums."""
         plan, scheme = self.plan, self.plan.scheme
-        if scheme.is_limit:
+        if scheme.is_limit or self._is_empty:
             return float(self.mean @ self.mean)
         size, members = int(scheme.group_size), int(scheme.group_size * scheme.batch)
         energy = self._class_law.energy(self.policy)[:, 0]
@@ -157,12 +162,13 @@ class BatchUpdate:
             factor, gradient = plan.factor[classes], self._gradients(q)
             one, x, squares = self.laws[q].single
             alone = squares @ aa + 2 * (x @ ab) + one @ bb
-            total += plan.shares[q] / members * float((alone * factor**2) @ energy[classes])
+            weight = plan.shares[q] * self._inverse_share[q] / members
+            total += weight * float((alone * factor**2) @ energy[classes])
             one, x, products = self.laws[q].double
             mixed = x @ ab
             pair = products @ aa + mixed + mixed.T + one @ bb
             gram = gradient @ gradient.T * np.outer(factor, factor)
-            total += plan.shares[q] * (size - 1) / members * float((pair * gram).sum())
+            total += weight * (size - 1) * float((pair * gram).sum())
         for share, first, second, others in self._pairs:
             both = [Scores(self._by_type(law, 1), self._by_type(law, 0)) for law in (first, second)]
             total += share * plan.scales.cross(others, both[0], both[1])
@@ -183,11 +189,28 @@ class BatchUpdate:
         law, env = self._class_law.probability[:, 0], self.plan.env
         return tuple(self.plan.types.law(q, law[classes]) for q, classes in enumerate(env.prompt_classes))
 
+    @cached_property
+    def _inverse_share(self) -> Floats:
+        """One over the share of groups that are kept, for each prompt (N,): of all prompts' if they are drawn, of its
+        own if they are given. 0 where no group is kept.
+        """
+        plan = self.plan
+        if plan.scheme.keep == "all":
+            return np.ones(plan.env.n_prompts)
+        own = np.array([law.probability.sum() for law in self.laws])
+        share = own if plan.prompts is not None else np.full(len(own), plan.env.prompt_probability @ own)
+        return over(np.ones(len(own)), share)
+
+    @property
+    def _is_empty(self) -> bool:
+        """Whether there is no batch, as a group of it is never kept."""
+        return bool((self._inverse_share[self.plan.shares > 0] == 0).any())
+
     def _mixed(self, shares: Floats) -> Floats:
         """Law of the types (D,) of a group whose prompt has a law (N,)."""
         result: Floats = np.zeros(self.plan.types.count)
         for q in np.flatnonzero(shares).tolist():
-            result += shares[q] * self.laws[q].probability
+            result += shares[q] * self._inverse_share[q] * self.laws[q].probability
         return result
 
     def _only(self, q: int) -> Floats:
@@ -244,7 +267,12 @@ class BatchUpdate:
         width = env.n_pairs if self.policy.is_tabular else self.policy.n_parameters
         found = np.zeros((self.plan.types.count, width))
         for q in np.flatnonzero(shares).tolist():
-            weight = shares[q] * self.laws[q].single[part] * self.plan.factor[env.prompt_classes[q]][:, None]
+            weight = (
+                shares[q]
+                * self._inverse_share[q]
+                * self.laws[q].single[part]
+                * self.plan.factor[env.prompt_classes[q]][:, None]
+            )
             place = env.prompt_pairs[q] if self.policy.is_tabular else slice(None)
             found[:, place] += weight.T @ self._gradients(q)
         return found
@@ -259,6 +287,7 @@ def batch_update(
     eps: float = 0.0,
     ddof: int = 0,
     aggregation: Aggregation = "trajectory",
+    keep: Keep = "all",
     prompts: Sequence[int] | None = None,
     think_weight: float = 1.0,
     route: Route = "auto",
@@ -276,11 +305,12 @@ def batch_update(
             all rewards, and the error of taking that for a batch of B groups is of order 1/B.
         eps, ddof: of the deviation over the batch, and of the first stage.
         aggregation: what advantages are multiplied by; "token_mean" is BG / sum of the batch's lengths.
+        keep: which groups the batch is made of, as in ``Scheme``; groups are drawn, each with its prompt, until B are.
         prompts: the prompts of the B groups; drawn from the prompt law if None.
         think_weight: of think actions in the score, in [0, 1].
         route: "sums" over the law of the batch's sums, "integrals" under which groups factor, or the faster of the two.
     """
-    scheme = BatchScheme(group_size, batch, estimator, eps, ddof, aggregation)
+    scheme = BatchScheme(group_size, batch, estimator, eps, ddof, aggregation, keep)
     if prompts is not None and scheme.batch == math.inf:
         raise InputError("prompts: cannot be given with batch inf, where they are drawn from the prompt law")
     plan = BatchPlan(env, scheme, None if prompts is None else tuple(prompts), route, think_weight)

@@ -6,6 +6,7 @@ gives all moments: h_j = E[n_j A_j] / (G P_j), b_jl = E[n_j (n_l - 1[j=l]) A_j A
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 from math import comb
 
@@ -14,6 +15,7 @@ from scipy.special import gammaln
 
 from tamdp_theory.errors import CapacityError
 from tamdp_theory.estimators.base import Column
+from tamdp_theory.estimators.keep import kept_of
 from tamdp_theory.estimators.scheme import Scheme
 from tamdp_theory.exact.moments import GroupMoments
 from tamdp_theory.exact.multisets import FloatMultiset, Kinds, gains_of
@@ -28,17 +30,25 @@ _RARE = 1e-60  # probabilities below need weights of their own
 
 @dataclass(frozen=True, eq=False)
 class CountPlan:
-    """What does not depend on P: for each column its coefficient and the kinds (J,) of M classes (``label``)."""
+    """What does not depend on P: for each column its coefficient and the kinds (J,) of M classes (``label``), and the
+    composites of the kinds, where not all groups are kept.
+    """
 
     columns: tuple[tuple[float, Kinds], ...]
     label: Ints
     scheme: Scheme
+    composite: Kinds | None = None
 
     @staticmethod
-    def of(columns: Sequence[Column], lengths: Sequence[int], scheme: Scheme) -> "CountPlan":
-        """Classes with exact values in each column, and lengths (M,). CapacityError where multisets are too many."""
+    def of(
+        columns: Sequence[Column], lengths: Sequence[int], scheme: Scheme, composite: Sequence[Fraction]
+    ) -> "CountPlan":
+        """Classes with exact values in each column, lengths and composites (M,). CapacityError where multisets are too
+        many.
+        """
         used = lengths if scheme.estimator.lengths or scheme.aggregation == "token_mean" else (1,) * len(lengths)
-        rows = list(zip(*(values for _, values in columns), used, strict=True))
+        seen_by_rule = composite if scheme.filters else (Fraction(0),) * len(lengths)
+        rows = list(zip(*(values for _, values in columns), seen_by_rule, used, strict=True))
         distinct = sorted(set(rows))
         size, count = scheme.group_size, len(distinct)
         groups = comb(size + count - 1, count - 1)
@@ -52,7 +62,8 @@ class CountPlan:
             (float(coefficient), Kinds.of([row[v] for row in distinct], tokens, size))
             for v, (coefficient, _) in enumerate(columns)
         )
-        return CountPlan(seen, np.array([distinct.index(row) for row in rows]), scheme)
+        of_rule = Kinds.of([row[-2] for row in distinct], tokens, size) if scheme.filters else None
+        return CountPlan(seen, np.array([distinct.index(row) for row in rows]), scheme, of_rule)
 
     @property
     def count(self) -> int:
@@ -80,6 +91,9 @@ class CountPlan:
         size = self.scheme.group_size
         for counts in compositions(size, self.count):
             ways = gammaln(size + 1) - gammaln(counts + 1).sum(axis=1)
+            if self.composite is not None:
+                kept = kept_of(self.scheme.kept, self.composite.value, self.composite.unit, counts)
+                ways = np.where(kept, ways, -np.inf)
             parts = (w * gains_of(FloatMultiset(kinds, counts, self.scheme)) for w, kinds in self.columns)
             gains = np.where(counts > 0, sum(parts), 0.0)
             if self.scheme.aggregation == "token_mean":
@@ -137,6 +151,7 @@ class CountMoments(GroupMoments):
                     total[:, j] += weight.T @ part[:, j]
         if self._common:
             sums /= self._merged
+        sums = over(sums, self._kept[:, None])
         label, shape = self.plan.label, self.probability.shape
         return tuple(one[:, label].reshape(shape) for one in sums)
 
@@ -166,9 +181,19 @@ class CountMoments(GroupMoments):
         if self._common:
             both = self._merged[:, :, None] * self._merged[:, None, :]
             products, singles = products / both, singles / both
+        share = self._kept[:, None, None]
+        products, singles = over(products, share), over(singles, share)
         shape = (*self.probability.shape, self.probability.shape[-1])
         found = [one[:, label][:, :, label].reshape(shape) for one in (products, singles)]
         return found[0], found[1]
+
+    @cached_property
+    def _kept(self) -> Floats:
+        """Probability that a group is kept (B,)."""
+        if self.plan.composite is None:
+            return np.ones(len(self._merged))
+        result: Floats = sum((np.exp(exponent).sum(axis=0) for *_, exponent in self._groups()), np.zeros(1))
+        return result
 
     @property
     def _common(self) -> bool:
@@ -191,6 +216,12 @@ class CountMoments(GroupMoments):
         """What remains of a multiset's probability (S, B) when the kinds of one or two members are given."""
         result: Floats = np.exp(np.minimum(exponent - self._logs[:, list(kinds)].sum(axis=1), 700.0))
         return result
+
+
+def over(values: Floats, share: Floats) -> Floats:
+    """values / share, 0 where that is 0."""
+    result: Floats = np.divide(values, share, out=np.zeros_like(values), where=share > 0)
+    return result
 
 
 def compositions(size: int, count: int) -> Iterator[Ints]:

@@ -58,16 +58,16 @@ class GroupPlan:
 
     def _of_groups(self, probability: Floats) -> GroupMoments:
         """Of all groups, before own lengths; P may sum to less than one."""
-        counts = self.scheme.estimator.statistics == "counts" or self.scheme.aggregation == "token_mean"
+        scheme = self.scheme
+        counts = scheme.estimator.statistics == "counts" or scheme.aggregation == "token_mean" or scheme.filters
         return CountMoments(self.counted, probability) if counts else SumMoments(self, probability)
 
     @cached_property
     def _silent(self) -> tuple[tuple[Ints, "GroupPlan"], ...]:
         """Classes (m,) with each composite, and the plan of these classes alone."""
-        composite = [sum((w * r for w, r in zip(self.weights, row, strict=True)), Fraction(0)) for row in self.rewards]
         found = []
-        for value in sorted(set(composite)):
-            own = [m for m, c in enumerate(composite) if c == value]
+        for value in sorted(set(self.composite)):
+            own = [m for m, c in enumerate(self.composite) if c == value]
             lengths = None if self.lengths is None else tuple(self.lengths[m] for m in own)
             plan = GroupPlan(tuple(self.rewards[m] for m in own), self.weights, self.scheme, lengths, self.longest)
             found.append((np.array(own), plan))
@@ -85,7 +85,12 @@ class GroupPlan:
     def counted(self) -> CountPlan:
         """The same by counting. InputError where lengths play a part and are not known."""
         lengths = known_lengths(self.scheme, self.lengths, len(self.rewards))
-        return CountPlan.of(self.columns, lengths, self.scheme)
+        return CountPlan.of(self.columns, lengths, self.scheme, self.composite)
+
+    @cached_property
+    def composite(self) -> tuple[Fraction, ...]:
+        """c of each class (M,)."""
+        return tuple(sum((w * r for w, r in zip(self.weights, row, strict=True)), Fraction(0)) for row in self.rewards)
 
     @cached_property
     def multiple(self) -> float | None:
@@ -369,7 +374,7 @@ def group_moments(
         lengths: M lengths in tokens, for estimators and aggregations that look at them.
         aggregation: what advantages are multiplied by (``estimators.AGGREGATIONS``); the longest of ``lengths`` is the
             constant.
-        keep: "all" groups, or only those that are "mixed".
+        keep: which groups count, as in ``Scheme``.
     """
     scheme = Scheme(group_size, normalization, eps, ddof, aggregation, keep)
     exact_weights = tuple(fraction(_plain(w), f"weights[{k}]") for k, w in enumerate(weights))

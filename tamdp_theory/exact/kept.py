@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from tamdp_theory.exact.counted import over
 from tamdp_theory.exact.moments import GroupMoments
 from tamdp_theory.model import Floats, Ints
 
@@ -88,7 +89,7 @@ class MixedMoments(GroupMoments):
                 place = (..., own[:, None], own) if pairs else (..., own)
                 result[place] -= getattr(part, name)
             mixed = self.mixed[..., None, None] if pairs else self.mixed[..., None]
-            self._known[name] = np.divide(result, mixed, out=np.zeros_like(result), where=mixed > 0)
+            self._known[name] = over(result, mixed)
         return self._known[name]
 
 

@@ -149,7 +149,7 @@ def update_moments(
         eps, ddof: of deviations, where the estimator scales.
         think_weight: of think actions in the score, in [0, 1].
         aggregation: what advantages are multiplied by (``estimators.AGGREGATIONS``).
-        keep: "all" groups, or, given that they are, only those that are "mixed".
+        keep: which groups count, as in ``Scheme``; moments are given that they do.
     """
     scheme = Scheme(group_size, normalization, eps, ddof, aggregation, keep)
     return UpdatePlan(env, scheme, think_weight).moments(policy)

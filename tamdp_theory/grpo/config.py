@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from tamdp_theory.errors import InputError
-from tamdp_theory.estimators.scheme import Aggregation, Keep, Normalization, Scheme
+from tamdp_theory.estimators.scheme import Aggregation, Normalization, Scheme
 from tamdp_theory.exact.surrogate import Ratio, check_ratio
 from tamdp_theory.guards import check_integer
 from tamdp_theory.model import Floats, Ints
@@ -32,8 +32,9 @@ class Config:
     """Degrees of freedom removed in deviations; TRL and verl use 1."""
     aggregation: Aggregation = "trajectory"
     """What an advantage is multiplied by for its length: trajectory (1), sequence_mean, token_mean or constant."""
-    keep: Keep = "all"
-    """Groups that count: all, or those whose composites are not all equal (mixed); sampled training takes all."""
+    keep: str = "all"
+    """Groups that count: all, mixed (composites not all equal), mean_in(low=0, high=1) or std_above(least=1/1000000);
+    sampled training takes all."""
     prompts_per_step: int | None = None
     """Prompts drawn from rho, with replacement, in each step; none: every prompt, weighted by rho."""
     inner_epochs: int = 1
@@ -70,7 +71,7 @@ class Config:
         if self.prompts_per_step is not None:
             check_integer("prompts_per_step", self.prompts_per_step, 1)
         if self.keep != "all" and self.mode == "sampled":
-            raise InputError("keep: sampled training takes all groups; use mode exact for those that are mixed")
+            raise InputError("keep: sampled training takes all groups; use mode exact for some of them")
         check_ratio(self.ratio, self.dual_clip, self.cispo)
         if self.mode == "sampled" and (self.ratio != "trajectory" or self.dual_clip is not None or self.cispo):
             raise InputError("ratio, dual_clip, cispo: sampled training clips trajectory ratios; use mode exact")

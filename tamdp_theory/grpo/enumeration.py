@@ -2,13 +2,15 @@
 check.
 """
 
+from fractions import Fraction
 from itertools import combinations_with_replacement
-from math import comb
+from math import comb, lcm
 
 import numpy as np
 from scipy.special import gammaln
 
 from tamdp_theory.errors import CapacityError
+from tamdp_theory.estimators.keep import kept_of
 from tamdp_theory.estimators.scheme import Scheme
 from tamdp_theory.exact.listing import Groups
 from tamdp_theory.exact.trajectories import enumerate_trajectories, prompt_trajectories
@@ -60,10 +62,14 @@ def enumerate_update(env: TAMDP, policy: Policy, scheme: Scheme, think_weight: f
         own_lengths = None if lengths is None else tuple(lengths[c] for c in env.prompt_classes[prompt])
         groups = Groups(outcomes, rewards, env.exact_weights, own_lengths, max(lengths or (1,)))
         gain = groups.advantages(scheme)[place.ravel()]
-        if scheme.keep == "mixed":
-            mixed = (groups.composite.squares != 0)[place.ravel()]
-            share = float(probability @ mixed)
-            probability = probability * mixed / share if share else 0 * probability
+        if scheme.keep != "all":
+            own_composites = [env.exact_class_composite[c] for c in env.prompt_classes[prompt]]
+            unit = Fraction(1, lcm(*(c.denominator for c in own_composites)))
+            values = np.array([int(c / unit) for c in own_composites], dtype=object)
+            counts = (outcomes[:, :, None] == np.arange(len(values))).sum(axis=1)
+            kept = kept_of(scheme.kept, values, unit, counts)[place.ravel()]
+            share = float(probability @ kept)
+            probability = probability * kept / share if share else 0 * probability
         estimate = np.einsum("gi,gid->gd", gain, (paths.visits[own] @ scores)[groups_of]) / scheme.group_size
         first = probability @ estimate
         mean += env.prompt_probability[prompt] * first

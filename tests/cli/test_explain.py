@@ -236,6 +236,11 @@ def test_what_is_climbed_over_a_batch() -> None:
         )
     for estimator in ("reinforce_plus_plus", "reinforce_plus_plus_baseline"):
         assert said(estimator, "sequence_mean").startswith("not decided: with 1/l the mean of the batch")
+    mixed = Recipe(library="verl", group_size=8, estimator="reinforce_plus_plus", keep="mixed")
+    assert climbs(mixed, GRADED).startswith("not decided: in groups that are kept the mean of the batch")
+    scaled = Recipe(library="TRL", group_size=8, estimator="batch_std", keep="mixed")
+    assert climbs(scaled, GRADED).startswith("(G-1)/G times the mean reward")
+    assert "one factor for all prompts" in str(list(traps(scaled, GRADED)))
     assert said("gdpo_batch", "trajectory").startswith("nothing: exchanging")
     assert "that of normalize_then_sum" in said("gdpo_batch", "trajectory")
 
@@ -282,7 +287,5 @@ def test_bad_options(tmp_path: Path, capsys: Captured) -> None:
     assert "--batch: sum_then_normalize looks at single groups" in refused(bad)
     config.write_text("algorithm: {adv_estimator: gae}\nactor_rollout_ref: {rollout: {n: 4}}")
     assert "looks beyond groups and batches" in refused(here(capsys, "explain", str(config), "--on", SEARCH))
-    config.write_text("scale_rewards: batch\ndynamic_sample: true\nrlhf_type: grpo")
-    assert "a batch of kept groups" in refused(here(capsys, "explain", str(config), "--on", SEARCH))
     with pytest.raises(InputError, match="scale_rewards: 'x' is not known"):
         trl({"scale_rewards": "x"})

@@ -128,6 +128,32 @@ def test_prompts_may_be_given(name: str, prompts: tuple[int, ...]) -> None:
     same(exact.batch_update(ENV, POLICY, name, 2, len(prompts), 1e-3, 1, prompts=prompts), expected)
 
 
+KEPT: dict[str, Callable[[Any], Any]] = {
+    "mixed": lambda c: np.ptp(c, axis=-1) > 0,
+    "mean_in(low=1/8, high=1)": lambda c: (c.mean(axis=-1) > 1 / 8) & (c.mean(axis=-1) < 1),
+    "std_above(least=3/8)": lambda c: c.var(axis=-1, ddof=1) > (3 / 8) ** 2 + 1e-12,
+}
+
+
+@pytest.mark.parametrize("keep", KEPT)
+@pytest.mark.parametrize("prompts", [None, (1, 0, 1)])
+@pytest.mark.parametrize("name", ["batch_std", "reinforce_plus_plus", "sum_then_normalize"])
+def test_batches_of_kept_groups(name: str, prompts: Any, keep: str) -> None:
+    table = POLICY.probabilities()
+    rule = RULES.get(name, levels("group", "group"))(1e-3, 1)
+    scores = oracle.tabular_scores(table)
+    expected = brute(CONTENT, table, scores, rule, (3, 2), "token_mean", prompts, KEPT[keep])
+    found = exact.batch_update(ENV, POLICY, name, 2, 3, 1e-3, 1, "token_mean", keep, prompts)
+    same(found, expected)
+    everything = exact.batch_update(ENV, POLICY, name, 2, 3, 1e-3, 1, "token_mean", prompts=prompts)
+    assert np.abs(found.mean - everything.mean).max() > 1e-4
+
+
+def test_batches_where_no_group_is_kept() -> None:
+    found = exact.batch_update(ENV, POLICY, "batch_std", 2, 2, keep="mean_in(low=2, high=3)")
+    assert not found.mean.any() and not found.second_moment
+
+
 @pytest.mark.parametrize("name", PLAIN)
 @pytest.mark.parametrize(("eps", "ddof"), [(0.0, 0), (1e-4, 1), (0.3, 0)])
 def test_integrals_are_the_same_numbers(name: str, eps: float, ddof: int) -> None:
@@ -136,7 +162,7 @@ def test_integrals_are_the_same_numbers(name: str, eps: float, ddof: int) -> Non
         one, other = (exact.batch_update(*settings, route=route) for route in ("sums", "integrals"))
         np.testing.assert_allclose(other.mean, one.mean, rtol=1e-11, atol=1e-13)
         assert other.second_moment == pytest.approx(one.second_moment, rel=1e-11)
-    given = (ENV, POLICY, name, 2, 3, eps, ddof, "trajectory", (0, 1, 1))
+    given = (ENV, POLICY, name, 2, 3, eps, ddof, "trajectory", "mixed", (0, 1, 1))
     one, other = (exact.batch_update(*given, route=route) for route in ("sums", "integrals"))
     np.testing.assert_allclose(other.mean, one.mean, rtol=1e-11, atol=1e-13)
     assert other.variance == pytest.approx(one.variance, rel=1e-10)

@@ -132,6 +132,24 @@ def test_the_group_estimator_that_it_is_like(name: str) -> None:
     assert multiple > 0 and (batch.divisor[1] == "") is (multiple == pytest.approx(1, rel=1e-9))
 
 
+def test_drawing_until_groups_are_mixed_is_one_factor_for_all_prompts() -> None:
+    """Silent groups teach centred estimators nothing, so leaving them out divides by the share of the others; the
+    batch's mean, which others subtract, then has a direction of its own.
+    """
+    for name in ("center", "sum_then_normalize", "batch_std", "gdpo_batch"):
+        one, kept = (exact.batch_update(ENV, POLICY, name, 3, math.inf, 1e-3, keep=k).mean for k in ("all", "mixed"))
+        multiple = float(kept @ one / (one @ one))
+        np.testing.assert_allclose(kept, multiple * one, rtol=1e-10, atol=1e-13)
+    plain = exact.batch_update(ENV, POLICY, "center", 3, math.inf).mean
+    kept = exact.batch_update(ENV, POLICY, "center", 3, math.inf, keep="mixed")
+    share = sum(rho * float(law.probability.sum()) for rho, law in zip(ENV.prompt_probability, kept.laws, strict=True))
+    np.testing.assert_allclose(kept.mean, plain / share, rtol=1e-11)
+    one, kept_mean = (
+        exact.batch_update(ENV, POLICY, "reinforce_plus_plus", 3, math.inf, keep=k).mean for k in ("all", "mixed")
+    )
+    assert float(kept_mean @ one / np.linalg.norm(kept_mean) / np.linalg.norm(one)) < 1 - 1e-6
+
+
 def test_one_group_is_the_group_estimator() -> None:
     """A batch of one group: the batch's deviation is the group's, so TRL's batch scaling is its group scaling."""
     one = exact.batch_update(ENV, POLICY, "batch_std", 3, 1, 1e-4, 1)

@@ -3,6 +3,7 @@
 import itertools
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from bounds import CLAIMS
 from tamdp_theory import TAMDP, InputError, TabularSoftmax, exact, families, grpo
-from tamdp_theory.estimators import AGGREGATIONS, Scheme
+from tamdp_theory.estimators import AGGREGATIONS, KeepRule, Scheme
 from tamdp_theory.exact.ball_groups import BallGroup
 from tamdp_theory.grpo.enumeration import enumerate_update
 from tamdp_theory.lengths import node_lengths
@@ -79,6 +80,23 @@ RULES: dict[str, Rule] = {
 }
 
 
+def squared_spread(c: list[Fraction]) -> Fraction:
+    mean = sum(c, F(0)) / len(c)
+    return sum(((a - mean) ** 2 for a in c), F(0)) / (len(c) - 1)
+
+
+KEPT: dict[str, Callable[[list[Fraction]], bool]] = {
+    "all": lambda c: True,
+    "mixed": lambda c: len(set(c)) > 1,
+    "mean_in(low=1/5, high=1/2)": lambda c: F(1, 5) < sum(c, F(0)) / len(c) < F(1, 2),
+    "std_above(least=1/4)": lambda c: squared_spread(c) > F(1, 16),
+    "std_above": lambda c: squared_spread(c) > F(1, 10**12),
+}
+
+
+WINDOW = "mean_in(low=1/5, high=1/2)"
+
+
 def brute(scheme: Scheme, rule: Rule) -> tuple[Any, float]:
     """m and V by every ordered group of trajectories of each prompt."""
     table = POLICY.probabilities()
@@ -92,7 +110,7 @@ def brute(scheme: Scheme, rule: Rule) -> tuple[Any, float]:
         first, second, mass = 0.0, 0.0, 0.0
         for group in itertools.product(own, repeat=scheme.group_size):
             rewards, lengths = [path.rewards for path, _, _ in group], [n for _, n, _ in group]
-            if scheme.keep == "mixed" and len(set(composites(rewards, weights))) == 1:
+            if not KEPT[str(scheme.keep)](composites(rewards, weights)):
                 continue
             factors = {
                 "trajectory": [1.0] * len(group),
@@ -111,7 +129,7 @@ def brute(scheme: Scheme, rule: Rule) -> tuple[Any, float]:
 
 @pytest.mark.parametrize("name", RULES)
 @pytest.mark.parametrize("aggregation", AGGREGATIONS)
-@pytest.mark.parametrize(("keep", "size"), [("all", 2), ("mixed", 2), ("all", 3), ("mixed", 3)])
+@pytest.mark.parametrize(("keep", "size"), [*((keep, 2) for keep in KEPT), ("all", 3), ("mixed", 3), (WINDOW, 3)])
 def test_the_expected_update_and_its_variance(name: str, aggregation: Any, keep: Any, size: int) -> None:
     scheme = Scheme(size, name, aggregation=aggregation, keep=keep)
     mean, variance = brute(scheme, RULES[name])
@@ -224,3 +242,50 @@ def test_what_has_no_length_is_refused() -> None:
     ):
         with pytest.raises(InputError):
             call()
+
+
+def test_filters_are_decided_exactly() -> None:
+    """Thresholds that floats miss: the mean of .1, .2, .3 is .2, and a group of three .1 has no spread."""
+    law, rows = [0.2, 0.3, 0.5], [["1/10"], ["2/10"], ["3/10"]]
+    settings = (law, rows, [1], 3, "center")
+    # of all groups with mean above .2, none is .1, .2, .3 in any order, nor three of .2
+    above = exact.group_moments(*settings, keep="mean_in(low=1/5, high=1)")
+    groups = [g for g in itertools.product(range(3), repeat=3) if sum(g) > 3]
+    mass = sum(math.prod(law[i] for i in g) for g in groups)
+    first = sum(math.prod(law[i] for i in g) * (2 - sum(g) / 3) / 10 for g in groups if g[0] == 2) / law[2] / mass
+    assert above.first[2] == pytest.approx(first, rel=1e-12)
+    silent = exact.group_moments(*settings, keep="std_above(least=0)")
+    mixed = exact.group_moments(*settings, keep="mixed")
+    for name in ("first", "second", "cross", "positive", "given_pair"):
+        np.testing.assert_allclose(getattr(silent, name), getattr(mixed, name), rtol=1e-12, atol=1e-15)
+    never = exact.group_moments(*settings, keep="mean_in(low=3/10, high=1)")
+    assert not never.first.any() and not never.cross.any()
+    for keep, says in (
+        ("mean_in(low=1, high=0)", "mean_in.* needs low < high"),
+        ("std_above(least=-1)", "needs least >= 0"),
+        ("mean_in(least=1)", "no option 'least'"),
+        ("mixd", "did you mean 'mixed'"),
+    ):
+        with pytest.raises(InputError, match=says):
+            exact.group_moments(*settings, keep=keep)
+    assert (
+        Scheme(3, "center", keep="mean_in(low=0)").keep == "mean_in" and not Scheme(3, "center", keep="mixed").filters
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BestOf(KeepRule):
+    """A rule that nobody has registered: groups whose total is more than so many units."""
+
+    name: str = "best of"
+
+    def keeps(self, size: int, total: Any, squares: Any, unit: Fraction) -> Any:
+        return np.array([int(n) * unit > F(1) for n in total])
+
+
+def test_a_rule_of_ones_own() -> None:
+    found = exact.group_moments([0.25, 0.75], [[0], [1]], [1], 2, "center", keep=BestOf())
+    assert (
+        not found.first.any()
+        and exact.group_moments([0.2, 0.8], [[0], [1]], [1], 3, "center", keep=BestOf()).first.any()
+    )

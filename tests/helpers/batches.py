@@ -67,8 +67,11 @@ def brute(
     sizes: tuple[int, int],
     aggregation: str = "trajectory",
     prompts: Sequence[int] | None = None,
+    kept: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> Listed:
-    """The update (1 / BG) sum A f s of every batch of B = sizes[0] groups of G = sizes[1]."""
+    """The update (1 / BG) sum A f s of every batch of B = sizes[0] groups of G = sizes[1], all of which are kept: from
+    composites (..., G) to whether a group is (...).
+    """
     batch, size = sizes
     paths = oracle.paths(content, table)
     tokens = np.array([sum(content["nodes"][x]["actions"][a]["tokens"] for x, a in path.decisions) for path in paths])
@@ -91,6 +94,9 @@ def brute(
     members = np.stack([np.array([g for g, _ in place])[chosen[:, b]] for b, place in enumerate(drawn)], axis=1)
     chance = np.prod([np.array([p for _, p in place])[chosen[:, b]] for b, place in enumerate(drawn)], axis=0)
     chance = chance * np.array([path.probability for path in paths])[members].prod(axis=(1, 2))
+    if kept is not None:
+        chance = chance * kept(rewards[members] @ weights).all(axis=1)
+        chance = chance / chance.sum()
     lengths = tokens[members]
     gains = rule(rewards[members], weights, lengths)
     if aggregation == "sequence_mean":

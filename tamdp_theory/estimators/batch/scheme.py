@@ -10,8 +10,9 @@ import numpy as np
 from tamdp_theory.errors import InputError
 from tamdp_theory.estimators.base import Estimator
 from tamdp_theory.estimators.batch.base import BatchEstimator
-from tamdp_theory.estimators.names import resolve_in_batch
-from tamdp_theory.estimators.scheme import AGGREGATIONS, Aggregation, Scheme
+from tamdp_theory.estimators.keep import KeepRule
+from tamdp_theory.estimators.names import keep_rule, resolve_in_batch
+from tamdp_theory.estimators.scheme import AGGREGATIONS, Aggregation, Keep, Scheme
 from tamdp_theory.guards import check_integer
 
 InBatch: TypeAlias = str | BatchEstimator | Estimator
@@ -24,7 +25,8 @@ class BatchScheme:
     group_size: G >= 2. batch: B >= 1 groups, or ``math.inf`` for the limit of many prompts. estimator: a name or an
     estimator, of batches or of groups. eps >= 0 and ddof (0 or 1) are those of the deviation over the batch, and of the
     first stage where the estimator has no others. aggregation: what an advantage is multiplied by (``AGGREGATIONS``),
-    where "token_mean" is B G / sum of the batch's lengths. InputError for anything else.
+    where "token_mean" is B G / sum of the batch's lengths. keep: which groups a batch is made of, as in ``Scheme``:
+    groups are drawn, each with its prompt, until so many are kept (DAPO). InputError for anything else.
     """
 
     group_size: int
@@ -33,6 +35,7 @@ class BatchScheme:
     eps: float = 0.0
     ddof: int = 0
     aggregation: Aggregation = "trajectory"
+    keep: Keep = "all"
 
     def __post_init__(self) -> None:
         check_integer("group_size", self.group_size, 2)
@@ -47,6 +50,8 @@ class BatchScheme:
             raise InputError(f"aggregation: must be one of {', '.join(AGGREGATIONS)}; got {self.aggregation!r}")
         if found.first is not None:
             found.first.check_size(int(self.group_size))
+        if isinstance(self.keep, str):
+            object.__setattr__(self, "keep", keep_rule(self.keep).name)
         found.check(self.is_limit, self.eps)
 
     @cached_property
@@ -58,6 +63,11 @@ class BatchScheme:
     def is_limit(self) -> bool:
         """Whether B is infinite."""
         return self.batch == math.inf
+
+    @cached_property
+    def kept(self) -> KeepRule:
+        """Which groups a batch is made of."""
+        return keep_rule(self.keep)
 
     @cached_property
     def inner(self) -> Scheme | None:
