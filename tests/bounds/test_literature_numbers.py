@@ -297,8 +297,8 @@ def test_the_gap_of_two_arms_by_hand() -> None:
     u = np.random.default_rng(instance.seed).standard_normal(2)
     gap = (u[1] - u[0]) / np.linalg.norm(u)
     check = CLAIMS["P.gap"].check(instance)
-    assert check.lhs == pytest.approx(gap**2 / 17, rel=1e-10)
-    assert check.rhs == pytest.approx(gap**2 / 34, rel=1e-10)
+    assert check.lhs == pytest.approx(gap**2 / 34, rel=1e-10)
+    assert check.rhs == pytest.approx(gap**2 / 17, rel=1e-10)
 
 
 def test_clips_without_news_by_listing() -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import sympy as sp
+from flint import arb
 
 from bounds import cost
 from bounds import literature_symbols as ls
@@ -16,7 +17,6 @@ from bounds.claims.slopes import ZERO_ONE
 from bounds.comparison import Measured
 from bounds.enclosed.literature import mroueh as enclosed
 from bounds.enclosed.objectives import is_zero_one
-from bounds.exact_instance import exactly
 from bounds.instance import Instance
 from bounds.suite import nowhere
 from bounds.verdicts import Evidence, Standing
@@ -74,7 +74,7 @@ def _fixed(instance: Instance) -> Measured:
     if not _inside(success(instance)):
         return Measured(numbers={}, empty="in floats some prompt has one answer")
     with balls.precision(128):
-        rows = enclosed.fixed_rows(exactly(instance))
+        rows = enclosed.fixed_from([arb(p) for p in success(instance).tolist()])
         found = {key: np.array([nearest(row[key])[0] for row in rows]) for key in rows[0]}
     return Measured(numbers=found)
 
@@ -82,8 +82,11 @@ def _fixed(instance: Instance) -> Measured:
 def _cycle(instance: Instance) -> Measured:
     if not is_zero_one(instance.env):
         return UNMET
+    chances = success(instance)
+    if not _inside(chances):
+        return Measured(numbers={}, assumptions={ZERO_ONE.name: True, WITNESS.name: False})
     with balls.precision(128):
-        rows = enclosed.cycle_rows(exactly(instance))
+        rows = enclosed.cycle_from([arb(p) for p in chances.tolist()])
         conditions = {ZERO_ONE.name: True, WITNESS.name: bool(rows)}
         if failed := unmet(instance, conditions):
             return failed
@@ -143,7 +146,7 @@ CLAIMS = (
         title="A fixed point of the step lies above the reference",
         standing=Standing.LITERATURE,
         kind="inequality",
-        statement=sp.Gt(ls.p_fixed, ls.p_reference),
+        statement=sp.Lt(ls.p_reference, ls.p_fixed),
         measure=_fixed,
         reference=_REFERENCE,
         assumptions=(ZERO_ONE,),
@@ -158,7 +161,7 @@ CLAIMS = (
         title="By at least twice 1 over beta in log-odds, nearly",
         standing=Standing.PROVED,
         kind="inequality",
-        statement=sp.Ge(ls.p_fixed, _logistic(ls.p_reference, 2 / (ls.beta * sp.sqrt(1 + 4 * ls.eps)))),
+        statement=sp.Le(_logistic(ls.p_reference, 2 / (ls.beta * sp.sqrt(1 + 4 * ls.eps))), ls.p_fixed),
         measure=_fixed,
         reference=f"docs/theory.md; beside {_REFERENCE}",
         assumptions=(ZERO_ONE,),

@@ -1,5 +1,6 @@
 """The claims of claims/literature/mroueh.py in balls. The reference is the instance's policy."""
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 from flint import arb
@@ -39,32 +40,42 @@ def fixed_point(reference: Number, beta: Fraction, eps: Fraction) -> arb:
 
 def fixed_rows(i: ExactInstance) -> list[Row]:
     """P.iterate.fixed, P.iterate.gain: each prompt and setting."""
+    return fixed_from([one.p for one in successes(i)])
+
+
+def fixed_from(references: Sequence[Number]) -> list[Row]:
+    """The same from success probabilities of the reference."""
     return [
-        {ls.p_fixed: fixed_point(one.p, beta, eps), ls.p_reference: one.p, ls.beta: number(beta), ls.eps: number(eps)}
-        for one in successes(i)
+        {ls.p_fixed: fixed_point(p, beta, eps), ls.p_reference: p, ls.beta: number(beta), ls.eps: number(eps)}
+        for p in references
         for beta, eps in SETTINGS
     ]
 
 
 def cycle_rows(i: ExactInstance) -> list[Row]:
-    """P.iterate.cycle: two points below 1/2, found by following the step in floats, with h(p) > p at the larger one (h
-    falls below 1/2, so everywhere between); none where h(h(p)) - p does not change its sign between them.
+    """P.iterate.cycle: the first prompt and setting that show it."""
+    return cycle_from([one.p for one in successes(i)])
+
+
+def cycle_from(references: Sequence[Number]) -> list[Row]:
+    """The same from success probabilities of the reference: two points below 1/2, found by following the step in
+    floats, with h(p) > p at the larger one (h falls below 1/2, so everywhere between); none where h(h(p)) - p does not
+    change its sign between them.
     """
-    rows: list[Row] = []
-    for one in successes(i):
+    for reference in references:
         for beta, eps in SETTINGS:
-            p = arb(ball(one.p).mid())
+            p = arb(ball(reference).mid())
             for _ in range(WARM_UP):
-                p = arb(step(p, one.p, beta, eps).mid())
-            other = arb(step(p, one.p, beta, eps).mid())
+                p = arb(step(p, reference, beta, eps).mid())
+            other = arb(step(p, reference, beta, eps).mid())
             bottom = Fraction(float(p if p < other else other)).limit_denominator(10**6)
             if not 0 < bottom < Fraction(49, 100):
                 continue
             points = [number(bottom * (1 + sign * Fraction(1, 100))) for sign in (-1, 1)]
-            once = [step(x, one.p, beta, eps) for x in points]
+            once = [step(x, reference, beta, eps) for x in points]
             if not once[1] > ball(points[1]):
                 continue
-            turns = [step(y, one.p, beta, eps) - ball(x) for x, y in zip(points, once, strict=True)]
+            turns = [step(y, reference, beta, eps) - ball(x) for x, y in zip(points, once, strict=True)]
             if turns[0] * turns[1] < 0:
-                rows.append({ls.turn_low: turns[0], ls.turn_high: turns[1]})
-    return rows[:1]
+                return [{ls.turn_low: turns[0], ls.turn_high: turns[1]}]
+    return []
