@@ -13,7 +13,7 @@ from experiments.explain.libraries import LIBRARIES, library_of
 from experiments.explain.reading import read
 from experiments.explain.recipe import Recipe
 from experiments.explain.words import GRADED, amounts_to, climbs, traps
-from tamdp_theory import TAMDP, InputError, TabularSoftmax, exact, load_policy
+from tamdp_theory import TAMDP, CapacityError, InputError, TabularSoftmax, exact, load_policy
 from tamdp_theory.estimators import Scheme
 from tamdp_theory.model import Floats
 from tamdp_theory.numbers import fraction
@@ -128,7 +128,7 @@ def numbers(recipe: Recipe, file: str, policy_file: str | None, batch: int | Non
             where = "many prompts" if scheme.is_limit else f"B = {groups}"
             aggregation = "" if recipe.aggregation == "trajectory" else f", {recipe.aggregation}"
             # the limit has no variance: its error at B groups is of order 1/B
-            add(f"{recipe.estimator}{aggregation}, {where}", found.mean, None if scheme.is_limit else found.variance)
+            add(f"{recipe.estimator}{aggregation}, {where}", found.mean, None if scheme.is_limit else _variance(found))
     for one in [*([] if recipe.scheme is None else [recipe.scheme]), *(one for one in others if one != recipe.scheme)]:
         update = exact.update_moments(
             env,
@@ -143,6 +143,14 @@ def numbers(recipe: Recipe, file: str, policy_file: str | None, batch: int | Non
         plain = "" if one.is_plain else f", {one.aggregation}, {one.keep}"
         add(f"{one.normalization}{plain}", update.mean, update.variance)
     return rows
+
+
+def _variance(update: exact.BatchUpdate) -> float | None:
+    """None where the mean alone is known."""
+    try:
+        return update.variance
+    except CapacityError:
+        return None
 
 
 def _number(text: str) -> object:

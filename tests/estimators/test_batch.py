@@ -260,7 +260,8 @@ def test_components_that_cancel_are_silent() -> None:
         ({"prompts": (0, 2)}, r"prompts\[1\]: must be an integer from 0 to 1, got 2"),
         ({"prompts": (0, 0.5)}, r"prompts\[1\]: must be an integer"),
         ({"prompts": (0, 1), "batch": math.inf}, "prompts: cannot be given with batch inf"),
-        ({"route": "fast"}, "route: must be auto, sums or integrals"),
+        ({"route": "fast"}, "route: must be one of auto, sums, integrals, members; got 'fast'"),
+        ({"route": "members", "estimator": "gdpo_batch"}, "route: the members of a batch do not factor for gdpo_batch"),
         ({"route": "integrals", "estimator": "reinforce_plus_plus"}, "has no integrals that factor"),
         ({"estimator": "batch_sdt"}, r"estimator: must be one of .* \(did you mean 'batch_std'\?\)"),
         ({"estimator": "batch_std(over=words)"}, "batch_std: over must be one of sequences, tokens; got 'words'"),
@@ -301,12 +302,41 @@ def test_names_and_options() -> None:
 def test_what_is_too_large_says_what_fits() -> None:
     env = families.bandit([(f"{n}/97",) for n in range(0, 97, 8)])
     policy = TabularSoftmax(env)
-    with pytest.raises(
-        CapacityError, match=r"group_size 16: .* multisets of 13 distinct rewards .* groups of up to 9 fit"
-    ):
-        exact.batch_update(env, policy, "batch_std", 16, 4)
+    with pytest.raises(CapacityError, match=r"group_size 16: .* multisets of 13 distinct .* groups of up to 9 fit"):
+        exact.batch_update(env, policy, "gdpo_batch", 16, 4)
     with pytest.raises(CapacityError, match=r"batch 40: .* batches of up to \d+ groups fit, and batch=math.inf"):
         exact.batch_update(env, policy, "reinforce_plus_plus(guard=floor)", 4, 40)
+    by_members = exact.batch_update(env, policy, "batch_std", 16, 4)
+    assert by_members.mean.any()
+    with pytest.raises(CapacityError, match=r"group_size 16, batch 4: .* the mean alone is known"):
+        _ = by_members.variance
     fine = exact.batch_update(env, policy, "batch_std", 4, 40)  # by integrals
     limit = exact.batch_update(env, policy, "batch_std", 4, math.inf)
     np.testing.assert_allclose(fine.mean, limit.mean, rtol=0.05, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in PLAIN if not name.startswith("gdpo")])
+@pytest.mark.parametrize(("eps", "ddof"), [(0.0, 0), (1e-4, 1), (0.3, 0)])
+def test_members_one_by_one_are_the_same_numbers(name: str, eps: float, ddof: int) -> None:
+    for sizes, prompts in (((1, 2), None), ((1, 3), None), ((3, 2), None), ((4, 3), None), ((3, 2), (0, 1, 1))):
+        settings = (ENV, POLICY, name, sizes[1], sizes[0], eps, ddof, "sequence_mean", "all", prompts)
+        one, other = (exact.batch_update(*settings, route=route).mean for route in ("sums", "members"))
+        np.testing.assert_allclose(other, one, rtol=1e-11, atol=1e-13)
+
+
+def test_members_one_by_one_beyond_what_can_be_listed() -> None:
+    """101 rewards in groups of 64: the limit in closed form, and batches that converge to it."""
+    env = families.bandit([(f"{n}/100",) for n in range(101)])
+    policy = TabularSoftmax.random(env, np.random.default_rng(moved(3)))
+    gradient, c, p = exact.policy_gradient(env, policy), np.arange(101) / 100, policy.pair_probability
+    sigma = math.sqrt(float(p @ (c - p @ c) ** 2))
+    for name, expected in (
+        ("batch_std", 63 / 64 / (sigma + 1e-4)),
+        ("reinforce_plus_plus(over=sequences)", 1 / (sigma + 1e-4)),
+        ("reinforce_plus_plus_baseline(over=sequences)", 63 / 64 / (math.sqrt(63 / 64) * sigma + 1e-4)),
+    ):
+        limit = exact.batch_update(env, policy, name, 64, math.inf, 1e-4, 1).mean
+        np.testing.assert_allclose(limit, expected * gradient, rtol=1e-10, atol=1e-14)
+        one, two = (exact.batch_update(env, policy, name, 64, b, 1e-4, 1).mean for b in (50, 100))
+        error = float(np.abs(two - limit).max())
+        assert 0 < error < 1e-3 and float(np.abs(2 * two - one - limit).max()) < error / 20
