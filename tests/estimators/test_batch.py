@@ -13,6 +13,7 @@ from tamdp_theory import TAMDP, CapacityError, InputError, LogLinear, TabularSof
 from tamdp_theory.estimators import AGGREGATIONS
 from tests.helpers import oracle
 from tests.helpers.batches import Rule, brute, centred, decomposed, over, process, whitened
+from tests.helpers.command import REPOSITORY
 from tests.helpers.seeds import moved
 from tests.helpers.steps import score_table
 
@@ -196,6 +197,22 @@ def test_a_group_estimator_within_groups() -> None:
     assert np.abs(whole.mean - group.mean).max() > 1e-4
     alone = exact.batch_update(ENV, POLICY, "center", 2, 1, aggregation="token_mean")
     np.testing.assert_allclose(alone.mean, group.mean, rtol=1e-12, atol=1e-14)
+
+
+def test_think_weights_and_single_prompts() -> None:
+    """A batch of one group of a given prompt is that prompt's step, thoughts weighted or not."""
+    env = TAMDP.load(REPOSITORY / "examples" / "number-line-think-small.json")
+    policy = TabularSoftmax.random(env, np.random.default_rng(moved(4)))
+    for weight in (1.0, 0.3):
+        update = exact.update_moments(env, policy, 3, "sum_then_normalize", 1e-4, 1, weight)
+        total = np.zeros(policy.n_parameters)
+        for q, rho in enumerate(env.prompt_probability):
+            found = exact.batch_update(
+                env, policy, "sum_then_normalize", 3, 1, 1e-4, 1, prompts=[q], think_weight=weight
+            )
+            total += rho * found.mean
+            assert found.variance == pytest.approx(update.prompt_variance[q], rel=1e-10)
+        np.testing.assert_allclose(total, update.mean, rtol=1e-11, atol=1e-14)
 
 
 def test_rules_in_fractions() -> None:
