@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tamdp_theory import TAMDP, CapacityError, InputError, LogLinear, TabularSoftmax, estimators, exact, families
+from tamdp_theory import TAMDP, CapacityError, InputError, LogLinear, TabularSoftmax, estimators, exact, families, grpo
 from tamdp_theory.estimators import AGGREGATIONS
 from tests.helpers import oracle
 from tests.helpers.batches import Rule, brute, centred, decomposed, over, process, whitened
@@ -357,3 +357,16 @@ def test_members_one_by_one_beyond_what_can_be_listed() -> None:
         one, two = (exact.batch_update(env, policy, name, 64, b, 1e-4, 1).mean for b in (50, 100))
         error = float(np.abs(two - limit).max())
         assert 0 < error < 1e-3 and float(np.abs(2 * two - one - limit).max()) < error / 20
+
+
+def test_sampled_training_takes_such_steps() -> None:
+    """One whitened step of many seeds, prompts drawn: mean and variance within five standard errors."""
+    settings: dict[str, Any] = {"normalization": "normalize_then_sum", "eps": 1e-4, "ddof": 1, "whiten": True}
+    config = grpo.Config(mode="sampled", group_size=3, prompts_per_step=4, steps=1, learning_rate=1.0, **settings)
+    steps = grpo.train(ENV, POLICY, config, seeds=range(moved(1), moved(1) + 6000)).parameters - POLICY.parameters
+    exactly = exact.batch_update(ENV, POLICY, "gdpo_batch(eps_in=1e-4)", 3, 4, 1e-4, 1)
+    error = steps.std(axis=0, ddof=1) / math.sqrt(len(steps))
+    assert (np.abs(steps.mean(axis=0) - exactly.mean) <= 5 * error + 1e-12).all()
+    squares = ((steps - exactly.mean) ** 2).sum(axis=1)
+    assert abs(squares.mean() - exactly.variance) <= 5 * squares.std() / math.sqrt(len(steps))
+    assert np.abs(exactly.mean).max() > 20 * error.max() / 5
