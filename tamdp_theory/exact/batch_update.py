@@ -194,9 +194,7 @@ class BatchUpdate:
             alone = squares @ aa + 2 * (x @ ab) + one @ bb
             weight = plan.shares[q] * self._inverse_share[q] / members
             total += weight * float((alone * factor**2) @ energy[classes])
-            one, x, products = self.laws[q].double
-            mixed = x @ ab
-            pair = products @ aa + mixed + mixed.T + one @ bb
+            pair = self.laws[q].pair(aa, ab, bb)
             gram = gradient @ gradient.T * np.outer(factor, factor)
             total += weight * (size - 1) * float((pair * gram).sum())
         for share, first, second, others in self._pairs:

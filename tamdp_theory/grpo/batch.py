@@ -12,8 +12,6 @@ from tamdp_theory.errors import InputError
 from tamdp_theory.estimators.batch.base import Sums
 from tamdp_theory.estimators.batch.scheme import BatchScheme, InBatch
 from tamdp_theory.estimators.scheme import Scheme
-from tamdp_theory.exact.ball_multisets import ExactMultiset
-from tamdp_theory.exact.ball_numbers import ZERO, nearest, number
 from tamdp_theory.exact.batch_types import mixed_gains
 from tamdp_theory.exact.multisets import Kinds, gains_of
 from tamdp_theory.grpo.advantages import advantages, mixed
@@ -84,6 +82,9 @@ def _first_of_present(
     rewards: Floats, present: NDArray[np.bool_], weights: Sequence[Fraction], scheme: Scheme
 ) -> Floats:
     """The first stage (G,) of one group (G, K) of which some rewards are there, in exact numbers."""
+    from tamdp_theory.exact.ball_multisets import ExactMultiset  # FLINT loads only where it is needed
+    from tamdp_theory.exact.ball_numbers import ZERO, nearest, number
+
     columns = scheme.estimator.mixtures(weights)
     total = np.full(len(rewards), ZERO, dtype=object)
     for coefficient, parts in columns:
