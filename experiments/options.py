@@ -1,7 +1,7 @@
 """Command lines read by tyro, in one style."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import tyro
@@ -28,10 +28,17 @@ def listing(entries: dict[str, str]) -> str:
     return "\n".join(f"  {name:<{width}}  {text}" for name, text in entries.items())
 
 
-def estimators_listing() -> str:
-    """Every estimator's name and what it is, for help texts."""
+def estimators_listing(of_batches: bool = False) -> str:
+    """Every estimator's name and what it is, for help texts; with those of whole batches, if they are taken."""
     from tamdp_theory import estimators
 
-    entries = dict(zip(estimators.names(), estimators.families().values(), strict=True))
-    texts = {name: (type(one).__doc__ or "").strip().split("\n")[0] for name, one in entries.items()}
-    return f"Estimators (K is a number; what is in brackets may be left out):\n{listing(texts)}"
+    groups = dict(zip(estimators.names(), estimators.families().values(), strict=True))
+    told = f"Estimators (K is a number; what is in brackets may be left out):\n{listing(_texts(groups))}"
+    if not of_batches:
+        return told
+    batches = dict(zip(estimators.batch_names(), estimators.batch_families().values(), strict=True))
+    return f"{told}\n\nOf whole batches, with --batch:\n{listing(_texts(batches))}"
+
+
+def _texts(entries: Mapping[str, object]) -> dict[str, str]:
+    return {name: (type(one).__doc__ or "").strip().split("\n")[0] for name, one in entries.items()}

@@ -1,5 +1,6 @@
 """``tamdp exact``: objective, gradient and update moments of one file."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,7 +10,7 @@ from rich.table import Table
 
 from experiments.console import console, number, plain, write_json
 from experiments.options import estimators_listing
-from tamdp_theory import TAMDP, TabularSoftmax, estimators, exact, load_policy
+from tamdp_theory import TAMDP, InputError, Policy, TabularSoftmax, estimators, exact, load_policy
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,9 @@ class Exact:
     keep: str = "all"
     """Groups that count: all, mixed (composites not all equal: dynamic sampling), "mean_in(low=1/100, high=99/100)" or
     "std_above(least=1/1000000)"."""
+    batch: str | None = None
+    """Groups in a batch whose prompts are drawn, or inf for the limit of many prompts; default: one group of every
+    prompt. Estimators that look at the whole batch need it."""
     think_weight: float = 1.0
     """Weight of think actions in the score, in [0, 1]."""
     policy: str | None = None
@@ -45,7 +49,7 @@ class Exact:
     @staticmethod
     def more_help() -> str:
         """The estimators."""
-        return estimators_listing()
+        return estimators_listing(of_batches=True)
 
     def run(self) -> int:
         """Print and return 0."""
@@ -53,17 +57,7 @@ class Exact:
         policy = TabularSoftmax(env) if self.policy is None else load_policy(env, self.policy)
         values = exact.values(env, policy)
         gradient = exact.policy_gradient(env, policy)
-        update = exact.update_moments(
-            env,
-            policy,
-            self.group_size,
-            normalization=self.normalization,
-            eps=self.eps,
-            ddof=self.ddof,
-            think_weight=self.think_weight,
-            aggregation=self.aggregation,
-            keep=self.keep,
-        )
+        update = self._update(env, policy)
         if self.json is not None:
             write_json(
                 self.json,
@@ -79,7 +73,7 @@ class Exact:
             if self.json == "-":
                 return 0
         table = Table(box=None, padding=(0, 2), show_header=False)
-        table.add_row("estimator", plain(str(estimators.resolve(self.normalization))))
+        table.add_row("estimator", plain(str(estimators.named(self.normalization))))
         table.add_row("J", number(values.total))
         for k, name in enumerate(env.component_names):
             table.add_row(f"J of {plain(name)}", number(float(values.components[k])))
@@ -90,6 +84,18 @@ class Exact:
         table.add_row("variance V", number(update.variance))
         console().print(table)
         return 0
+
+    def _update(self, env: TAMDP, policy: Policy) -> exact.UpdateMoments | exact.BatchUpdate:
+        settings = (self.group_size, self.normalization, self.eps, self.ddof)
+        if self.batch is None:
+            return exact.update_moments(env, policy, *settings, self.think_weight, self.aggregation, self.keep)
+        if self.batch != "inf" and not self.batch.isdecimal():
+            raise InputError(f"batch: must be an integer of at least 1, or inf; got {self.batch!r}")
+        batch = math.inf if self.batch == "inf" else int(self.batch)
+        scheme = estimators.BatchScheme(
+            self.group_size, batch, self.normalization, self.eps, self.ddof, self.aggregation, self.keep
+        )
+        return exact.BatchPlan(env, scheme, think_weight=self.think_weight).update(policy)
 
 
 COMMAND = Exact

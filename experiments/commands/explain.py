@@ -13,7 +13,7 @@ from experiments.explain.libraries import LIBRARIES, library_of
 from experiments.explain.reading import read
 from experiments.explain.recipe import Recipe
 from experiments.explain.words import GRADED, amounts_to, climbs, traps
-from tamdp_theory import TAMDP, InputError, TabularSoftmax, exact, load_policy
+from tamdp_theory import TAMDP, CapacityError, InputError, TabularSoftmax, exact, load_policy
 from tamdp_theory.estimators import Scheme
 from tamdp_theory.model import Floats
 from tamdp_theory.numbers import fraction
@@ -40,7 +40,8 @@ class Explain:
     policy: str | None = None
     """With --on: a tamdp-policy/1 file; default: the uniform policy."""
     batch: int | None = None
-    """With --on: groups in a batch, for estimators that look at all of it; default: the limit of many prompts."""
+    """With --on: groups in a batch, where the estimator looks at all of it or groups are drawn until enough are kept;
+    default: the limit of many prompts."""
     json: str | None = None
     """Write all of it as JSON to this file, or to the terminal with "-"."""
 
@@ -107,7 +108,7 @@ def numbers(recipe: Recipe, file: str, policy_file: str | None, batch: int | Non
         raise InputError(
             f"--on: the estimator looks beyond groups and batches ({recipe.beyond}); no exact numbers for it"
         )
-    if batch is not None and not recipe.looks_at_batch:
+    if batch is not None and not recipe.is_of_batches:
         raise InputError(f"--batch: {recipe.estimator} looks at single groups; leave it out")
     env = TAMDP.load(file)
     policy = TabularSoftmax(env) if policy_file is None else load_policy(env, policy_file)
@@ -121,15 +122,17 @@ def numbers(recipe: Recipe, file: str, policy_file: str | None, batch: int | Non
         cosine = drift / scale if scale else None
         rows.append({"estimator": label, "norm": norm, "drift": drift, "cosine": cosine, "variance": variance})
 
-    if recipe.looks_at_batch:
+    if recipe.is_of_batches:
         for groups in [math.inf] if batch is None else [batch, math.inf]:
             scheme = recipe.in_batch(groups)
             found = exact.BatchPlan(env, scheme).update(policy)
             where = "many prompts" if scheme.is_limit else f"B = {groups}"
-            aggregation = "" if recipe.aggregation == "trajectory" else f", {recipe.aggregation}"
+            plain = (recipe.aggregation, recipe.keep) == ("trajectory", "all")
+            more = "" if plain else f", {recipe.aggregation}, {recipe.keep}"
             # the limit has no variance: its error at B groups is of order 1/B
-            add(f"{recipe.estimator}{aggregation}, {where}", found.mean, None if scheme.is_limit else found.variance)
-    for one in [*([] if recipe.scheme is None else [recipe.scheme]), *(one for one in others if one != recipe.scheme)]:
+            add(f"{recipe.estimator}{more}, {where}", found.mean, None if scheme.is_limit else _variance(found))
+    own = [] if recipe.scheme is None or recipe.is_of_batches else [recipe.scheme]
+    for one in [*own, *(one for one in others if one not in own)]:
         update = exact.update_moments(
             env,
             policy,
@@ -143,6 +146,14 @@ def numbers(recipe: Recipe, file: str, policy_file: str | None, batch: int | Non
         plain = "" if one.is_plain else f", {one.aggregation}, {one.keep}"
         add(f"{one.normalization}{plain}", update.mean, update.variance)
     return rows
+
+
+def _variance(update: exact.BatchUpdate) -> float | None:
+    """None where the mean alone is known."""
+    try:
+        return update.variance
+    except CapacityError:
+        return None
 
 
 def _number(text: str) -> object:

@@ -51,6 +51,13 @@ class Recipe:
         """Whether the estimator is one of those that look at the whole batch."""
         return self.estimator is not None and self.estimator.partition("(")[0] in batch_families()
 
+    @property
+    def is_of_batches(self) -> bool:
+        """Whether a batch is more than its groups: the estimator looks at all of it, or groups are drawn with their
+        prompts until enough are kept.
+        """
+        return self.looks_at_batch or (self.estimator is not None and self.keep != "all")
+
     def in_batch(self, batch: float = math.inf) -> BatchScheme:
         """How a batch of so many groups becomes advantages."""
         assert self.estimator is not None

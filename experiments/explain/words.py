@@ -137,10 +137,12 @@ def traps(recipe: Recipe, rewards: Sequence[str]) -> Iterator[tuple[str, str]]:
             "T5.tokenmean.lower, T5.drift.tokenmean",
             "over tokens the length bias is of order 1/G, and can still lower it",
         )
-    if recipe.keep == "mixed" and recipe.looks_at_batch:
-        yield "T4.slopes.mixed", "groups are drawn with their prompts until all are mixed: one factor for all prompts"
-    elif recipe.keep == "mixed":
-        yield "T4.slopes.mixed", "weights are divided by 1 - p^G - (1-p)^G: rare and sure prompts gain"
+    if recipe.keep == "mixed":
+        yield (
+            "T4.slopes.mixed",
+            "on a given prompt weights are divided by 1 - p^G - (1-p)^G, but rare and sure prompts are kept as much "
+            "less often: where silent groups get nothing, all prompts end up with one factor",
+        )
     if recipe.kl == "k1":
         yield "L1.k1", "the gradient of k1 has mean zero: the penalty does nothing but add noise"
     if recipe.kl == "k3":

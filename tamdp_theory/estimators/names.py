@@ -107,7 +107,10 @@ def resolve(normalization: "str | Estimator") -> Estimator:
     found = _parsed(normalization, _listed()) if isinstance(normalization, str) else None
     if found is None:
         if isinstance(normalization, BatchEstimator) or str(normalization).partition("(")[0] in _batches():
-            raise InputError(f"normalization: {normalization} looks at the whole batch; exact.batch_update takes it")
+            raise InputError(
+                f"normalization: {normalization} looks at the whole batch; exact.batch_update takes it, and tamdp "
+                "exact with --batch"
+            )
         raise InputError(
             f"normalization: must be one of {', '.join(names())}; got {normalization!r}"
             + _nearest(str(normalization), _listed())

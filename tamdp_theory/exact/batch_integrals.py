@@ -84,6 +84,10 @@ class IntegralScales(Scales):
             total += float(weight @ value.sum(axis=1))
         return total
 
+    def check(self) -> None:
+        """CapacityError where nodes are too many."""
+        _ = self._nodes
+
     @property
     def _batch(self) -> float:
         return float(self.scheme.batch)

@@ -22,8 +22,6 @@ from tamdp_theory.estimators.base import Column
 from tamdp_theory.estimators.batch.scheme import BatchScheme
 from tamdp_theory.estimators.keep import kept_of
 from tamdp_theory.estimators.scheme import Scheme
-from tamdp_theory.exact.ball_multisets import ExactMultiset
-from tamdp_theory.exact.ball_numbers import ZERO, is_zero, number
 from tamdp_theory.exact.counted import compositions
 from tamdp_theory.exact.multisets import Counted, FloatMultiset, Kinds, gains_of
 from tamdp_theory.lengths import class_lengths
@@ -120,19 +118,18 @@ class TypeLaw:
         one, x, squares = (part[own.kind] for part in parts)
         return one, x, squares
 
-    @cached_property
-    def double(self) -> tuple[Floats, Floats, Floats]:
-        """E[1, x_1, x_1 x_2; type | classes of members 1 and 2], (3, M, M, D)."""
+    def pair(self, aa: Floats, ab: Floats, bb: Floats) -> Floats:
+        """E[A_1 A_2 | classes of members 1 and 2] (M, M), from E a^2, E ab, E b^2 of each type (D,)."""
         own, count = self.listing, len(self.logs)
-        found = np.zeros((3, count, count, self.types))
+        squares, mixed, rest = (moment[own.type] for moment in (aa, ab, bb))
+        found = np.zeros((count, count))
         for i in range(count):
-            for j in range(count):
-                pairs = own.counts[:, i] * (own.counts[:, j] - (i == j)) / (own.size * (own.size - 1))
-                weight = self._given(i, j) * pairs
-                parts = (weight, weight * own.x[:, i], weight * own.x[:, i] * own.x[:, j])
-                found[:, i, j] = [self._summed(part) for part in parts]
-        one, x, products = (part[own.kind][:, own.kind] for part in found)
-        return one, x, products
+            for j in range(i + 1):
+                x, y = own.x[:, i], own.x[:, j]
+                ways = own.counts[:, i] * (own.counts[:, j] - (i == j)) / (own.size * (own.size - 1))
+                found[i, j] = found[j, i] = self._given(i, j) * ways @ (squares * x * y + mixed * (x + y) + rest)
+        result: Floats = found[own.kind][:, own.kind]
+        return result
 
     def _given(self, *kinds: int) -> Floats:
         """What remains of a group's probability (S,) when the kinds of one or two members are given."""
@@ -286,6 +283,9 @@ def mixed_gains(kinds: Sequence[Kinds], counts: Ints, coefficients: Sequence[Fra
     suspect = (np.abs(total) <= _SUSPECT * size_of) & (total != 0)
     rows = np.flatnonzero(suspect.any(axis=1))
     if len(rows):
+        from tamdp_theory.exact.ball_multisets import ExactMultiset  # FLINT loads only where it is needed
+        from tamdp_theory.exact.ball_numbers import ZERO, is_zero, number
+
         exactly = parts(ExactMultiset, rows)
         sums: Any = sum((number(w) * part for w, part in zip(coefficients, exactly, strict=True)), start=ZERO)
         zero: Any = np.frompyfunc(is_zero, 1, 1)(sums)

@@ -18,10 +18,11 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from tamdp_theory.errors import InputError
+from tamdp_theory.errors import CapacityError, InputError
 from tamdp_theory.estimators.batch.scheme import BatchScheme, InBatch
 from tamdp_theory.estimators.scheme import Aggregation, Keep
 from tamdp_theory.exact.batch_integrals import IntegralScales
+from tamdp_theory.exact.batch_members import Members, Rest, factors
 from tamdp_theory.exact.batch_scales import LimitScales, Scales, Scores, SummedScales
 from tamdp_theory.exact.batch_totals import Laws, check_work, totals
 from tamdp_theory.exact.batch_types import GroupTypes, TypeLaw, group_types
@@ -31,7 +32,8 @@ from tamdp_theory.exact.values import policy_gradient
 from tamdp_theory.model import TAMDP, Floats, check_same_process
 from tamdp_theory.policies.base import Policy
 
-Route: TypeAlias = Literal["auto", "sums", "integrals"]
+Route: TypeAlias = Literal["auto", "sums", "integrals", "members"]
+ROUTES = ("auto", "sums", "integrals", "members")
 FEW = 2_000_000  # up to so much work, sums are faster than integrals
 
 
@@ -59,8 +61,8 @@ class BatchPlan:
                     raise InputError(
                         f"prompts[{place}]: must be an integer from 0 to {self.env.n_prompts - 1}, got {q!r}"
                     )
-        if self.route not in ("auto", "sums", "integrals"):
-            raise InputError(f"route: must be auto, sums or integrals; got {self.route!r}")
+        if self.route not in ROUTES:
+            raise InputError(f"route: must be one of {', '.join(ROUTES)}; got {self.route!r}")
 
     @cached_property
     def types(self) -> GroupTypes:
@@ -73,21 +75,31 @@ class BatchPlan:
         scheme, types = self.scheme, self.types
         if scheme.is_limit:
             return LimitScales(types, scheme)
-        estimator = scheme.resolved
-        factors = (
-            estimator.plain
-            and estimator.guard == "deviation"
-            and estimator.over == "sequences"
-            and scheme.aggregation != "token_mean"
-        )
-        if self.route == "integrals" and not factors:
-            raise InputError(f"route: {estimator} with aggregation {scheme.aggregation} has no integrals that factor")
+        if self.route == "integrals" and not scheme.has_integrals:
+            what = f"{scheme.resolved} with aggregation {scheme.aggregation}"
+            raise InputError(f"route: {what} has no integrals that factor")
         found = totals(types, int(scheme.batch))
         many = self.route == "integrals" or (self.route == "auto" and found.work(int(scheme.batch) - 1) > FEW)
-        if factors and many:
-            return IntegralScales(types, scheme)
-        check_work(found, int(scheme.batch), ", as do integrals (route)" if factors else "")
+        if scheme.has_integrals and many:
+            integrals = IntegralScales(types, scheme)
+            integrals.check()
+            return integrals
+        check_work(found, int(scheme.batch), ", as do integrals (route)" if scheme.has_integrals else "")
         return SummedScales(types, scheme, found)
+
+    @cached_property
+    def by_members(self) -> bool:
+        """Whether members are integrated over one by one: groups are too many to be listed, or ``route`` says so."""
+        if self.route == "members":
+            if not factors(self.scheme):
+                raise InputError(f"route: the members of a batch do not factor for {self.scheme.resolved}")
+            return True
+        if self.route == "auto" and factors(self.scheme):
+            try:
+                _ = self.scales
+            except CapacityError:
+                return True
+        return False
 
     @cached_property
     def factor(self) -> Floats:
@@ -108,7 +120,8 @@ class BatchPlan:
     def update(self, policy: Policy) -> "BatchUpdate":
         """The update of one batch under a policy. CapacityError as ``scales``."""
         check_same_process(self.env, policy.env)
-        _ = self.scales
+        if not self.by_members:
+            _ = self.scales
         return BatchUpdate(self, policy)
 
 
@@ -134,6 +147,8 @@ class BatchUpdate:
         """h (C,): E[A f] of a member of each class, where its group is kept, over the share of groups that are; 0 on
         prompts that are not in the batch.
         """
+        if self.plan.by_members:
+            return self._of_members * self.plan.factor
         h = np.zeros(self.plan.env.n_classes)
         if self._is_empty:
             return h
@@ -141,6 +156,16 @@ class BatchUpdate:
             one, x, _ = self.laws[q].single
             h[self.plan.env.prompt_classes[q]] = x @ a + one @ b
         return h * self.plan.factor * self._inverse_share[self.plan.env.class_prompt]
+
+    @property
+    def _of_members(self) -> Floats:
+        plan = self.plan
+        members = Members(plan.env, plan.scheme, self._class_law.probability[:, 0])
+        if plan.scheme.is_limit:
+            return members.limit()
+        if plan.prompts is None:
+            return members.finite([(range(plan.env.n_prompts), self._left(0))])
+        return members.finite([([q], self._left(q)) for q in np.flatnonzero(plan.shares).tolist()])
 
     @property
     def by_type(self) -> tuple[Floats, Floats]:
@@ -152,8 +177,13 @@ class BatchUpdate:
     def second_moment(self) -> float:
         """E||g||^2 >= 0. CapacityError where pairs of groups have too many sums."""
         plan, scheme = self.plan, self.plan.scheme
-        if scheme.is_limit or self._is_empty:
+        if scheme.is_limit or (not plan.by_members and self._is_empty):
             return float(self.mean @ self.mean)
+        if plan.by_members:
+            raise CapacityError(
+                f"group_size {scheme.group_size}, batch {scheme.batch}: where groups are too many to be listed the "
+                "mean alone is known; use smaller groups or fewer distinct rewards for the second moment"
+            )
         size, members = int(scheme.group_size), int(scheme.group_size * scheme.batch)
         energy = self._class_law.energy(self.policy)[:, 0]
         total = 0.0
@@ -164,9 +194,7 @@ class BatchUpdate:
             alone = squares @ aa + 2 * (x @ ab) + one @ bb
             weight = plan.shares[q] * self._inverse_share[q] / members
             total += weight * float((alone * factor**2) @ energy[classes])
-            one, x, products = self.laws[q].double
-            mixed = x @ ab
-            pair = products @ aa + mixed + mixed.T + one @ bb
+            pair = self.laws[q].pair(aa, ab, bb)
             gram = gradient @ gradient.T * np.outer(factor, factor)
             total += weight * (size - 1) * float((pair * gram).sum())
         for share, first, second, others in self._pairs:
@@ -217,16 +245,18 @@ class BatchUpdate:
         result: Floats = np.eye(self.plan.env.n_prompts)[q]
         return result
 
-    def _rest(self, *taken: int) -> Laws:
-        """Laws of the types of the groups that remain when these prompts' are taken out."""
+    def _left(self, *taken: int) -> Rest:
+        """The groups that remain when groups of these prompts are taken out."""
         plan = self.plan
         if plan.prompts is None:
-            left = 1 if plan.scheme.is_limit else int(plan.scheme.batch) - len(taken)
-            return [(self._mixed(plan.env.prompt_probability), left)]
-        counts = np.bincount(plan.prompts, minlength=plan.env.n_prompts) - sum(
-            self._only(q).astype(np.int64) for q in taken
-        )
-        return [(self._mixed(self._only(q)), int(counts[q])) for q in np.flatnonzero(counts).tolist()]
+            return [(plan.env.prompt_probability, 1 if plan.scheme.is_limit else int(plan.scheme.batch) - len(taken))]
+        counts = np.bincount(plan.prompts, minlength=plan.env.n_prompts)
+        np.subtract.at(counts, list(taken), 1)
+        return [(self._only(q), int(counts[q])) for q in np.flatnonzero(counts).tolist()]
+
+    def _rest(self, *taken: int) -> Laws:
+        """The same as laws of types."""
+        return [(self._mixed(shares), groups) for shares, groups in self._left(*taken)]
 
     @cached_property
     def _singles(self) -> list[tuple[int, Floats, Floats, Floats, Floats, Floats]]:
@@ -308,7 +338,8 @@ def batch_update(
         keep: which groups the batch is made of, as in ``Scheme``; groups are drawn, each with its prompt, until B are.
         prompts: the prompts of the B groups; drawn from the prompt law if None.
         think_weight: of think actions in the score, in [0, 1].
-        route: "sums" over the law of the batch's sums, "integrals" under which groups factor, or the faster of the two.
+        route: "sums" over the law of the batch's sums, "integrals" under which groups factor, "members" under which
+            members do, without listing groups, which gives the mean alone; "auto" takes the first that fits.
     """
     scheme = BatchScheme(group_size, batch, estimator, eps, ddof, aggregation, keep)
     if prompts is not None and scheme.batch == math.inf:

@@ -1,6 +1,7 @@
 """show, exact, claims and train: what they print, what they write, how they refuse."""
 
 import json
+import math
 import os
 import re
 from pathlib import Path
@@ -86,6 +87,12 @@ def test_version(capsys: Captured) -> None:
         (["exact", SEARCH, "--group-size", "1"], "group_size: must be an integer of at least 2, got 1"),
         (["exact", SEARCH, "--eps", "-1"], "eps: must be finite and not negative, got -1.0"),
         (["exact", SEARCH, "--eps", "nan"], "eps: must be finite and not negative, got nan"),
+        (["exact", SEARCH, "--batch", "0"], "batch: must be an integer of at least 1, got 0"),
+        (["exact", SEARCH, "--batch", "many"], "batch: must be an integer of at least 1, or inf; got 'many'"),
+        (
+            ["exact", SEARCH, "--normalization", "batch_std"],
+            "normalization: batch_std looks at the whole batch; exact.batch_update takes it",
+        ),
         (["exact", SEARCH, "--ddof", "3"], "ddof: must be 0 or 1, got 3"),
         (["exact", SEARCH, "--think-weight", "2"], "think_weight: must be in [0, 1], got 2.0"),
         (
@@ -179,6 +186,17 @@ def test_show_stops_at_forty_nodes_unless_told(capsys: Captured) -> None:
 
 
 # -- exact -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("batch", ["3", "inf"])
+def test_exact_of_a_batch(batch: str, capsys: Captured, tmp_path: Path) -> None:
+    out, env = tmp_path / "numbers.json", TAMDP.load(SEARCH)
+    options = ["--group-size", "4", "--normalization", "batch_std", "--eps", "1e-4", "--ddof", "1", "--batch", batch]
+    done = here(capsys, "exact", SEARCH, *options, "--json", str(out))
+    assert done.code == 0 and "batch_std" in done.out
+    update = exact.batch_update(env, TabularSoftmax(env), "batch_std", 4, math.inf if batch == "inf" else 3, 1e-4, 1)
+    saved = json.loads(out.read_text())
+    assert saved["mean"] == update.mean.tolist() and saved["variance"] == update.variance
 
 
 def test_exact_prints_the_numbers_of_the_library(tmp_path: Path) -> None:

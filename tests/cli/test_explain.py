@@ -203,7 +203,7 @@ def test_estimators_of_batches_are_explained(capsys: Captured, tmp_path: Path) -
     out = tmp_path / "out.json"
     done = here(capsys, "explain", str(config), "--on", SEARCH, "--batch", "5", "--json", str(out))
     saved = json.loads(out.read_text())
-    assert done.code == 0 and "batch_std, constant, B = 5" in done.out and "many prompts" in done.out
+    assert done.code == 0 and "batch_std, constant, all, B = 5" in done.out and "many prompts" in done.out
     assert saved["climbs"].startswith("(G-1)/G times the mean reward (rewards")
     assert saved["climbs"].endswith(
         "in the limit of many prompts: the step is its gradient over the deviation of all rewards"
@@ -217,6 +217,25 @@ def test_estimators_of_batches_are_explained(capsys: Captured, tmp_path: Path) -
         assert row["norm"] == pytest.approx(np.linalg.norm(update.mean))
         assert row["variance"] == (None if batch == math.inf else pytest.approx(update.variance))
     assert saved["numbers"][1]["cosine"] == pytest.approx(1) and saved["numbers"][2]["estimator"] == "leave_one_out"
+
+
+def test_dynamic_sampling_draws_prompts_until_groups_are_kept(capsys: Captured, tmp_path: Path) -> None:
+    """verl's filter_groups: rare prompts are not made up for, the direction is that of all groups."""
+    config, out = tmp_path / "verl.yaml", tmp_path / "out.json"
+    config.write_text(
+        "algorithm: {adv_estimator: rloo, filter_groups: {enable: true}}\n"
+        "actor_rollout_ref: {rollout: {n: 4}, actor: {loss_agg_mode: seq-mean-token-sum}}\n"
+    )
+    done = here(capsys, "explain", str(config), "--on", SEARCH, "--batch", "2", "--json", str(out))
+    rows = json.loads(out.read_text())["numbers"]
+    assert done.code == 0 and [row["estimator"] for row in rows] == [
+        "leave_one_out, trajectory, mixed, B = 2",
+        "leave_one_out, trajectory, mixed, many prompts",
+        "leave_one_out",
+        "sum_then_normalize",
+    ]
+    assert rows[0]["cosine"] == pytest.approx(1) and rows[0]["norm"] == pytest.approx(rows[1]["norm"])
+    assert rows[0]["norm"] > rows[2]["norm"] and rows[0]["variance"] > 0
 
 
 def test_what_is_climbed_over_a_batch() -> None:
@@ -240,7 +259,7 @@ def test_what_is_climbed_over_a_batch() -> None:
     assert climbs(mixed, GRADED).startswith("not decided: in groups that are kept the mean of the batch")
     scaled = Recipe(library="TRL", group_size=8, estimator="batch_std", keep="mixed")
     assert climbs(scaled, GRADED).startswith("(G-1)/G times the mean reward")
-    assert "one factor for all prompts" in str(list(traps(scaled, GRADED)))
+    assert "all prompts end up with one factor" in str(list(traps(scaled, GRADED)))
     assert said("gdpo_batch", "trajectory").startswith("nothing: exchanging")
     assert "that of normalize_then_sum" in said("gdpo_batch", "trajectory")
 

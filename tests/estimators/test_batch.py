@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tamdp_theory import TAMDP, CapacityError, InputError, LogLinear, TabularSoftmax, estimators, exact, families
+from tamdp_theory import TAMDP, CapacityError, InputError, LogLinear, TabularSoftmax, estimators, exact, families, grpo
 from tamdp_theory.estimators import AGGREGATIONS
 from tests.helpers import oracle
 from tests.helpers.batches import Rule, brute, centred, decomposed, over, process, whitened
+from tests.helpers.command import REPOSITORY
 from tests.helpers.seeds import moved
 from tests.helpers.steps import score_table
 
@@ -198,6 +199,22 @@ def test_a_group_estimator_within_groups() -> None:
     np.testing.assert_allclose(alone.mean, group.mean, rtol=1e-12, atol=1e-14)
 
 
+def test_think_weights_and_single_prompts() -> None:
+    """A batch of one group of a given prompt is that prompt's step, thoughts weighted or not."""
+    env = TAMDP.load(REPOSITORY / "examples" / "number-line-think-small.json")
+    policy = TabularSoftmax.random(env, np.random.default_rng(moved(4)))
+    for weight in (1.0, 0.3):
+        update = exact.update_moments(env, policy, 3, "sum_then_normalize", 1e-4, 1, weight)
+        total = np.zeros(policy.n_parameters)
+        for q, rho in enumerate(env.prompt_probability):
+            found = exact.batch_update(
+                env, policy, "sum_then_normalize", 3, 1, 1e-4, 1, prompts=[q], think_weight=weight
+            )
+            total += rho * found.mean
+            assert found.variance == pytest.approx(update.prompt_variance[q], rel=1e-10)
+        np.testing.assert_allclose(total, update.mean, rtol=1e-11, atol=1e-14)
+
+
 def test_rules_in_fractions() -> None:
     """The brute force's own arithmetic, on one batch by hand: composites 0, 1/4 | 3/2, 1 with lengths 1, 1 | 4, 1."""
     c = [[Fraction(0), Fraction(1, 4)], [Fraction(3, 2), Fraction(1)]]
@@ -260,7 +277,8 @@ def test_components_that_cancel_are_silent() -> None:
         ({"prompts": (0, 2)}, r"prompts\[1\]: must be an integer from 0 to 1, got 2"),
         ({"prompts": (0, 0.5)}, r"prompts\[1\]: must be an integer"),
         ({"prompts": (0, 1), "batch": math.inf}, "prompts: cannot be given with batch inf"),
-        ({"route": "fast"}, "route: must be auto, sums or integrals"),
+        ({"route": "fast"}, "route: must be one of auto, sums, integrals, members; got 'fast'"),
+        ({"route": "members", "estimator": "gdpo_batch"}, "route: the members of a batch do not factor for gdpo_batch"),
         ({"route": "integrals", "estimator": "reinforce_plus_plus"}, "has no integrals that factor"),
         ({"estimator": "batch_sdt"}, r"estimator: must be one of .* \(did you mean 'batch_std'\?\)"),
         ({"estimator": "batch_std(over=words)"}, "batch_std: over must be one of sequences, tokens; got 'words'"),
@@ -301,12 +319,54 @@ def test_names_and_options() -> None:
 def test_what_is_too_large_says_what_fits() -> None:
     env = families.bandit([(f"{n}/97",) for n in range(0, 97, 8)])
     policy = TabularSoftmax(env)
-    with pytest.raises(
-        CapacityError, match=r"group_size 16: .* multisets of 13 distinct rewards .* groups of up to 9 fit"
-    ):
-        exact.batch_update(env, policy, "batch_std", 16, 4)
+    with pytest.raises(CapacityError, match=r"group_size 16: .* multisets of 13 distinct .* groups of up to 9 fit"):
+        exact.batch_update(env, policy, "gdpo_batch", 16, 4)
     with pytest.raises(CapacityError, match=r"batch 40: .* batches of up to \d+ groups fit, and batch=math.inf"):
         exact.batch_update(env, policy, "reinforce_plus_plus(guard=floor)", 4, 40)
+    by_members = exact.batch_update(env, policy, "batch_std", 16, 4)
+    assert by_members.mean.any()
+    with pytest.raises(CapacityError, match=r"group_size 16, batch 4: .* the mean alone is known"):
+        _ = by_members.variance
     fine = exact.batch_update(env, policy, "batch_std", 4, 40)  # by integrals
     limit = exact.batch_update(env, policy, "batch_std", 4, math.inf)
     np.testing.assert_allclose(fine.mean, limit.mean, rtol=0.05, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", [name for name in PLAIN if not name.startswith("gdpo")])
+@pytest.mark.parametrize(("eps", "ddof"), [(0.0, 0), (1e-4, 1), (0.3, 0)])
+def test_members_one_by_one_are_the_same_numbers(name: str, eps: float, ddof: int) -> None:
+    for sizes, prompts in (((1, 2), None), ((1, 3), None), ((3, 2), None), ((4, 3), None), ((3, 2), (0, 1, 1))):
+        settings = (ENV, POLICY, name, sizes[1], sizes[0], eps, ddof, "sequence_mean", "all", prompts)
+        one, other = (exact.batch_update(*settings, route=route).mean for route in ("sums", "members"))
+        np.testing.assert_allclose(other, one, rtol=1e-11, atol=1e-13)
+
+
+def test_members_one_by_one_beyond_what_can_be_listed() -> None:
+    """101 rewards in groups of 64: the limit in closed form, and batches that converge to it."""
+    env = families.bandit([(f"{n}/100",) for n in range(101)])
+    policy = TabularSoftmax.random(env, np.random.default_rng(moved(3)))
+    gradient, c, p = exact.policy_gradient(env, policy), np.arange(101) / 100, policy.pair_probability
+    sigma = math.sqrt(float(p @ (c - p @ c) ** 2))
+    for name, expected in (
+        ("batch_std", 63 / 64 / (sigma + 1e-4)),
+        ("reinforce_plus_plus(over=sequences)", 1 / (sigma + 1e-4)),
+        ("reinforce_plus_plus_baseline(over=sequences)", 63 / 64 / (math.sqrt(63 / 64) * sigma + 1e-4)),
+    ):
+        limit = exact.batch_update(env, policy, name, 64, math.inf, 1e-4, 1).mean
+        np.testing.assert_allclose(limit, expected * gradient, rtol=1e-10, atol=1e-14)
+        one, two = (exact.batch_update(env, policy, name, 64, b, 1e-4, 1).mean for b in (50, 100))
+        error = float(np.abs(two - limit).max())
+        assert 0 < error < 1e-3 and float(np.abs(2 * two - one - limit).max()) < error / 20
+
+
+def test_sampled_training_takes_such_steps() -> None:
+    """One whitened step of many seeds, prompts drawn: mean and variance within five standard errors."""
+    settings: dict[str, Any] = {"normalization": "normalize_then_sum", "eps": 1e-4, "ddof": 1, "whiten": True}
+    config = grpo.Config(mode="sampled", group_size=3, prompts_per_step=4, steps=1, learning_rate=1.0, **settings)
+    steps = grpo.train(ENV, POLICY, config, seeds=range(moved(1), moved(1) + 6000)).parameters - POLICY.parameters
+    exactly = exact.batch_update(ENV, POLICY, "gdpo_batch(eps_in=1e-4)", 3, 4, 1e-4, 1)
+    error = steps.std(axis=0, ddof=1) / math.sqrt(len(steps))
+    assert (np.abs(steps.mean(axis=0) - exactly.mean) <= 5 * error + 1e-12).all()
+    squares = ((steps - exactly.mean) ** 2).sum(axis=1)
+    assert abs(squares.mean() - exactly.variance) <= 5 * squares.std() / math.sqrt(len(steps))
+    assert np.abs(exactly.mean).max() > 20 * error.max() / 5

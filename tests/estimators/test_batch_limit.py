@@ -1,5 +1,6 @@
 """The limit of many prompts: batches converge to it at rate 1/B, and what is climbed there."""
 
+import json
 import math
 from typing import Any
 
@@ -198,3 +199,29 @@ def test_zero_one_rewards_climb_the_arcsine_of_all_prompts_together() -> None:
 
     assert {float(c) / env.total_weight for c in env.exact_class_composite} == {0.0, 1.0}
     assert found @ step == pytest.approx((potential(1) - potential(-1)) / 2, rel=1e-6)
+
+
+@pytest.mark.parametrize("aggregation", ["trajectory", "sequence_mean", "token_mean"])
+@pytest.mark.parametrize("name", [name for name in EVERY if not name.startswith("gdpo")])
+def test_the_limit_without_listing_groups(name: str, aggregation: Any) -> None:
+    settings = (ENV, POLICY, name, 3, math.inf, 1e-3, 1, aggregation)
+    one, other = (exact.batch_update(*settings, route=route).mean for route in ("sums", "members"))
+    np.testing.assert_allclose(other, one, rtol=1e-11, atol=1e-14)
+
+
+def test_silent_prompts_without_listing_groups() -> None:
+    """One reward on each prompt, several over all: nothing varies in groups, though it does between prompts."""
+    content = families.bandit([("1/10",), ("1/10",)]).to_dict()
+    node, prompt = content["nodes"][0], content["prompts"][0]
+    other = json.loads(json.dumps({**node, "id": "other"}).replace("0.1", "0.7").replace("1/10", "7/10"))
+    content["nodes"] = [node, other]
+    halves = {"probability": "1/2"}
+    content["prompts"] = [{**prompt, **halves}, {**prompt, **halves, "name": "two", "start": "other"}]
+    env = TAMDP.from_dict(content)
+    assert len(set(env.exact_class_composite)) == 2
+    for name in ("reinforce_plus_plus_baseline(over=sequences)", "leave_one_out_batch", "batch_std"):
+        for batch in (2, math.inf):
+            found = exact.batch_update(env, TabularSoftmax(env), name, 3, batch, route="members")
+            np.testing.assert_allclose(found.effective_reward, 0, atol=1e-12)
+    apart = exact.batch_update(env, TabularSoftmax(env), "reinforce_plus_plus", 3, math.inf, route="members")
+    np.testing.assert_allclose(np.abs(apart.effective_reward), 1)

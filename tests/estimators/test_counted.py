@@ -93,6 +93,20 @@ def of_the_others(eps: float, ddof: int) -> Callable[[Scores], list[float]]:
     return rule
 
 
+def filtered(eps: float, ddof: int) -> Callable[[Scores], list[float]]:
+    """NeMo-RL's procedure: rows whose others vary are kept, and their advantages computed anew among them."""
+
+    def rule(c: Scores) -> list[float]:
+        kept = [i for i in range(len(c)) if len(set(c[:i] + c[i + 1 :])) > 1]
+        found = [0.0] * len(c)
+        if len(kept) > 1:
+            for i, a in zip(kept, of_the_others(eps, ddof)([c[i] for i in kept]), strict=True):
+                found[i] = a
+        return found
+
+    return rule
+
+
 def best_of(k: int) -> Callable[[Scores], list[Fraction]]:
     def value(c: Scores) -> Fraction:
         return mean([max(chosen) for chosen in combinations(c, k)])
@@ -144,6 +158,15 @@ def test_those_with_a_scale_through_every_route(size: int) -> None:
         if size - 1 > ddof:
             scheme = Scheme(size, "leave_one_out_normalize", eps, ddof)
             through_every_route(scheme, of_scores(of_the_others(eps, ddof)), [*GRADED, *BINARY])
+            scheme = Scheme(size, "leave_one_out_normalize(filtered=True)", eps, ddof)
+            through_every_route(scheme, of_scores(filtered(eps, ddof)), [*GRADED, *BINARY])
+
+
+def test_filtered_single_successes_teach_nothing() -> None:
+    """0/1 rewards: groups with one success, or one failure, count for nothing."""
+    groups = np.array([[[1.0], [0.0], [0.0], [0.0]], [[1.0], [1.0], [0.0], [0.0]], [[1.0], [1.0], [1.0], [0.0]]])
+    found = grpo.advantages(groups, [1], "leave_one_out_normalize(filtered=True)", 1e-6, 1)
+    assert not found[[0, 2]].any() and found[1].all()
 
 
 @pytest.mark.parametrize(("size", "k"), [(2, 1), (3, 2), (4, 2), (4, 3), (5, 3)])

@@ -46,12 +46,79 @@ def test_components_that_cancel_are_silent() -> None:
     assert grpo.batch_advantages(rewards, [1, 1, 1], "gdpo_batch", 0.0, 1).all()
 
 
+def trl(rewards: Any, weights: Any, name: str) -> Any:
+    """TRL 1.16, transcribed: rewards (B G, K) with NaN where a function gave None."""
+    size, eps = rewards.shape[1], 1e-4
+    flat = rewards.reshape(-1, rewards.shape[2])
+    unscorable = np.isnan(flat).all(axis=1)
+
+    def deviation(values: Any, axis: Any) -> Any:
+        mean = np.nanmean(values, axis=axis, keepdims=True)
+        count = (~np.isnan(values)).sum(axis=axis, keepdims=True)
+        correction = np.where(count > 1, count / np.where(count > 1, count - 1, 1), np.nan)
+        return np.sqrt(np.nanmean((values - mean) ** 2, axis=axis, keepdims=True) * correction)
+
+    if name in ("normalize_then_sum", "gdpo_batch(eps_in=1e-4)"):
+        grouped = flat.reshape(-1, size, flat.shape[1])
+        scaled = (grouped - np.nanmean(grouped, axis=1, keepdims=True)) / (deviation(grouped, 1) + eps)
+        x = np.nansum(scaled.reshape(flat.shape) * weights, axis=1)
+        x[unscorable] = np.nan
+        if name.startswith("gdpo"):
+            x = (x - np.nanmean(x)) / (deviation(x, None) + eps)
+        return np.nan_to_num(x, nan=0.0).reshape(-1, size)
+    c = np.nansum(flat * weights, axis=1)
+    c[unscorable] = np.nan
+    grouped = c.reshape(-1, size)
+    x = grouped - np.nanmean(grouped, axis=1, keepdims=True)
+    if name == "sum_then_normalize":
+        x = x / (deviation(grouped, 1) + eps)
+    if name == "batch_std":
+        x = x / (deviation(c, None) + eps)
+    return np.nan_to_num(x, nan=0.0)
+
+
+@pytest.mark.filterwarnings("ignore:Mean of empty slice")
+@pytest.mark.parametrize(
+    "name", ["sum_then_normalize", "center", "batch_std", "normalize_then_sum", "gdpo_batch(eps_in=1e-4)"]
+)
+def test_missing_rewards_by_the_rule_of_trl(name: str) -> None:
+    generator = np.random.default_rng(moved(6))
+    for size in (2, 4, 6):
+        rewards = generator.integers(0, 5, (9, size, 2)) / 4
+        rewards[generator.random(rewards.shape) < 0.4] = np.nan
+        rewards[0] = np.nan  # nobody
+        rewards[1, 1:] = np.nan  # one alone
+        expected = trl(rewards, np.array([1.0, 0.5]), name)
+        found = grpo.batch_advantages(rewards, [1, 0.5], name, 1e-4, 1, missing=True)
+        np.testing.assert_allclose(found, expected, rtol=1e-10, atol=1e-12)
+        assert not found[:2].any() or name == "gdpo_batch(eps_in=1e-4)"
+    # nothing missing: the option changes nothing
+    whole = generator.integers(0, 5, (3, 4, 2)) / 4
+    np.testing.assert_array_equal(
+        grpo.batch_advantages(whole, [1, 0.5], name, 1e-4, 1, missing=True),
+        grpo.batch_advantages(whole, [1, 0.5], name, 1e-4, 1),
+    )
+
+
+def test_missing_rewards_over_tokens_and_levels() -> None:
+    """A member without rewards has no part in any sum, so the rest is a batch of its own."""
+    rewards = np.array([[[0.0], [1.0], [np.nan]], [[0.25], [0.5], [np.nan]]])
+    lengths = np.array([[1, 2, 9], [3, 1, 9]])
+    for name in ("reinforce_plus_plus", "reinforce_plus_plus_baseline", "batch_normalize(std_level=group)"):
+        found = grpo.batch_advantages(rewards, [1], name, 1e-4, 1, lengths, missing=True)
+        rest = grpo.batch_advantages(rewards[:, :2], [1], name, 1e-4, 1, lengths[:, :2])
+        np.testing.assert_allclose(found, np.pad(rest, ((0, 0), (0, 1))), rtol=1e-12, atol=1e-15)
+    nobody = grpo.batch_advantages(np.full((2, 2, 1), np.nan), [1], "batch_std", 0.0, 1, missing=True)
+    assert not nobody.any()
+
+
 @pytest.mark.parametrize(
     ("rewards", "options", "says"),
     [
         (np.zeros((2, 3)), {}, "rewards .2, 3. and weights .1,. do not fit"),
         (np.zeros((2, 3, 2)), {}, "do not fit"),
-        (np.full((2, 3, 1), np.nan), {}, "must be finite; a missing reward"),
+        (np.full((2, 3, 1), np.nan), {}, "must be finite; NaN is a missing reward with"),
+        (np.full((2, 3, 1), np.inf), {"missing": True}, "must be finite"),
         (np.zeros((2, 1, 1)), {}, "group_size: must be an integer of at least 2"),
         (np.zeros((0, 2, 1)), {}, "batch: must be an integer of at least 1"),
         (np.zeros((2, 2, 1)), {"estimator": "reinforce_plus_plus"}, "needs lengths .2, 2., the tokens"),

@@ -96,6 +96,11 @@ class BatchEstimator:
         return True
 
     @property
+    def is_common(self) -> bool:
+        """Whether ``scale`` is the same for all groups of a batch."""
+        return True
+
+    @property
     def centred(self) -> bool:
         """Whether ``centre`` is the batch's mean; 0 if not."""
         return True

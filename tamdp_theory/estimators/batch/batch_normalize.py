@@ -49,6 +49,10 @@ class BatchNormalize(BatchEstimator):
         return self.std_level == "batch" and self.mean_level != "none"
 
     @property
+    def is_common(self) -> bool:
+        return self.std_level != "group"
+
+    @property
     def centred(self) -> bool:
         return self.mean_level == "batch"
 

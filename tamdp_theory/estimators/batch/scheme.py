@@ -78,6 +78,13 @@ class BatchScheme:
         return Scheme(int(self.group_size), self.resolved.first, eps, self.ddof)
 
     @property
+    def has_integrals(self) -> bool:
+        """Whether groups factor under integrals: the scale is 1 / (deviation over the batch's sequences + eps)."""
+        found = self.resolved
+        over_sequences = found.over == "sequences" and self.aggregation != "token_mean"
+        return found.plain and found.guard == "deviation" and over_sequences
+
+    @property
     def tokens(self) -> bool:
         """Whether sums over the batch count tokens."""
         return self.resolved.over == "tokens" and self.resolved.measured != "nothing"
