@@ -9,7 +9,7 @@ import sympy as sp
 
 from bounds import cost
 from bounds import symbols as s
-from bounds.claim import Claim
+from bounds.claim import Assumption, Claim
 from bounds.claims.domains import setting_of, suite_setting, two_questions
 from bounds.comparison import Measured
 from bounds.instance import Instance
@@ -189,6 +189,15 @@ def _covers(claim_id: str) -> Callable[[Instance], Measured]:
     return measure
 
 
+def _gaussian_covers(instance: Instance) -> Measured:
+    return _covers("T3.gaussian")(instance)
+
+
+GIVEN = Assumption(
+    "setting", "the setting of the training sets is given", lambda i: getattr(i, "generalization", None) is not None
+)
+
+
 def _tighter(instance: Instance) -> Measured:
     """Empirical risk and divergence of every training set, or of a thousand."""
     setting = setting_of(instance)
@@ -366,8 +375,9 @@ CLAIMS = (
         standing=Standing.LITERATURE,
         kind="coverage",
         statement=sp.Le(s.Probability(EVENTS["T3.gaussian"][0]), s.delta + s.delta_drawn),
-        measure=_covers("T3.gaussian"),
+        measure=_gaussian_covers,
         reference="docs/theory.md; Langford & Caruana 2001",
+        assumptions=(GIVEN,),
         proof=(
             r"T3.kl.sampled, whose proof asks nothing of the class: $\mathrm{KL}(Q\|\Pi)$ of normal laws is in closed "
             r"form, and the draw of policies has its own share of $\delta$. True risks are means over fresh draws, "
