@@ -15,7 +15,7 @@ Level = Literal["quick", "standard", "full"]
 _STEPS = {"quick": 100, "standard": 150, "full": 300}  # of claims about training
 # runs on processes of up to 3 pairs, up to 60, and more: what intervals that are valid at any number of runs need, so
 # that few checks stay undecided
-_RUNS = {"quick": (512, 96, 64), "standard": (768, 128, 64), "full": (1024, 256, 128)}
+_RUNS = {"quick": (512, 160, 96), "standard": (768, 128, 64), "full": (1024, 256, 128)}
 
 
 def processes(level: Level) -> dict[str, TAMDP]:

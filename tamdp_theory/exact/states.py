@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from math import comb, lcm, prod
+from math import comb, gcd, lcm, prod
 
 import numpy as np
 
@@ -156,14 +156,6 @@ class MultisetStates(GroupStates):
             steps.append((parent, appended, n / run))
         return tuple(steps)
 
-    @cached_property
-    def sequences(self) -> tuple[Ints, ...]:
-        """The states (S_n, n) of n = 0..members members."""
-        result = [np.zeros((1, 0), dtype=np.int64)]
-        for parent, appended, _ in self.steps:
-            result.append(np.column_stack([result[-1][parent], appended]))
-        return tuple(result)
-
     def laws(self, probability: Floats) -> tuple[Floats, Floats]:
         merged = self.merged(probability)
         law = before = np.ones((1, probability.shape[1]))
@@ -195,11 +187,18 @@ class MultisetStates(GroupStates):
         sum and centred squares.
         """
         if (members, variable, of) not in self._summaries:
-            group = self.differences[variable][:, of][self.sequences[members]]
-            scale = np.abs(group).max(axis=1, initial=0.0)
-            group /= np.where(scale > 0, scale, 1.0)[:, None]
-            total = group.sum(axis=1)
-            squares = ((group - total[:, None] / max(members, 1)) ** 2).sum(axis=1)
+            distance = self.differences[variable][:, of]
+            scale, total, squares = np.zeros(1), np.zeros(1), np.zeros(1)
+            for n, (parent, appended, _) in enumerate(self.steps[:members]):
+                # Welford (1962), in units of the largest distance so far: positive terms again
+                old, value = scale[parent], distance[appended]
+                scale = np.maximum(old, np.abs(value))
+                unit = np.where(scale > 0, scale, 1.0)
+                share, value = old / unit, value / unit
+                total, squares = total[parent] * share, squares[parent] * share**2
+                if n:
+                    squares += n / (n + 1) * (value - total / n) ** 2
+                total += value
             self._summaries[members, variable, of] = scale, total, squares
         return self._summaries[members, variable, of]
 
@@ -239,7 +238,7 @@ def group_states(
     order = {row: j for j, row in enumerate(sorted(set(rows)))}
     label = np.array([order[row] for row in rows])
     shifted = [[value - min(column) for value in column] for column in zip(*order, strict=True)]
-    scale = [lcm(*(value.denominator for value in column)) for column in shifted]
+    scale = [_per_unit(column) for column in shifted]
     grids = [[int(value * s) for value in column] for column, s in zip(shifted, scale, strict=True)]
 
     features: list[list[int]] = []
@@ -257,7 +256,7 @@ def group_states(
     radix = tuple(members * max(feature) + 1 for feature in features)
     fits = all(((members + 2) * max(grid)) ** 2 * 2 < _MAX_KEY for grid in grids) and prod(radix) < _MAX_KEY
     if fits:
-        unit = tuple(1 / s for s in scale)
+        unit = tuple(float(1 / s) for s in scale)
         values = tuple(np.array(grid, dtype=np.int64) for grid in grids)
         return GridStates(
             label, len(order), unit, members, values, np.array(features, dtype=np.int64).T, radix, tuple(columns)
@@ -267,6 +266,11 @@ def group_states(
     return MultisetStates(
         label, len(order), (1.0,) * len(shifted), members, tuple(difference_table(column) for column in shifted)
     )
+
+
+def _per_unit(values: Sequence[Fraction]) -> Fraction:
+    """One over the largest number of which every value is a multiple: the coarsest grid."""
+    return Fraction(lcm(*(v.denominator for v in values)), gcd(*(v.numerator for v in values)) or 1)
 
 
 def _distinct(keys: Ints, bound: int) -> Ints:
@@ -301,7 +305,7 @@ def bound_states(variables: Sequence[Sequence[Fraction]], members: int) -> tuple
     bound = comb(members + len(distinct) - 1, members) if members < 10**7 else MAX_TOTAL + 1
     grid = 1
     for column in zip(*distinct, strict=True):
-        low, scale = min(column), lcm(*(value.denominator for value in column))
-        top = int((max(column) - low) * scale)
+        shifted = [value - min(column) for value in column]
+        top = int(max(shifted) * _per_unit(shifted))
         grid *= (members * top + 1) * (members * top**2 + 1 if top > 1 else 1)
     return len(distinct), min(bound, grid)

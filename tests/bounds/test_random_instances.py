@@ -1,5 +1,6 @@
-"""Every proved and literature claim on drawn processes, policies and schemes: never violated, and each speaks of enough
-of them.
+"""Every proved and literature claim on drawn processes, policies and schemes: never violated, and each of the theory's
+own speaks of enough of them. Those of the shelf speak of their papers' settings, which few draws meet; the suite has
+instances of each.
 """
 
 from collections import Counter
@@ -30,20 +31,13 @@ SPECIAL = {
     "T1.scaling.comonotone": "needs fair equal components of weight one under one law",
     "T2.open": "needs a composite of three values and the joint normalization",
     "T2.cancel": "needs complementary components of equal weight",
-    "T1.exactly": "needs one decision and few steps",
-    "T1.exactly.path": "needs one decision and few steps",
-    "T1.exactly.biased": "needs one decision and few steps",
+    "T3.bernstein": "needs many training prompts; with few its bound says nothing",
     "T3.gaussian": "draws thousands of policies: only where a setting is given",
     "L9.graded": "needs large groups and rewards that vary much",
     "L9.graded.none": "one example is all that it claims",
     "T5.drift.seqmean": "one example is all that it claims",
     "T5.drift.tokenmean": "one example is all that it claims",
     "T5.drift.baseline": "one example is all that it claims",
-    "P.pass_at_k.conflict": "one example is all that it claims",
-    "P.iterate.cycle": "one example is all that it claims",
-    "P.clip": "needs actions that all have one law of rewards, and a policy that has moved",
-    "P.distinct": "needs every vector of zeros and ones as a reward",
-    "P.distinct.center": "needs every vector of zeros and ones as a reward",
     "T2.cancel.lossy": "needs two opposite components of equal weight and a composite that varies",
 }
 TURNS = 60  # a multiple of every number of schemes up to six
@@ -85,7 +79,7 @@ def check_all(number: int, max_examples: int) -> None:
     silent = {
         claim_id: dict(counts)
         for claim_id, counts in seen.items()
-        if counts[Verdict.HOLDS] < 3 and claim_id not in SPECIAL
+        if counts[Verdict.HOLDS] < 3 and claim_id not in SPECIAL and not claim_id.startswith("P.")
     }
     assert not silent, (
         f"hold on fewer than 3 drawn instances; if they speak of special ones only, say so in SPECIAL: {silent}"

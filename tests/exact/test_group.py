@@ -156,7 +156,35 @@ def test_grid_states_merge_and_multisets_do_not() -> None:
     assert len(grid.keys[20]) < comb(25, 5) / 10
     loose = group_states([[Fraction(v) + Fraction(v * v, 10**9 + 7) for v in range(6)]], 4)
     assert isinstance(loose, MultisetStates)
-    assert [len(s) for s in loose.sequences] == [comb(n + 5, 5) for n in range(5)]
+    assert [len(parent) for parent, _, _ in loose.steps] == [comb(n + 5, 5) for n in range(1, 5)]
+
+
+@pytest.mark.parametrize("unit", [Fraction(10**9), Fraction(10**9, 7), Fraction(1, 10**9)])
+def test_the_grid_is_the_coarsest(unit: Fraction) -> None:
+    """Values that are multiples of a large or odd number take no more states than small integers do."""
+    states = group_states([[unit * v + Fraction(1, 3) for v in (0, 2, 3)]], 500)
+    assert isinstance(states, GridStates)
+    assert states.unit == (float(unit),)
+    np.testing.assert_array_equal(states.values[0], [0, 2, 3])
+
+
+@pytest.mark.parametrize("members", [0, 1, 2, 40])
+def test_deviations_of_multisets_member_by_member(members: int) -> None:
+    """Each state written out as its members, in rationals."""
+    values = [Fraction(0), Fraction(1), Fraction(10**9 + 7, 10**9)]
+    states = group_states([values], 40)
+    assert isinstance(states, MultisetStates)
+    groups: list[tuple[int, ...]] = [()]
+    for parent, appended, _ in states.steps[:members]:
+        groups = [(*groups[p], j) for p, j in zip(parent, appended, strict=True)]
+    for extra, of in (((1,), 1), ((2, 1), 2), ((1, 0), 0)):
+        centred, spread = states.deviations(members, extra, 0, of)
+        for group, distance, deviation in zip(groups, centred, spread, strict=True):
+            joined = [values[j] for j in (*group, *extra)]
+            n, total = len(joined), sum(joined, Fraction(0))
+            assert distance == pytest.approx(float(n * values[of] - total), rel=1e-13, abs=0)
+            square = n * sum((v * v for v in joined), Fraction(0)) - total**2
+            assert deviation == pytest.approx(float(square) ** 0.5, rel=1e-12, abs=0)
 
 
 @pytest.mark.parametrize("normalization", exact.NORMALIZATIONS)
