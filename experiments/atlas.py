@@ -173,7 +173,7 @@ def lowers(scheme: Scheme) -> str:
     estimator = scheme.estimator
     if estimator.multiple(scheme.group_size) is not None:
         return "never"
-    if estimator.binary:
+    if estimator.binary or estimator.tilts:
         return "never on one prompt"
     if estimator.lengths:
         return "T5.drift.baseline"

@@ -274,14 +274,18 @@ CLAIMS = (
     ),
     Claim(
         id="T4.slopes.mixed",
-        title="Dynamic sampling divides by the share of mixed groups",
+        title="A prompt's slope in its mixed groups is divided by their share",
         standing=Standing.PROVED,
         kind="identity",
         statement=sp.Eq(s.slope_mixed, s.slope / (1 - _p**_G - _q**_G)),
         measure=_mixed,
         reference="docs/theory.md; DAPO, arXiv 2503.14476",
         assumptions=(ZERO_ONE, COMPOSITE_ALONE),
-        proof="Advantages vanish in the other groups; what is left is divided by the probability of being mixed.",
+        proof=(
+            "Advantages vanish in the other groups; what is left is divided by the probability of being mixed. Where "
+            "every prompt is drawn until it has a mixed group, each is divided by its own share; dynamic sampling as "
+            "DAPO does it, which drops the others and draws new prompts, divides all prompts by one common share."
+        ),
         depends_on=("T4.slopes",),
         schemes=(Scheme(3, "sum_then_normalize"), Scheme(8, "sum_then_normalize"), Scheme(5, "center")),
         example=_example(Scheme(3, "sum_then_normalize")),

@@ -181,6 +181,13 @@ class Estimator:
         return inf
 
     @property
+    def tilts(self) -> bool:
+        """Whether a member's advantage is its own reward times a factor >= 0 of the others, plus a term of the others:
+        then the expected step on a prompt is a multiple >= 0 of the gradient of E c there.
+        """
+        return False
+
+    @property
     def smallest(self) -> int:
         """The smallest groups that make sense."""
         return 2

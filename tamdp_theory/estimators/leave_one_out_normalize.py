@@ -23,6 +23,10 @@ class LeaveOneOutNormalize(Estimator):
     filtered: bool = False
     statistics: Any = "counts"
 
+    @property
+    def tilts(self) -> bool:
+        return not self.filtered  # whether a group is left out hangs on the own reward too
+
     def gains(self, group: Multiset) -> Any:
         gap, others = group.difference, group.size - 1
         total = group.each(gap)  # of differences from oneself: one's own is 0

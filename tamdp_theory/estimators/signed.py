@@ -45,6 +45,10 @@ class Signed(Estimator):
         up, down = route.positive_part(gain()), route.positive_part(-gain())
         return route.times(up, self.positive) - route.times(down, self.negative)
 
+    def multiple(self, size: int) -> Fraction | None:
+        base = self.base.multiple(size)
+        return None if base is None or not self.positive == self.negative > 0 else base * self.positive
+
     def ceiling(self, size: int, ddof: int, span: Any) -> Any:
         return max(abs(float(self.positive)), abs(float(self.negative))) * self.base.ceiling(size, ddof, span)
 

@@ -259,3 +259,17 @@ def test_names_carry_options() -> None:
     ):
         with pytest.raises(InputError, match=says):
             named(name, **options)
+
+
+def test_what_tilts_has_a_slope_that_only_the_others_set() -> None:
+    """The others' rewards held, the advantage is a rising line in the own reward, and for the rest it is not."""
+    for name in ("leave_one_out_normalize", "leave_one_out_normalize(filtered=True)", "sum_then_normalize", "softmax"):
+        worst = 0.0
+        for others in ([0, 0, 0], [0, 0, 1], [0, 0.5, 1], [0.25, 0.5, 1]):
+            own = np.array([0, 0.25, 0.5, 0.75, 1])
+            groups = np.array([[[c], *([v] for v in others)] for c in own])
+            advantage = grpo.advantages(groups, [1], name, 1e-6, 1)[:, 0]
+            slopes = np.diff(advantage) / np.diff(own)
+            assert name != "leave_one_out_normalize" or (slopes > 0).all()
+            worst = max(worst, float(np.ptp(slopes)))
+        assert (worst < 1e-9) is named(name).tilts, name

@@ -58,6 +58,8 @@ def test_every_estimator_is_there_and_says_whether_it_has_an_objective() -> None
         # what it climbs is said of the kinds that climb something whatever the rewards
         assert not (type(estimators.resolve(entry.name)).climbs[0] and entry.closed is False) or "std" in entry.name
     assert found["center"].lowers == "never" and found["sum_then_normalize"].lowers.startswith("bandit-drift, G = 2")
+    assert found["leave_one_out_normalize"].lowers == "never on one prompt" and found["signed"].lowers == "never"
+    assert found["signed(negative=0)"].lowers.startswith("likely-or-sure, G = 2")
     assert found["center"].variance == pytest.approx(1) and found["leave_one_out"].hard == pytest.approx(1)
     assert found["sum_then_normalize"].silent == pytest.approx(0.8**5 + 0.2**5)
     # the best member alone learns where it is alone: one success in five
