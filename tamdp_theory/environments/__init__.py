@@ -2,6 +2,7 @@
 
     NumberLine    walk to a goal, after RL4VLM
     Blackjack     hit or stand, after RL4VLM
+    EZPoints      write a formula of two cards that makes 12, after RL4VLM
     ImageRepair   name a shape in a picture that tools mend, after Visual-ARFT
 
 ``ScriptedSource`` plays a policy of the process through text. ``make`` gives an environment by the name that commands
@@ -15,6 +16,7 @@ from importlib import import_module
 from tamdp_theory.discovery import modules_with
 from tamdp_theory.environments.base import Decision, Environment, Episode, Message
 from tamdp_theory.environments.blackjack import Blackjack
+from tamdp_theory.environments.ez_points import EZPoints
 from tamdp_theory.environments.image_repair import ImageRepair
 from tamdp_theory.environments.number_line import NumberLine
 from tamdp_theory.environments.scripted import Played, ScriptedSource
@@ -23,6 +25,7 @@ from tamdp_theory.errors import InputError
 __all__ = [
     "Blackjack",
     "Decision",
+    "EZPoints",
     "Environment",
     "Episode",
     "ImageRepair",

@@ -50,6 +50,18 @@ def table(dealer: Sequence[tuple[str, str]], player: Sequence[tuple[str, str]], 
     return image
 
 
+def formula(cards: Sequence[tuple[str, str]], text: str, pixels: int) -> Any:
+    """Cards (rank, suit) in a row on a green square of ``pixels``, and "Formula: " with the text below them."""
+    image = Image.new("RGB", (pixels, pixels), TABLE)
+    step = pixels * 0.92 / len(cards)
+    width, height = min(step * 0.86, pixels * 0.4), pixels * 0.58
+    for place, card in enumerate(cards):
+        _card(image, card, pixels * 0.04 + place * step, y=pixels * 0.08, width=width, height=height)
+    font = ImageFont.load_default(max(pixels // 12, 6))
+    ImageDraw.Draw(image).text((pixels * 0.04, pixels * 0.8), f"Formula: {text}".rstrip(), fill=WHITE, font=font)
+    return image
+
+
 def _card(image: Any, card: tuple[str, str] | None, x: float, y: float, width: float, height: float) -> None:
     draw = ImageDraw.Draw(image)
     draw.rectangle([x, y, x + width, y + height], fill=CARD_BACK if card is None else WHITE, outline=BLACK)

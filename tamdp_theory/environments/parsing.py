@@ -13,6 +13,7 @@ in ``<answer>..</answer>``.
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -25,13 +26,15 @@ def legal_action(text: object, legal: Iterable[str]) -> str | None:
     """Return the one legal action named after the last ``"action":`` of a text; None if there is none, or more than
     one.
 
-    legal: lower case, none contained in another. Anything that is no text, or longer than MAX_CHARACTERS, is None.
+    legal: lower case; where one is contained in another ("1" in "10"), the longer one is read. Anything that is no
+    text, or longer than MAX_CHARACTERS, is None.
     """
     if not _is_readable(text):
         return None
     _, marker, rest = str(text).lower().rpartition(MARKER)
-    found = [action for action in legal if action in rest] if marker else []
-    return found[0] if len(found) == 1 else None
+    longest_first = sorted(legal, key=len, reverse=True)
+    found = set(re.findall("|".join(map(re.escape, longest_first)), rest)) if marker else set()
+    return found.pop() if len(found) == 1 else None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@
     number_line   walk to a goal, after RL4VLM
     shifted       search_domains, coding_domains: source and target domains with a known shift; shift: between any two
     blackjack     hit or stand, after RL4VLM; dealer_law: the dealer's final total
+    ez_points     write a formula of two cards that makes 12, after RL4VLM
 
 Every number is an exact rational; equal arguments give equal processes.
 """
@@ -17,6 +18,7 @@ from tamdp_theory.families.bandit import contextual as contextual_bandit
 from tamdp_theory.families.bandit import drift as drift_bandit
 from tamdp_theory.families.blackjack import blackjack, dealer_law
 from tamdp_theory.families.coding import coding
+from tamdp_theory.families.ez_points import ez_points
 from tamdp_theory.families.lengthy import lengthy
 from tamdp_theory.families.number_line import number_line
 from tamdp_theory.families.random_tree import random_tree
@@ -31,6 +33,7 @@ __all__ = [
     "contextual_bandit",
     "dealer_law",
     "drift_bandit",
+    "ez_points",
     "lengthy",
     "number_line",
     "random_tree",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tamdp_theory import InputError, TabularSoftmax, exact, families
-from tamdp_theory.environments import Blackjack, Environment, ImageRepair, NumberLine
+from tamdp_theory.environments import Blackjack, Environment, EZPoints, ImageRepair, NumberLine
 from tamdp_theory.environments.blackjack import RANKS, SUITS, Card, count, draw_card
 from tests.helpers.enumeration import episodes, played_law, uneven
 from tests.helpers.family_oracle import law, means, read
@@ -98,6 +98,55 @@ def test_blackjack_is_its_twin(dealer: int, hand: tuple[int, bool], free_at: str
     assert played_law(environment, process, policy, 0, cards) == law(process, policy, start)
 
 
+def test_ez_points_is_its_twin() -> None:
+    """Every formula, none merged, played through text, and what comes of the policy in rationals."""
+    environment = EZPoints([(6, 6)], pixels=32)
+    process = read(environment.twin.to_dict())
+    policy, words = uneven(process), np.random.default_rng(0)
+    known: dict[Any, Any] = {}
+
+    def at(formula: tuple[str, ...], parsed: bool) -> Any:
+        """The law from a state on; a text that says nothing takes any of the 13 actions."""
+        if (formula, parsed) not in known:
+            total: dict[Any, F] = {}
+            for action, edges in process.actions[node_of(formula, parsed)].items():
+                for dice in range(13) if action == "unparsed" else [0]:
+                    episode: Any = environment.start(0, Fixed(dice))  # type: ignore[arg-type]
+                    episode.formula, episode.parsed = formula, parsed
+                    node = episode.node
+                    episode.act(environment.phrase(action, words))
+                    assert (episode.decisions[-1].node, episode.decisions[-1].action) == (node, action)
+                    after = episode.exact_rewards if episode.done else episode.node
+                    assert after in [successor for _, successor in edges]
+                    p = policy(node, action) * (F(1, 13) if action == "unparsed" else 1)
+                    later = {after: F(1)} if episode.done else at(episode.formula, episode.parsed)
+                    for rewards, q in later.items():
+                        total[rewards] = total.get(rewards, F(0)) + p * q
+            known[formula, parsed] = total
+        return known[formula, parsed]
+
+    def node_of(formula: tuple[str, ...], parsed: bool) -> str:
+        episode: Any = environment.start(0, Fixed(0))  # type: ignore[arg-type]
+        episode.formula, episode.parsed = formula, parsed
+        return episode.node
+
+    expected = law(process, policy, "6and6")
+    assert at((), True) == expected and len(known) == 2 * 4647 - 1
+    values = exact.values(environment.twin, tabular(environment, policy)).per_prompt[0]
+    np.testing.assert_allclose(
+        values, [float(sum(p * r[k] for r, p in expected.items())) for k in range(3)], atol=1e-12
+    )
+
+
+def test_cards_of_a_ten() -> None:
+    """Next to a 2: 10, J, Q or K drawn first, 1 of 12 each; or the 2, 1 of 12, and in half of these cases a 10."""
+    environment, generator = EZPoints([(10, 2)]), np.random.default_rng(3)
+    ranks = [environment.start(0, generator).cards[0][0] for _ in range(3000)]
+    for rank, share in {"10": 3, "J": 2, "Q": 2, "K": 2}.items():
+        assert abs(ranks.count(rank) / 3000 - share / 9) < 0.04
+    assert environment.start(0, generator).cards[1][0] == "2"
+
+
 def test_first_cards() -> None:
     """Both cards and the open card are those of the prompt, and every pair that makes the hand comes up, with all
     suits.
@@ -134,8 +183,7 @@ class Fixed:
         self.value = value
 
     def integers(self, n: int) -> int:
-        assert n == 52
-        return self.value
+        return self.value % n
 
 
 @pytest.mark.parametrize(
@@ -143,8 +191,9 @@ class Fixed:
     [
         (NumberLine(4, 3), families.number_line(4, 3)),
         (Blackjack([10], [(19, True)]), families.blackjack([10], [(19, True)])),
+        (EZPoints([(6, 6)]), families.ez_points([(6, 6)])),
     ],
-    ids=["line", "cards"],
+    ids=["line", "cards", "formulas"],
 )
 def test_unparsed_is_a_random_legal_action(environment: Environment, process: Any) -> None:
     """A policy that never says anything has the accuracy of the uniformly random one, and no format."""
@@ -152,7 +201,7 @@ def test_unparsed_is_a_random_legal_action(environment: Environment, process: An
     silent = means(twin, lambda _, action: F(action == "unparsed"))
     uniform = means(plain, lambda node, _: F(1, len(plain.actions[node])))
     assert tuple(silent) == (0, *uniform[1:])
-    spoken = means(twin, lambda _, action: F(action != "unparsed", 2))
+    spoken = means(twin, lambda node, action: F(action != "unparsed", len(twin.actions[node]) - 1))
     assert tuple(spoken) == tuple(uniform) and spoken[0] == 1
 
 
@@ -196,6 +245,7 @@ def test_structure_of_the_repair() -> None:
     [
         NumberLine(6, 3),
         Blackjack([10], [(12, False), (13, True)]),
+        EZPoints([(10, 2)]),
         ImageRepair(8, 2, pixels=32),
         NumberLine(6, 1, 1, thoughts=False),
         Blackjack([2], [(4, False)], thoughts=False),
@@ -231,6 +281,9 @@ def test_wordings(environment: Environment) -> None:
         (lambda: NumberLine(weights=(1,)), "weights: 1 given for 3"),
         (lambda: Blackjack([11]), "dealer_cards[0]: must be between 1 and 10"),
         (lambda: Blackjack(pixels=2000), "pixels: must be between"),
+        (lambda: EZPoints([(1, 1)]), "hands: no hand (1, 1); there are (2, 6), (2, 10)"),
+        (lambda: EZPoints(pixels=31), "pixels: must be between 32 and 1024"),
+        (lambda: EZPoints([(6, 6)]).start(1, GENERATOR), "prompt: must be between 0 and 0"),
         (lambda: ImageRepair(0), "prompts: must be between 1 and 144"),
         (lambda: ImageRepair(145), "prompts: must be between 1 and 144"),
         (lambda: ImageRepair(8, -1), "max_tool_depth: must be at least 0"),

@@ -9,7 +9,15 @@ import numpy as np
 import pytest
 
 from tamdp_theory import CapacityError, InputError, LogLinear, TabularSoftmax, exact
-from tamdp_theory.environments import Blackjack, Decision, Environment, ImageRepair, NumberLine, ScriptedSource
+from tamdp_theory.environments import (
+    Blackjack,
+    Decision,
+    Environment,
+    EZPoints,
+    ImageRepair,
+    NumberLine,
+    ScriptedSource,
+)
 from tamdp_theory.sources import MAX_NUMBERS, SampledSource
 
 LEVEL = 1e-6
@@ -18,6 +26,7 @@ ENVIRONMENTS = {
     "one step": (NumberLine(6, 1, 1), 900),
     "cards": (Blackjack([6, 10, 1], [(12, False), (16, False), (18, True)]), 600),
     "all cards": (Blackjack(), 400),
+    "formulas": (EZPoints([(6, 6), (10, 2), (3, 4)], pixels=32), 400),
     "repair": (ImageRepair(8, 2, pixels=32), 500),
 }
 

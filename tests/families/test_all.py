@@ -22,6 +22,8 @@ CALLS: dict[str, Callable[[], TAMDP]] = {
     "number_line": families.number_line,
     "number_line, think": lambda: families.number_line(4, 5, think=True),
     "blackjack": lambda: families.blackjack([2, 10]),
+    "ez_points": lambda: families.ez_points([(6, 6), (10, 2)]),
+    "ez_points, think": lambda: families.ez_points([(3, 4)], think=True),
     "blackjack, think": lambda: families.blackjack([10], [(20, False), (13, True)], think=True),
 }
 SEVERAL_COMPONENTS = [name for name in CALLS if name not in ("bandit", "drift", "contextual")]
