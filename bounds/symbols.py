@@ -47,6 +47,27 @@ class Probability(sp.Function):  # type: ignore[misc]
         return f"P[{printer.doprint(self.args[0].lhs)} {self.args[0].rel_op} {printer.doprint(self.args[0].rhs)}]"
 
 
+class LeastOver(sp.Function):  # type: ignore[misc]
+    """The least value of a function of one variable (a Lambda) over a few numbers (a Tuple)."""
+
+    nargs = 2
+
+    def doit(self, **_: Any) -> sp.Expr:
+        """Written out."""
+        function, numbers = self.args
+        return sp.Min(*(function(number) for number in numbers))
+
+    def _latex(self, printer: Any) -> str:
+        function, numbers = self.args
+        variable, first, last = (printer.doprint(part) for part in (*function.variables, numbers[0], numbers[-1]))
+        return rf"\min_{{{variable}={first},\ldots,{last}}}\left({printer.doprint(function.expr)}\right)"
+
+    def _sympystr(self, printer: Any) -> str:
+        function, numbers = self.args
+        variable, first, last = (printer.doprint(part) for part in (*function.variables, numbers[0], numbers[-1]))
+        return f"min[{variable} = {first}, .., {last}]({printer.doprint(function.expr)})"
+
+
 class BinaryKL(sp.Function):  # type: ignore[misc]
     """kl(p||q) = p ln(p/q) + (1-p) ln((1-p)/(1-q)), the divergence of two coins."""
 

@@ -25,13 +25,15 @@ COMPLEXITY = (s.kl_posterior + sp.log(2 * sp.sqrt(s.n) / s.delta)) / s.n
 CATONI = (1 - sp.exp(-s.C_catoni * s.R_hat - (s.kl_posterior + sp.log(1 / s.delta)) / s.n)) / (1 - sp.exp(-s.C_catoni))
 # rates of T3.bernstein, fixed before the data; each has its share of delta
 RATES = tuple(sp.Rational(1, 2**k) for k in range(1, 9))
-BERNSTEIN = sp.Min(
-    *(
+_rate = sp.Symbol("eta", positive=True)
+BERNSTEIN = s.LeastOver(
+    sp.Lambda(
+        _rate,
         s.R_hat
-        + (-sp.log(1 - rate) - rate) / rate * s.square_hat
-        + (s.kl_posterior + sp.log(len(RATES) / s.delta)) / (rate * s.n)
-        for rate in RATES
-    )
+        + (-sp.log(1 - _rate) - _rate) / _rate * s.square_hat
+        + (s.kl_posterior + sp.log(len(RATES) / s.delta)) / (_rate * s.n),
+    ),
+    sp.Tuple(*RATES),
 )
 RISK: dict[str, sp.Expr] = {
     "kl": s.KLInverse(s.R_hat, COMPLEXITY),
@@ -161,7 +163,7 @@ def bernstein_bound(
     _broadcast(values, "empirical_risk, empirical_square, n, kl, delta")
     if not (square <= risk * (1 + 1e-12)).all():
         raise InputError("empirical_square: must be at most empirical_risk, as losses are in [0, 1]")
-    return _shaped(_bound(BERNSTEIN, s.R_hat, s.square_hat, s.n, s.kl_posterior, s.delta)(*values), *values)
+    return _shaped(_bound(BERNSTEIN.doit(), s.R_hat, s.square_hat, s.n, s.kl_posterior, s.delta)(*values), *values)
 
 
 def sampled_risk_bound(

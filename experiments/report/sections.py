@@ -8,6 +8,7 @@ from bounds.proofs import pieces, proof_of
 from bounds.symbols import meaning
 from experiments import tightest, verification
 from experiments.report import formulas
+from experiments.report.breaking import broken
 from experiments.report.markup import Markup, join, prose, tag
 from experiments.report.mathml import formula
 from experiments.report.results import Result
@@ -24,7 +25,12 @@ _WORDS = {
 
 def sentence(content: str) -> Markup:
     """A text of the registry, its formulas drawn."""
-    return join(*(formula(part) if drawn else prose(part) for drawn, part in pieces(content)))
+    return join(*(_lines(part) if drawn else prose(part) for drawn, part in pieces(content)))
+
+
+def _lines(latex: str) -> Markup:
+    first, *others = broken(latex)
+    return join(formula(first), *(join(" ", formula(part)) for part in others))
 
 
 def _proof(claim: Claim) -> Markup | None:

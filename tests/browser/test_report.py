@@ -96,11 +96,13 @@ def column(tab: Any, index: int) -> list[float]:
 def test_every_claim_is_there_and_every_formula_has_a_size(open_page: Open) -> None:
     tab = open_page()
     assert visible(tab) == list(CLAIMS)
+    drawn = tab.evaluate("document.querySelectorAll('.formula math, .symbols math').length")
+    assert drawn == sum(1 + len(claim.symbols) for claim in CLAIMS.values())
     sizes = tab.evaluate(
         "Array.from(document.querySelectorAll('math')).map(m => m.getBoundingClientRect()).map(r => [r.width, "
         "r.height])"
     )
-    assert len(sizes) == sum(1 + len(claim.symbols) for claim in CLAIMS.values())
+    assert len(sizes) > drawn  # proofs have theirs
     assert all(width > 3 and height > 3 for width, height in sizes)
     assert tab.evaluate("document.querySelectorAll('img').length") == 1
     assert tab.evaluate("Array.from(document.images).every(i => i.complete && i.naturalWidth > 0)")
