@@ -57,15 +57,18 @@ class LeastOver(sp.Function):  # type: ignore[misc]
         function, numbers = self.args
         return sp.Min(*(function(number) for number in numbers))
 
-    def _latex(self, printer: Any) -> str:
+    def _printed(self, printer: Any) -> list[str]:
+        """Variable, first and last number, and the function's value."""
         function, numbers = self.args
-        variable, first, last = (printer.doprint(part) for part in (*function.variables, numbers[0], numbers[-1]))
-        return rf"\min_{{{variable}={first},\ldots,{last}}}\left({printer.doprint(function.expr)}\right)"
+        return [printer.doprint(part) for part in (*function.variables, numbers[0], numbers[-1], function.expr)]
+
+    def _latex(self, printer: Any) -> str:
+        variable, first, last, value = self._printed(printer)
+        return rf"\min_{{{variable}={first},\ldots,{last}}}\left({value}\right)"
 
     def _sympystr(self, printer: Any) -> str:
-        function, numbers = self.args
-        variable, first, last = (printer.doprint(part) for part in (*function.variables, numbers[0], numbers[-1]))
-        return f"min[{variable} = {first}, .., {last}]({printer.doprint(function.expr)})"
+        variable, first, last, value = self._printed(printer)
+        return f"min[{variable} = {first}, .., {last}]({value})"
 
 
 class BinaryKL(sp.Function):  # type: ignore[misc]

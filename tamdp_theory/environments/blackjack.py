@@ -16,7 +16,7 @@ from tamdp_theory import families
 from tamdp_theory.environments import drawing
 from tamdp_theory.environments.base import Message
 from tamdp_theory.environments.parsing import legal_action
-from tamdp_theory.environments.turns import HALF, Turns, choose, prompt_name, user
+from tamdp_theory.environments.turns import HALF, Turns, choose, in_json, prompt_name, user
 from tamdp_theory.environments.twins import UNPARSED, Game
 from tamdp_theory.families._build import Number
 
@@ -97,11 +97,8 @@ class Blackjack(Game):
         return BlackjackEpisode(self, prompt_name(self.process, prompt), generator)
 
     def phrase(self, action: str, generator: np.random.Generator) -> str:
-        wordings: dict[str, tuple[str, ...]] = {UNPARSED: UNPARSABLE}
-        for name in ACTIONS:
-            thoughts = [f'"thoughts": "{thought}", ' for thought in THOUGHTS[name]] if self.thoughts else [""]
-            wordings[name] = tuple(f'{{{thought}"action": "{name}"}}' for thought in thoughts)
-        return choose(wordings, action, generator)
+        wordings = {name: in_json(name, THOUGHTS[name], self.thoughts) for name in ACTIONS}
+        return choose({UNPARSED: UNPARSABLE, **wordings}, action, generator)
 
 
 class BlackjackEpisode(Turns):

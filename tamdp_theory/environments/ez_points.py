@@ -16,7 +16,7 @@ from tamdp_theory.environments import drawing
 from tamdp_theory.environments.base import Message
 from tamdp_theory.environments.blackjack import SUITS
 from tamdp_theory.environments.parsing import legal_action
-from tamdp_theory.environments.turns import Turns, choose, prompt_name, user
+from tamdp_theory.environments.turns import Turns, choose, in_json, prompt_name, user
 from tamdp_theory.environments.twins import UNPARSED, Game
 from tamdp_theory.families._build import Number
 from tamdp_theory.families.ez_points import ACTIONS, Formula, Hand, append, formulas, outcome
@@ -72,9 +72,8 @@ class EZPoints(Game):
         return EZPointsEpisode(self, prompt_name(self.process, prompt), generator)
 
     def phrase(self, action: str, generator: np.random.Generator) -> str:
-        thoughts = [f'"thoughts": "{thought}", ' for thought in THOUGHTS] if self.thoughts else [""]
-        wordings = {name: tuple(f'{{{thought}"action": "{name}"}}' for thought in thoughts) for name in ACTIONS}
-        return choose({**wordings, UNPARSED: UNPARSABLE}, action, generator)
+        wordings = {name: in_json(name, THOUGHTS, self.thoughts) for name in ACTIONS}
+        return choose({UNPARSED: UNPARSABLE, **wordings}, action, generator)
 
 
 class EZPointsEpisode(Turns):

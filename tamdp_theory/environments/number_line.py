@@ -15,7 +15,7 @@ from tamdp_theory import families
 from tamdp_theory.environments import drawing
 from tamdp_theory.environments.base import Message
 from tamdp_theory.environments.parsing import legal_action
-from tamdp_theory.environments.turns import Turns, choose, prompt_name, user
+from tamdp_theory.environments.turns import Turns, choose, in_json, prompt_name, user
 from tamdp_theory.environments.twins import UNPARSED, Game
 from tamdp_theory.families._build import Number
 
@@ -78,11 +78,8 @@ class NumberLine(Game):
         return NumberLineEpisode(self, prompt_name(self.process, prompt), generator)
 
     def phrase(self, action: str, generator: np.random.Generator) -> str:
-        wordings: dict[str, tuple[str, ...]] = {UNPARSED: UNPARSABLE}
-        for sign, name in ACTIONS.items():
-            thoughts = [f'"thoughts": "{thought}", ' for thought in THOUGHTS[name]] if self.thoughts else [""]
-            wordings[name] = tuple(f'{{{thought}"action": "{sign}"}}' for thought in thoughts)
-        return choose(wordings, action, generator)
+        wordings = {name: in_json(sign, THOUGHTS[name], self.thoughts) for sign, name in ACTIONS.items()}
+        return choose({UNPARSED: UNPARSABLE, **wordings}, action, generator)
 
 
 class NumberLineEpisode(Turns):

@@ -69,6 +69,12 @@ def prompt_name(twin: TAMDP, prompt: int) -> str:
     return twin.prompt_names[integer(prompt, "prompt", 0, twin.n_prompts - 1)]
 
 
+def in_json(action: str, thoughts: Sequence[str], with_thoughts: bool) -> tuple[str, ...]:
+    """An action as the formats of RL4VLM's games ask for it: after each of the thoughts, or alone."""
+    before = [f'"thoughts": "{thought}", ' for thought in thoughts] if with_thoughts else [""]
+    return tuple(f'{{{thought}"action": "{action}"}}' for thought in before)
+
+
 def choose(wordings: Mapping[str, Sequence[str]], action: str, generator: np.random.Generator) -> str:
     """One of the wordings of an action; InputError for an action that has none."""
     if action not in wordings:
