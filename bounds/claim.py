@@ -41,12 +41,14 @@ class Assumption:
 
     met: decides it on exact facts of an instance, the float and the exact one alike; None where only the claim's
     numbers show it (they exist or not). groups: it speaks of scheme and weights alone, so that rollouts show it too.
+    capacity: it limits the work, not what is true; exact arithmetic has limits of its own.
     """
 
     name: str
     text: str
     met: Callable[[Any], bool] | None = None
     groups: bool = False
+    capacity: bool = False
 
 
 FULL_SCORE = Assumption(

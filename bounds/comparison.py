@@ -19,6 +19,7 @@ from tamdp_theory.model import Floats
 Bools: TypeAlias = NDArray[np.bool_]
 Quantity: TypeAlias = sp.Symbol | sp.IndexedBase | Probability
 SAFETY = 10  # a slack within this many times its error is a tie
+DIGITS = 1000  # an equation holds in floats if its sides are this many times their error: it agrees to three digits
 FLOOR = 1e-13  # of a measure's scale: sums of numbers of that size are off by as much
 
 
@@ -113,7 +114,8 @@ def compare(statement: sp.Rel, sides: tuple[Any, Any], measured: Measured, zero_
         zero = np.zeros(left.shape, dtype=bool)
     if equation:
         # "contains zero" is not "is zero": what is exact and has an error is not known to be equal
-        finding = np.where((size > 10 * error) & ((error == 0) | (not exact)), Finding.HOLDS, Finding.FAINT)
+        seen = size > (SAFETY if estimated else DIGITS) * error
+        finding = np.where(seen & ((error == 0) | (not exact)), Finding.HOLDS, Finding.FAINT)
         # zero is zero only if it is not what underflowed
         finding = np.where(zero_tells & (left == right) & ((error == 0) | (not exact)), Finding.HOLDS, finding)
         finding = np.where(slack < -error, Finding.VIOLATED, finding)

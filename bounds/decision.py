@@ -58,8 +58,9 @@ def decide(claim: Claim, instance: ExactInstance) -> Decision:
         rows = claim.enclose(instance)
     except ZeroDivisionError as error:
         raise InputError(f"{claim.id}: divides by a number that is zero on this instance") from error
-    existence = {a.name: bool(rows) and a.name not in instance.without for a in claim.assumptions if a.met is None}
-    assumptions |= existence
+    shown = [a for a in claim.assumptions if a.met is None]
+    existence = {a.name: bool(rows) and a.name not in instance.without for a in shown if not a.capacity}
+    assumptions |= existence | {a.name: True for a in shown if a.capacity}
     if not rows:
         return Decision(Verdict.ASSUMPTION_UNMET if existence else Verdict.VACUOUS, None, None, assumptions)
     finding, _, left, right = min((_judge_row(claim, row) for row in rows), key=lambda judged: judged[:2])

@@ -85,7 +85,7 @@ def progress(env: TAMDP, policy: Policy, scheme: Scheme, max_groups: int = 20_00
 
 INFORMATIVE = Assumption("informative", "some group moves the policy: E||g||^2 > 0")
 LISTABLE_GROUPS = Assumption(
-    "listable", "groups of trajectories are few enough to be listed; one prompt if parameters are shared"
+    "listable", "groups of trajectories are few enough to be listed; one prompt if parameters are shared", capacity=True
 )
 MAX_STEPS_LISTED = 3000  # groups of trajectories whose steps a check follows
 

@@ -122,7 +122,7 @@ def _energy_of_events(instance: Instance) -> Measured:
         for c in env.prompt_classes[q]:
             own = np.flatnonzero((paths.prompt == q) & (paths.reward_class == c))
             p = float(law[own].sum())
-            if 0 < p < 1:
+            if p > 0 and len(own) < np.count_nonzero(paths.prompt == q):  # a sum of chances need not be 1
                 square = (scores[own].T * law[own]) @ scores[own] / p
                 rows.append((float(np.linalg.eigvalsh(square)[-1]), p))
     if not rows:

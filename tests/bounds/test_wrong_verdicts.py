@@ -243,6 +243,30 @@ def test_a_larger_budget_is_taken() -> None:
     assert CLAIMS["T1.stationary"].check(replace(instance, budget=60.0)).verdict is not UNMET
 
 
+def test_an_equation_that_agrees_to_few_digits_is_decided_exactly() -> None:
+    # one ratio a trajectory: the slope is the current policy's, at 10/21; the old one's is at 1/2, 0.2 % more
+    env = families.bandit([["3/10"], [F(3, 10) + F(1, 10**11)]])
+    instance = Instance(env, TabularSoftmax(env, np.log([[1.0, 1.1]])), Scheme(3, "center"), TabularSoftmax(env))
+    check = CLAIMS["P.ratio.token"].check(instance)
+    assert (check.verdict, check.evidence) == (VIOLATED, Evidence.CERTIFIED)
+    assert replace(CLAIMS["P.ratio.token"], enclose=None).check(instance).verdict is Verdict.UNDECIDED
+    assert CLAIMS["P.ratio.once"].check(instance).verdict is HOLDS
+
+
+def test_a_sure_event_is_sure_whatever_its_probabilities_add_up_to() -> None:
+    env = families.bandit([["1/2"], ["1/2"], ["1/2"]])
+    policy = TabularSoftmax(env, np.array([[0.1, -0.1, 0.6]]))
+    assert policy.pair_probability.sum() < 1
+    assert CLAIMS["L2.log.square"].check(Instance(env, policy, Scheme(2, "center"))).verdict is VACUOUS
+
+
+def test_an_exact_form_that_does_not_cover_an_instance_says_nothing_about_it() -> None:
+    env = families.bandit([[("1/2", 0), ("1/2", "1/2")]] * 3)
+    now, old = (TabularSoftmax(env, np.log([row])) for row in ([8.0, 1.0, 1.0], [2.0, 1.0, 1.0]))
+    check = CLAIMS["P.clip.high"].check(Instance(env, now, Scheme(4, "center"), old))
+    assert (check.verdict, check.evidence) == (VIOLATED, Evidence.EXACT)
+
+
 # -- beyond the floats --------------------------------------------------------------------------------------------
 
 TINY_SPREAD = families.bandit([(0, 0), (F(1, 10**30), 0)], weights=(1, 1))

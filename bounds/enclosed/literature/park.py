@@ -10,6 +10,7 @@ from bounds.enclosed.objectives import composites_of, group_on
 from bounds.enclosed.quantities import composite
 from bounds.enclosed.slopes import gain_tables
 from bounds.exact_instance import ExactInstance
+from tamdp_theory import CapacityError
 from tamdp_theory.exact.balls import ZERO, Number, ball, number
 
 CLIP = Fraction(1, 5)
@@ -21,8 +22,10 @@ def _rows(i: ExactInstance, stops: Callable[[Number, bool], bool]) -> list[Row]:
 
     stops: whether a member of this ratio, and with an advantage above zero or not, is clipped.
     """
-    if i.reference is None or i.env.n_prompts > 1 or i.env.horizon > 1 or composites_of(i.env)[0] != RIGHT:
+    if i.reference is None or i.env.n_prompts > 1 or i.env.horizon > 1:
         return []
+    if composites_of(i.env)[0] != RIGHT:
+        raise CapacityError("the exact form is written for rewards 0 and 1")
     now, before = i.policy.probability, i.reference.probability
     old = i.reference.law()
     p = sum((one.probability for c, one in zip(composite(i.env, 0), old.classes[0], strict=True) if c == 1), ZERO)
