@@ -5,9 +5,7 @@ from bounds.claim import Assumption
 from bounds.structure import is_plain
 
 TABULAR = Assumption("tabular", "each logit is a parameter of its own", lambda i: bool(i.policy.is_tabular))
-LISTABLE = Assumption(
-    "listable", "trajectories (or groups of them) are few enough to be listed", capacity=True
-)
+LISTABLE = Assumption("listable", "trajectories (or groups of them) are few enough to be listed", capacity=True)
 ONE_DECISION = Assumption(
     "one decision", "every trajectory is a single decision, H = 1", lambda i: bool(i.env.horizon == 1)
 )
