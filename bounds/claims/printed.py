@@ -34,7 +34,8 @@ def measure_printed(instance: Instance) -> Measured:
     if failed := unmet(instance, conditions):
         return failed
     paths = instance.trajectories
-    ratio = np.exp(paths.log_policy((policy.pair_log_probability - old.pair_log_probability)[:, None]))[:, 0]
+    with np.errstate(over="ignore"):  # what leaves the floats stays undecided
+        ratio = np.exp(paths.log_policy((policy.pair_log_probability - old.pair_log_probability)[:, None]))[:, 0]
     joint: list[Floats] = []
     split: list[Floats] = []
     delta: list[Floats] = []
@@ -42,7 +43,8 @@ def measure_printed(instance: Instance) -> Measured:
     for q, table in enumerate(trajectory_groups(env, paths, scheme.group_size, instance.seed)):
         own = ratio[paths.prompt == q][table.members]
         for side, one in zip((joint, split), both(scheme), strict=True):
-            side.append((own * table.advantages(one)).mean(axis=1))
+            with np.errstate(invalid="ignore"):
+                side.append((own * table.advantages(one)).mean(axis=1))
         delta.append(printed_delta(table, scheme.ddof))
         factor.append(own.mean(axis=1))
     numbers = {

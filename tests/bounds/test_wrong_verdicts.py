@@ -312,3 +312,11 @@ def test_an_instance_is_of_one_process() -> None:
     ):
         with pytest.raises(InputError):
             make()
+
+
+def test_ratios_beyond_the_floats_are_decided_exactly() -> None:
+    env = families.bandit([(0, 0), (1, 0), (0, 1)], weights=HALVES)
+    now, old = (TabularSoftmax(env, np.array([row])) for row in ([400.0, -400.0, 0.0], [-400.0, 400.0, 0.0]))
+    instance = Instance(env, now, Scheme(2, SPLIT), old)
+    assert CLAIMS["T2.printed"].check(instance).verdict is VIOLATED
+    assert replace(CLAIMS["T2.printed"], enclose=None).check(instance).verdict is Verdict.UNDECIDED
