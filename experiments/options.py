@@ -1,10 +1,17 @@
 """Command lines read by tyro, in one style."""
 
+from __future__ import annotations
+
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import tyro
+
+if TYPE_CHECKING:
+    from tamdp_theory import TAMDP
+    from tamdp_theory.environments import Environment
 
 
 def parse(command: Any, prog: str, arguments: Sequence[str]) -> Any:
@@ -42,3 +49,24 @@ def estimators_listing(of_batches: bool = False) -> str:
 
 def _texts(entries: Mapping[str, object]) -> dict[str, str]:
     return {name: (type(one).__doc__ or "").strip().split("\n")[0] for name, one in entries.items()}
+
+
+def environment_at(text: str) -> Environment | None:
+    """The environment of this name; None if there is none, or there is a file of this name."""
+    from tamdp_theory import environments
+
+    return environments.make(text) if text in environments.names() and not Path(text).exists() else None
+
+
+def process_at(text: str) -> TAMDP:
+    """The process of a tamdp/1 file, or the twin of the environment of this name. InputError if it is neither."""
+    from tamdp_theory import TAMDP, InputError, environments
+
+    environment = environment_at(text)
+    if environment is not None:
+        return environment.twin
+    if text.isidentifier() and not Path(text).exists():
+        raise InputError(
+            f"{text}: neither a file nor the name of an environment; there are {', '.join(environments.names())}"
+        )
+    return TAMDP.load(text)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from experiments.report.latex import escaped
+from experiments.report.escaping import escaped
 from tamdp_theory import storage
 
 SINGLE, DOUBLE = 3.5, 7.2  # inches, column widths

@@ -99,7 +99,7 @@ def row(entry: atlas.Entry) -> tuple[str, ...]:
 
 def latex_table(entries: list[atlas.Entry]) -> str:
     """A LaTeX table of the atlas, one line an estimator."""
-    from experiments.report.latex import escaped
+    from experiments.report.escaping import escaped
 
     lines = [r"\begin{tabular}{llrlrrl}", r"\hline", " & ".join(map(escaped, HEAD)) + r" \\", r"\hline"]
     lines += [" & ".join(map(escaped, row(one))) + r" \\" for one in entries]

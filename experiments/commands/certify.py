@@ -10,8 +10,8 @@ from rich.table import Table
 from bounds import CLAIMS, Instance, certificates
 from experiments.commands.claims import find_claim, statement_text
 from experiments.console import console, plain
-from experiments.options import estimators_listing
-from tamdp_theory import TAMDP, InputError, TabularSoftmax, load_policy
+from experiments.options import estimators_listing, process_at
+from tamdp_theory import InputError, TabularSoftmax, load_policy
 from tamdp_theory.exact import Scheme
 
 
@@ -73,7 +73,7 @@ class Certify:
     def _make(self, claim_id: str) -> int:
         if self.file is None:
             raise InputError("FILE: give a tamdp/1 process to decide the claim on")
-        claim, env = find_claim(claim_id), TAMDP.load(self.file)
+        claim, env = find_claim(claim_id), process_at(self.file)
         policy = TabularSoftmax(env) if self.policy is None else load_policy(env, self.policy)
         instance = Instance(env, policy, Scheme(self.group_size, self.normalization, self.eps, self.ddof))
         found = certificates.certify(claim, instance)

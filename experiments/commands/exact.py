@@ -9,7 +9,7 @@ import tyro
 from rich.table import Table
 
 from experiments.console import console, number, plain, write_json
-from experiments.options import estimators_listing
+from experiments.options import estimators_listing, process_at
 from tamdp_theory import TAMDP, InputError, Policy, TabularSoftmax, estimators, exact, load_policy
 
 
@@ -21,7 +21,7 @@ class Exact:
     """
 
     file: Annotated[str, tyro.conf.Positional]
-    """A tamdp/1 file."""
+    """A tamdp/1 file, or the name of an environment: its twin."""
     group_size: int = 8
     """G, at least 2."""
     normalization: str = "sum_then_normalize"
@@ -53,7 +53,7 @@ class Exact:
 
     def run(self) -> int:
         """Print and return 0."""
-        env = TAMDP.load(self.file)
+        env = process_at(self.file)
         policy = TabularSoftmax(env) if self.policy is None else load_policy(env, self.policy)
         values = exact.values(env, policy)
         gradient = exact.policy_gradient(env, policy)

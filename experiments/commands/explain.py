@@ -13,7 +13,8 @@ from experiments.explain.libraries import LIBRARIES, library_of
 from experiments.explain.reading import read
 from experiments.explain.recipe import Recipe
 from experiments.explain.words import GRADED, amounts_to, climbs, traps
-from tamdp_theory import TAMDP, CapacityError, InputError, TabularSoftmax, exact, load_policy
+from experiments.options import process_at
+from tamdp_theory import CapacityError, InputError, TabularSoftmax, exact, load_policy
 from tamdp_theory.estimators import Scheme
 from tamdp_theory.model import Floats
 from tamdp_theory.numbers import fraction
@@ -36,7 +37,7 @@ class Explain:
     rewards: tuple[str, ...] = GRADED
     """Composite reward values of the run, for the objective and for the noise of silent groups."""
     on: str | None = None
-    """A tamdp/1 file: exact numbers there, next to two alternatives."""
+    """A tamdp/1 file, or the name of an environment: exact numbers there, next to two alternatives."""
     policy: str | None = None
     """With --on: a tamdp-policy/1 file; default: the uniform policy."""
     batch: int | None = None
@@ -110,7 +111,7 @@ def numbers(recipe: Recipe, file: str, policy_file: str | None, batch: int | Non
         )
     if batch is not None and not recipe.is_of_batches:
         raise InputError(f"--batch: {recipe.estimator} looks at single groups; leave it out")
-    env = TAMDP.load(file)
+    env = process_at(file)
     policy = TabularSoftmax(env) if policy_file is None else load_policy(env, policy_file)
     gradient = exact.policy_gradient(env, policy)
     others = [Scheme(recipe.group_size, "leave_one_out"), Scheme(recipe.group_size, "sum_then_normalize")]

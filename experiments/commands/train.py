@@ -8,7 +8,7 @@ import tyro
 from rich.table import Table
 
 from experiments.console import console, number, plain, progress_bar, write_json
-from experiments.options import estimators_listing
+from experiments.options import estimators_listing, process_at
 from tamdp_theory import TAMDP, InputError, TabularSoftmax, grpo, load_policy, save_policy
 
 ROWS = 12
@@ -33,7 +33,7 @@ class Train:
     """
 
     file: Annotated[str, tyro.conf.Positional]
-    """A tamdp/1 file."""
+    """A tamdp/1 file, or the name of an environment: its twin."""
     config: Settings = field(default_factory=Settings)
     seeds: int = 8
     """Number of independent runs, seeds 0, 1, ... (sampled mode)."""
@@ -54,7 +54,7 @@ class Train:
         if self.seeds < 1:
             raise InputError(f"seeds: must be at least 1, got {self.seeds}")
         config = grpo.Config(**vars(self.config))
-        env = TAMDP.load(self.file)
+        env = process_at(self.file)
         policy = TabularSoftmax(env) if self.policy is None else load_policy(env, self.policy)
         with progress_bar() as bar:
             task = bar.add_task("training", total=config.steps)

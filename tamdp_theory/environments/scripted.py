@@ -5,6 +5,7 @@ rewarded. So the mean rewards are the twin's exact values, or one of prompt, par
 wrong.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -43,9 +44,15 @@ class ScriptedSource:
         twin = self.environment.twin
         return dict(zip(twin.node_ids, (int(pair) for pair in twin.pair_start), strict=True))
 
-    def play(self, prompt: int, generator: np.random.Generator) -> Played:
+    def play(
+        self, prompt: int, generator: np.random.Generator, watch: Callable[[Episode, str], None] | None = None
+    ) -> Played:
         """Play one episode of a prompt. InputError if a text was taken for another action than the one it says, or the
         twin has no such node.
+
+        Args:
+            prompt, generator: as for ``Environment.start``.
+            watch: is shown the episode before each decision, and the text that is about to be written.
         """
         twin = self.environment.twin
         episode = self.environment.start(prompt, generator)
@@ -61,6 +68,8 @@ class ScriptedSource:
             names = twin.action_names[first : first + int(twin.pair_count[twin.pair_node[first]])]
             choice = int(generator.choice(len(names), p=self.policy.pair_probability[first : first + len(names)]))
             text = self.environment.phrase(names[choice], generator)
+            if watch is not None:
+                watch(episode, text)
             episode.act(text)
             pairs.append(first + choice)
             if len(episode.decisions) != len(pairs) or episode.decisions[-1] != Decision(node, names[choice]):

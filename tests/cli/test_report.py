@@ -17,6 +17,7 @@ from bounds.proofs import pieces, proof_of
 from bounds.symbols import BinaryKL, KLInverse, Probability
 from experiments.report import formulas, latex, markup, mathml, results
 from experiments.report.breaking import broken
+from experiments.report.escaping import escaped
 from tamdp_theory import InputError
 from tests.helpers.command import Captured, here, refused, script
 from tests.helpers.saved import NASTY, check, png, save
@@ -287,24 +288,24 @@ def test_the_sources_are_balanced(sources: dict[str, str]) -> None:
 
 def test_every_claim_is_a_theorem_and_a_row(sources: dict[str, str], folder: Path) -> None:
     for claim in CLAIMS.values():
-        assert f"[{latex.escaped(claim.id)}]\\label{{{claim.id}}}" in sources["theorems.tex"]
+        assert f"[{escaped(claim.id)}]\\label{{{claim.id}}}" in sources["theorems.tex"]
         assert f"\n  {formulas.statement(claim)}\n" in sources["theorems.tex"]
     for result in results.load(folder, pictures=False).claims:
         check = result.telling
         assert check is not None
-        own = latex.escaped(result.claim.id)
+        own = escaped(result.claim.id)
         assert f"{own} & {result.verdict} & {latex._number(check.lhs)} & " in sources["verdicts.tex"]
 
 
 def test_texts_become_latex() -> None:
     assert (
-        latex.escaped("a_b & 5% of $x {^2} ~ \\x #1")
+        escaped("a_b & 5% of $x {^2} ~ \\x #1")
         == r"a\_\allowbreak{}b \& 5\% of \$x \{\textasciicircum{}2\} \textasciitilde{} \textbackslash{}x \#1"
     )
-    assert latex.escaped("Poincaré ≤ ‖x‖, 漢\n") == r"Poincar\'{e} $\leq$ $\|$x$\|$, ?\textbackslash{}n"
+    assert escaped("Poincaré ≤ ‖x‖, 漢\n") == r"Poincar\'{e} $\leq$ $\|$x$\|$, ?\textbackslash{}n"
     for claim in CLAIMS.values():
         for text in (claim.title, claim.proof, claim.reference, *(a.text for a in claim.assumptions)):
-            assert "?" not in latex.escaped(text.replace("?", ""))
+            assert "?" not in escaped(text.replace("?", ""))
 
 
 @pytest.mark.skipif(
