@@ -56,10 +56,7 @@ def episode_sheet(environment: Environment, policy: Policy, prompt: str | None, 
 
 
 def _draw(title: str, question: str, turns: list[_Turn], ends: str) -> bytes:
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
 
     shown = turns[:MOST]
     columns = max(3, min(4, len(shown)))
@@ -69,7 +66,7 @@ def _draw(title: str, question: str, turns: list[_Turn], ends: str) -> bytes:
     asked = _wrapped(question, round(WORDS * 1.12 * columns), PLAIN)
     top = 0.45 + 0.15 * len(asked)
     width, whole = SIDE * columns + 0.2 * (columns + 1), top + sum(heights) + 0.35
-    figure = plt.figure(figsize=(width, whole), facecolor="white")
+    figure = Figure(figsize=(width, whole), facecolor="white")
     figure.text(0.2 / width, 1 - 0.25 / whole, printable(title), fontsize=10, weight="bold", va="center")
     figure.text(0.2 / width, 1 - 0.42 / whole, "\n".join(asked), fontsize=7.5, va="top", linespacing=1.35)
     for row, height in zip(rows, heights, strict=True):
@@ -87,7 +84,6 @@ def _draw(title: str, question: str, turns: list[_Turn], ends: str) -> bytes:
     figure.text(0.2 / width, 0.17 / whole, f"{more}rewards: {ends}", fontsize=8, va="center")
     content = io.BytesIO()
     figure.savefig(content, format="png", dpi=160, metadata={"Software": None})
-    plt.close(figure)
     return content.getvalue()
 
 

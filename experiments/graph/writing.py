@@ -84,16 +84,14 @@ def _on(at: float, x0: float, y0: float, x1: float, y1: float) -> tuple[float, f
 
 def _drawn(kind: str) -> Callable[[Sequence[Card], str], bytes]:
     def draw(cards: Sequence[Card], name: str) -> bytes:
-        import matplotlib
-
-        matplotlib.use("agg")
-        from matplotlib import pyplot as plt
+        from matplotlib import rc_context
+        from matplotlib.figure import Figure
         from matplotlib.patches import FancyBboxPatch, PathPatch
         from matplotlib.path import Path as Curve
 
         layout = lay_out(cards)
-        with plt.rc_context({"font.family": "DejaVu Sans Mono", "svg.hashsalt": name, "svg.fonttype": "none"}):
-            figure = plt.figure(figsize=(layout.width, layout.height))
+        with rc_context({"font.family": "DejaVu Sans Mono", "svg.hashsalt": name, "svg.fonttype": "none"}):
+            figure = Figure(figsize=(layout.width, layout.height))
             axes = figure.add_axes((0, 0, 1, 1))
             axes.set(xlim=(0, layout.width), ylim=(layout.height, 0))
             axes.axis("off")
@@ -123,7 +121,6 @@ def _drawn(kind: str) -> Callable[[Sequence[Card], str], bytes]:
             content = io.BytesIO()
             stamp = {"Date": None} if kind == "svg" else {"CreationDate": None} if kind == "pdf" else {"Software": None}
             figure.savefig(content, format=kind, dpi=200, metadata=stamp)
-            plt.close(figure)
         return content.getvalue()
 
     return draw
