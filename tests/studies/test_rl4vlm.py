@@ -14,7 +14,7 @@ from experiments import runner
 from experiments.studies import rl4vlm as study
 from figures import rl4vlm as figure
 from tamdp_theory import InputError, TabularSoftmax, exact, families
-from tamdp_theory.model import THINK, TAMDP
+from tamdp_theory.model import TAMDP, THINK
 from tests.helpers import oracle
 
 SMALL: dict[str, TAMDP] = {
