@@ -6,6 +6,8 @@ from typing import Annotated
 
 import tyro
 
+from experiments.options import listing
+
 
 @dataclass(frozen=True)
 class Check:
@@ -70,16 +72,30 @@ class FromLogs:
     Example: tamdp lvlm from-logs OUTPUT_DIR/completions --weights 0.2 0.6 0.2
     """
 
+    @staticmethod
+    def more_help() -> str:
+        """The formats."""
+        from tamdp_theory.lvlm import logs
+
+        formats = {name: module.FORMAT for name, module in logs.formats().items()}
+        return f"Formats:\n{listing(formats)}\n\n{logs.NOTHING}."
+
     files: Annotated[tuple[Path, ...], tyro.conf.Positional]
-    """Files or folders of one log: TRL's completions_*.parquet (log_completions=True), or what a Recorder wrote."""
+    """Files or folders of one log."""
+    format: str | None = None
+    """Name of the format; default: the one that knows the files by their names."""
     group_size: int | None = None
     """G; default: what the log tells (TRL's: read off the advantages)."""
     components: tuple[str, ...] = ()
-    """Reward columns; default: all of the log's (TRL's: every number between completion and advantage)."""
+    """Reward columns; default: what the log says."""
+    ignore: tuple[str, ...] = ()
+    """Columns that are no rewards."""
     weights: tuple[float, ...] = ()
-    """Weight of each reward; default: what the log says, or 1 each, as in TRL."""
-    normalization: str = "sum_then_normalize"
-    """What the trainer used: center (TRL: scale_rewards none), sum_then_normalize or normalize_then_sum."""
+    """Weight of each reward; default: what the log says, what the advantages tell, or 1 each."""
+    ranges: tuple[str, ...] = ()
+    """Rewards that are not in [0, 1], each as NAME=LOW:HIGH; they are rescaled, and their weights with them."""
+    normalization: str | None = None
+    """Estimator that the trainer used; default: the one whose advantages are those of the log."""
     level: float = 0.99
     """Confidence of each interval."""
     out: Path = Path("results/lvlm")

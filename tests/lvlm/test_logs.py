@@ -24,8 +24,9 @@ def test_files_of_trl_have_what_the_recorder_saw(tmp_path, more):
     trainer = make(tmp_path, log_completions=True, max_steps=3, **{k: v for k, v in more.items() if k != "group_size"})
     recorder = Recorder().attach(trainer)
     trainer.train()
-    logged = logs.read(tmp_path / "completions", more.get("group_size"), weights=["1/5", 0.6])
-    assert [entry.step for entry in logged] == [1, 2, 3] and not any(entry.repeated for entry in logged)
+    log = logs.read(tmp_path / "completions", more.get("group_size"), weights=["1/5", 0.6])
+    logged = log.steps
+    assert [entry.step for entry in logged] == [1, 2, 3] and not log.dropped
     for entry in logged:
         groups = recorder.groups(entry.step - 1)
         assert (entry.groups.component_names, entry.groups.weights) == (groups.component_names, groups.weights)
@@ -35,10 +36,12 @@ def test_files_of_trl_have_what_the_recorder_saw(tmp_path, more):
     assert len({tuple(entry.groups.prompt) for entry in logged}) > 1
 
 
-def test_repeated_files_are_marked(tmp_path):
+def test_repeated_files_count_once(tmp_path):
     trainer = make(tmp_path, log_completions=True, max_steps=3, num_iterations=2)
     trainer.train()
-    assert [entry.repeated for entry in logs.read(tmp_path / "completions")] == [False, True, False]
+    log = logs.read(tmp_path / "completions")
+    assert [entry.step for entry in log.steps] == [1, 3]
+    assert log.dropped == {"in files that repeat the one before": log.steps[0].groups.rewards[..., 0].size}
 
 
 def test_an_evaluation_takes_the_place_of_a_file(tmp_path):
@@ -68,12 +71,12 @@ def test_extra_columns_are_no_rewards_when_rewards_are_named(tmp_path):
 
     trainer = make(tmp_path, [variety, extra], log_completions=True, max_steps=1)
     trainer.train()
-    (entry,) = logs.read(tmp_path / "completions", components=["extra", "variety"], weights=[3, 1])
+    (entry,) = logs.read(tmp_path / "completions", components=["extra", "variety"], weights=[3, 1]).steps
     assert entry.groups.component_names == ("extra", "variety")
     table = pd.read_parquet(entry.path)
     assert {"length", "note"} <= set(table.columns)
     np.testing.assert_array_equal(entry.groups.rewards.reshape(-1, 2), table[["extra", "variety"]])
-    with pytest.raises(InputError, match="column 'length' is not in"):
+    with pytest.raises(InputError, match=r"rewards 'length' are in \[.*, not in \[0, 1\]; give their range"):
         logs.read(tmp_path / "completions")
     with pytest.raises(InputError, match="no numeric column 'note'"):
         logs.read(tmp_path / "completions", components=["note"])
@@ -104,7 +107,7 @@ def write(frame, path):
 def test_group_size_is_read_off_the_advantages(tmp_path, size, same_prompt):
     for seed in range(20):
         frame, rewards = table(size=size, groups=12, seed=seed, same_prompt=same_prompt)
-        (entry,) = logs.read(write(frame, tmp_path / "completions_00007.parquet"))
+        (entry,) = logs.read(write(frame, tmp_path / "completions_00007.parquet")).steps
         assert entry.groups.group_size == size and entry.step == 7
         np.testing.assert_array_equal(entry.groups.rewards, rewards)
         np.testing.assert_array_equal(entry.advantages, frame["advantage"].to_numpy().reshape(12, size))
@@ -120,7 +123,7 @@ def test_group_size_is_asked_for_where_nothing_tells_it(tmp_path):
         path = write(frame, tmp_path / "completions_00001.parquet")
         with pytest.raises(InputError, match="do not tell the group size; pass group_size"):
             logs.read(path)
-        (entry,) = logs.read(path, 4)
+        (entry,) = logs.read(path, 4).steps
         assert entry.groups.rewards.shape == rewards.shape
 
 
@@ -138,23 +141,21 @@ def changed(name, row, value):
 @pytest.mark.parametrize(
     ("frame", "arguments", "message"),
     [
-        (without("advantage"), {}, "no column advantage"),
         (without("prompt"), {}, "no column prompt"),
         (without(["format", "accuracy"]), {}, "no reward columns"),
         (table()[0].iloc[:0], {}, "no rows"),
         (table()[0].iloc[:23], {"group_size": 4}, "23 rows are no whole groups of 4"),
         (table()[0], {"group_size": 3}, "3 consecutive rows have different prompts"),
         (table()[0], {"group_size": 1}, "group_size: must be an integer of at least 2"),
-        (table()[0], {"weights": [1]}, "weights: 1 given for 2 reward columns"),
+        (table()[0], {"weights": [1]}, "weights: 1 given for 2 rewards"),
         (table()[0], {"weights": [1, float("nan")]}, r"weights\[1\]"),
-        (table()[0], {"weights": [0, 0]}, "weights: must not be negative"),
+        (table()[0], {"weights": [0, 0]}, "weights: some must not be 0"),
         (table()[0], {"components": []}, "no reward columns"),
         (table()[0], {"components": ["format", "format"]}, "one named twice"),
         (table()[0], {"components": ["speed"]}, "no numeric column 'speed'"),
-        (changed("accuracy", 5, np.nan), {}, "column 'accuracy' has no number in row 5"),
         (changed("advantage", 3, np.inf), {}, "column 'advantage' has no number in row 3"),
-        (changed("accuracy", 5, 1.5), {}, r"column 'accuracy' is not in \[0, 1\]"),
-        (changed("format", 0, -0.5), {}, r"column 'format' is not in \[0, 1\]"),
+        (changed("accuracy", 5, 1.5), {}, r"rewards 'accuracy' are in \[0, 1.5\], not in \[0, 1\]"),
+        (changed("format", 0, -0.5), {}, r"rewards 'format' are in \[-0.5, 1\], not in \[0, 1\]"),
         (changed("step", 2, 9.0), {}, "column 'step' must be one integer, got 7 to 9"),
         (table(advantage=["x"] * 24)[0], {}, "column 'advantage' must have numbers"),
     ],
@@ -164,6 +165,35 @@ def test_bad_tables(tmp_path, frame, arguments, message):
     with pytest.raises(InputError, match=message) as caught:
         logs.read(path, **arguments)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("total", [False, True])
+def test_old_files_without_advantages(tmp_path, total):
+    """The length of every run of equal prompts is the group size; a column "reward" is the sum."""
+    frame, rewards = table()
+    old = frame.drop(columns="advantage")
+    if total:
+        old["reward"] = old["format"] + old["accuracy"]
+    (entry,) = logs.read(write(old, tmp_path / "completions_00007.parquet")).steps
+    assert entry.advantages is None and entry.groups.component_names == ("format", "accuracy")
+    np.testing.assert_array_equal(entry.groups.rewards, rewards)
+    same, _ = table(same_prompt=True)
+    path = write(same.drop(columns="advantage"), tmp_path / "completions_00008.parquet")
+    assert logs.read(path, 3).steps[0].groups.rewards.shape == (8, 3, 2)
+
+
+def test_a_reward_that_is_missing(tmp_path):
+    log = logs.read(write(changed("accuracy", 5, np.nan), tmp_path / "completions_00007.parquet"))
+    assert log.dropped == {"in groups where some rows lack a reward": 4}
+    assert log.steps[0].groups.rewards.shape == (5, 4, 2)
+
+
+def test_weights_are_told_by_the_advantages(tmp_path):
+    frame, rewards = table(groups=20)
+    frame["advantage"] = grpo.advantages(rewards, [0.25, 1], "sum_then_normalize", 1e-4, 1).ravel()
+    log = logs.read(write(frame, tmp_path / "completions_00007.parquet"))
+    assert [float(w) for w in log.steps[0].groups.weights] == [0.25, 1] and log.inferred
+    assert "format 1/4, accuracy 1" in log.notes[0]
 
 
 def test_bad_files(tmp_path):

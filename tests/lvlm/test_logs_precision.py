@@ -39,7 +39,7 @@ def test_ties_are_ties(tmp_path: Path, kind: Any) -> None:
         ),
         path,
     )
-    (entry,) = logs.read(path, 2)
+    (entry,) = logs.read(path, 2).steps
     assert entry.groups.rewards.tolist() == [[list(row) for row in REWARDS]]
     rows = tuple(tuple(fraction(float(v), "r") for v in row) for row in entry.groups.rewards[0])
     assert not Groups(np.array([[0, 1]]), rows, entry.groups.weights).composite.squares.any()

@@ -18,10 +18,10 @@ pytest.importorskip("transformers")
 import torch
 
 from experiments.lvlm.check import drawing
-from experiments.lvlm.from_logs import _disagreement
 from experiments.lvlm.theory_check import TheoryCheck
 from tamdp_theory.exact import Normalization, Scheme
 from tamdp_theory.lvlm.logs import LoggedStep
+from tamdp_theory.lvlm.logs.fit import hold
 from tamdp_theory.lvlm.trl.tasks import reward_weights
 from tamdp_theory.sources import RolloutGroups
 from tests.helpers.checked_runs import TASK, training
@@ -137,7 +137,7 @@ def test_logs_of_a_real_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert (
         done.code == 0
         and "advantages: the trainer's are those of sum_then_normalize" in done.out
-        and "8 groups of 4 from 2 files" in done.out
+        and "8 groups of 4 from 2 steps" in done.out
     )
     recorded = check.report().rows
     with (out / "table.csv").open() as stream:
@@ -189,7 +189,8 @@ def test_logged_advantages_tell_the_weights(normalization: Normalization, size: 
     found = []
     for weights in (("3/10", "7/10"), ("7/10", "3/10")):
         groups = RolloutGroups(("a", "b"), tuple(map(Fraction, weights)), np.zeros(40, dtype=np.int64), rewards)
-        found.append(_disagreement([LoggedStep(Path("a"), 1, groups, logged, False)], scheme)[0])
+        fit = hold([LoggedStep(Path("a"), 1, groups, logged)], scheme)
+        found.append(fit.groups - fit.agree)
     assert found == [0, int((np.ptp(rewards[..., 1], axis=1) > 0).sum())]
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tamdp_theory.errors import InputError
 from tamdp_theory.lvlm.extra import require
-from tamdp_theory.lvlm.logs.base import LoggedStep
+from tamdp_theory.lvlm.logs.base import Log, LoggedStep, Options
+from tamdp_theory.lvlm.logs.lines import Lines
 from tamdp_theory.lvlm.trl.records import record_files
 
 FORMAT = "a folder that a Recorder or TheoryCheck wrote: step-*.parquet"
@@ -17,18 +17,13 @@ def recognizes(path: Path) -> bool:
     return path.is_dir() and bool(record_files(path))
 
 
-def read(
-    paths: Sequence[Path],
-    group_size: int | None = None,
-    components: Sequence[str] | None = None,
-    weights: Sequence[Any] | None = None,
-) -> list[LoggedStep]:
+def read(paths: Sequence[Path], options: Options, lines: Lines) -> Log:
     """The steps of recorded runs. Group size, components and weights are in the files: InputError where others are
     asked for.
     """
-    asked = {"group_size": group_size, "components": components, "weights": weights}
-    if given := [name for name, value in asked.items() if value is not None]:
-        raise InputError(f"{paths[0]}: {', '.join(given)} are in the records themselves; leave them out")
+    asked = {name: value for name, value in vars(options).items() if value}
+    if asked:
+        raise InputError(f"{paths[0]}: {', '.join(asked)} are in the records themselves; leave them out")
     require(("pyarrow",), "records of a run")
     from tamdp_theory.lvlm.trl.columns import load_records
 
@@ -40,4 +35,4 @@ def read(
     ]
     if not found:
         raise InputError(f"{paths[0]}: no groups were recorded; train with the Recorder attached")
-    return found
+    return Log(tuple(found), lines.dropped)
