@@ -29,6 +29,7 @@ Row = dict[str, Any]
 GAMES: dict[str, Callable[[bool], TAMDP]] = {
     "number_line": lambda think: families.number_line(think=think),
     "ez_points": lambda think: families.ez_points(think=think),
+    "points24": lambda think: families.points24(think=think),
     "blackjack": lambda think: families.blackjack(think=think),
 }
 PUBLISHED = {  # per cent won by LLaVA-1.6 7B: with and without thoughts (arXiv 2405.10292)
@@ -48,7 +49,7 @@ class Config:
     """One training, or as many as there are seeds."""
 
     game: str = "number_line"
-    """Game: number_line, ez_points or blackjack."""
+    """Game: number_line, ez_points, points24 (three hands, short formulas) or blackjack."""
     thoughts: Literal["kept", "removed"] = "kept"
     """Whether there is a latent thought before each action."""
     think_weight: float = 1.0

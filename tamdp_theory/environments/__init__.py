@@ -3,6 +3,7 @@
     NumberLine    walk to a goal, after RL4VLM
     Blackjack     hit or stand, after RL4VLM
     EZPoints      write a formula of two cards that makes 12, after RL4VLM
+    Points24      write a formula of four cards that makes 24, after RL4VLM
     ImageRepair   name a shape in a picture that tools mend, after Visual-ARFT
 
 ``ScriptedSource`` plays a policy of the process through text. ``make`` gives an environment by the name that commands
@@ -19,6 +20,7 @@ from tamdp_theory.environments.blackjack import Blackjack
 from tamdp_theory.environments.ez_points import EZPoints
 from tamdp_theory.environments.image_repair import ImageRepair
 from tamdp_theory.environments.number_line import NumberLine
+from tamdp_theory.environments.points24 import Points24
 from tamdp_theory.environments.scripted import Played, ScriptedSource
 from tamdp_theory.errors import InputError
 
@@ -32,6 +34,7 @@ __all__ = [
     "Message",
     "NumberLine",
     "Played",
+    "Points24",
     "ScriptedSource",
     "make",
     "names",

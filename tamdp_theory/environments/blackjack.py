@@ -81,7 +81,8 @@ class Blackjack(Game):
         pixels: int = 224,
         weights: Sequence[Number] | None = None,
     ) -> None:
-        super().__init__(families.blackjack(dealer_cards, hands, weights=weights), thoughts, pixels)
+        process = families.blackjack(dealer_cards, hands, weights=weights)
+        super().__init__(process.name, lambda: process, thoughts, pixels)
 
     @property
     def question(self) -> str:

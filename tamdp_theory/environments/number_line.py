@@ -59,9 +59,8 @@ class NumberLine(Game):
         pixels: int = 224,
         weights: Sequence[Number] | None = None,
     ) -> None:
-        super().__init__(
-            families.number_line(size, max_steps, max_distance=max_distance, weights=weights), thoughts, pixels
-        )
+        process = families.number_line(size, max_steps, max_distance=max_distance, weights=weights)
+        super().__init__(process.name, lambda: process, thoughts, pixels)
         self.size, self.max_steps = int(size), int(max_steps)
 
     @property

@@ -6,7 +6,7 @@ its actions and "unparsed", and remembers whether everything so far could be par
 pictures by what is wrong with them, no pixels.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -27,12 +27,17 @@ class Game(Environment):
     """A game of the families in pictures: one picture a turn, one action in JSON as the answer, after thoughts if
     ``thoughts``.
 
-    process: the game without texts; pixels: side of a picture, 32 to 1024.
+    process: makes the game without texts, when it is asked for; pixels: side of a picture, 32 to 1024.
     """
 
-    def __init__(self, process: TAMDP, thoughts: bool, pixels: int) -> None:
-        self.process, self.name = process, process.name
+    def __init__(self, name: str, process: Callable[[], TAMDP], thoughts: bool, pixels: int) -> None:
+        self.name, self._make = name, process
         self.thoughts, self.pixels = flag(thoughts, "thoughts"), integer(pixels, "pixels", 32, 1024)
+
+    @cached_property
+    def process(self) -> TAMDP:
+        """The game without texts."""
+        return self._make()
 
     @cached_property
     def twin(self) -> TAMDP:

@@ -9,6 +9,7 @@
     shifted       search_domains, coding_domains: source and target domains with a known shift; shift: between any two
     blackjack     hit or stand, after RL4VLM; dealer_law: the dealer's final total
     ez_points     write a formula of two cards that makes 12, after RL4VLM
+    points24      write a formula of four cards that makes 24, after RL4VLM
 
 Every number is an exact rational; equal arguments give equal processes.
 """
@@ -21,6 +22,7 @@ from tamdp_theory.families.coding import coding
 from tamdp_theory.families.ez_points import ez_points
 from tamdp_theory.families.lengthy import lengthy
 from tamdp_theory.families.number_line import number_line
+from tamdp_theory.families.points24 import points24
 from tamdp_theory.families.random_tree import random_tree
 from tamdp_theory.families.search import search
 from tamdp_theory.families.shifted import coding_domains, search_domains, shift
@@ -36,6 +38,7 @@ __all__ = [
     "ez_points",
     "lengthy",
     "number_line",
+    "points24",
     "random_tree",
     "search",
     "search_domains",

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tamdp_theory import InputError, TabularSoftmax, exact, families
-from tamdp_theory.environments import Blackjack, Environment, EZPoints, ImageRepair, NumberLine
+from tamdp_theory import CapacityError, InputError, TabularSoftmax, exact, families
+from tamdp_theory.environments import Blackjack, Environment, EZPoints, ImageRepair, NumberLine, Points24
 from tamdp_theory.environments.blackjack import RANKS, SUITS, Card, count, draw_card
+from tamdp_theory.environments.formulas import FormulaGame
 from tests.helpers.enumeration import episodes, played_law, uneven
 from tests.helpers.family_oracle import law, means, read
 
@@ -98,19 +99,24 @@ def test_blackjack_is_its_twin(dealer: int, hand: tuple[int, bool], free_at: str
     assert played_law(environment, process, policy, 0, cards) == law(process, policy, start)
 
 
-def test_ez_points_is_its_twin() -> None:
+@pytest.mark.parametrize(
+    ("environment", "formulas"),
+    [(EZPoints([(6, 6)], pixels=32), 4647), (Points24([(6, 6, 6, 6)], 1, pixels=32), 1 + 8 + 64)],
+    ids=["ez_points", "points24"],
+)
+def test_a_game_of_formulas_is_its_twin(environment: FormulaGame, formulas: int) -> None:
     """Every formula, none merged, played through text, and what comes of the policy in rationals."""
-    environment = EZPoints([(6, 6)], pixels=32)
+    choices = len(environment.rules.actions)
     process = read(environment.twin.to_dict())
     policy, words = uneven(process), np.random.default_rng(0)
     known: dict[Any, Any] = {}
 
     def at(formula: tuple[str, ...], parsed: bool) -> Any:
-        """The law from a state on; a text that says nothing takes any of the 13 actions."""
+        """The law from a state on; a text that says nothing takes any of the actions."""
         if (formula, parsed) not in known:
             total: dict[Any, F] = {}
             for action, edges in process.actions[node_of(formula, parsed)].items():
-                for dice in range(13) if action == "unparsed" else [0]:
+                for dice in range(choices) if action == "unparsed" else [0]:
                     episode: Any = environment.start(0, Fixed(dice))  # type: ignore[arg-type]
                     episode.formula, episode.parsed = formula, parsed
                     node = episode.node
@@ -118,7 +124,7 @@ def test_ez_points_is_its_twin() -> None:
                     assert (episode.decisions[-1].node, episode.decisions[-1].action) == (node, action)
                     after = episode.exact_rewards if episode.done else episode.node
                     assert after in [successor for _, successor in edges]
-                    p = policy(node, action) * (F(1, 13) if action == "unparsed" else 1)
+                    p = policy(node, action) * (F(1, choices) if action == "unparsed" else 1)
                     later = {after: F(1)} if episode.done else at(episode.formula, episode.parsed)
                     for rewards, q in later.items():
                         total[rewards] = total.get(rewards, F(0)) + p * q
@@ -130,8 +136,8 @@ def test_ez_points_is_its_twin() -> None:
         episode.formula, episode.parsed = formula, parsed
         return episode.node
 
-    expected = law(process, policy, "6and6")
-    assert at((), True) == expected and len(known) == 2 * 4647 - 1
+    expected = law(process, policy, environment.twin.prompt_names[0])
+    assert at((), True) == expected and len(known) == 2 * formulas - 1
     values = exact.values(environment.twin, tabular(environment, policy)).per_prompt[0]
     np.testing.assert_allclose(
         values, [float(sum(p * r[k] for r, p in expected.items())) for k in range(3)], atol=1e-12
@@ -192,8 +198,9 @@ class Fixed:
         (NumberLine(4, 3), families.number_line(4, 3)),
         (Blackjack([10], [(19, True)]), families.blackjack([10], [(19, True)])),
         (EZPoints([(6, 6)]), families.ez_points([(6, 6)])),
+        (Points24([(6, 6, 6, 6)], 5), families.points24([(6, 6, 6, 6)], 5)),
     ],
-    ids=["line", "cards", "formulas"],
+    ids=["line", "cards", "formulas", "twenty-four"],
 )
 def test_unparsed_is_a_random_legal_action(environment: Environment, process: Any) -> None:
     """A policy that never says anything has the accuracy of the uniformly random one, and no format."""
@@ -237,6 +244,31 @@ def test_structure_of_the_repair() -> None:
     ] == [(1, f"{start}/calls1/spoiled")]
 
 
+def test_the_whole_game_of_24_is_played_without_a_twin() -> None:
+    """22 decisions at most, cards of every rank, nodes that are the formulas; no list of it is asked for."""
+    environment = Points24([(8, 3, 8, 3), (10, 10, 1, 1)], 20, pixels=32)
+    generator = np.random.default_rng(0)
+
+    def played(prompt: int, tokens: list[str]) -> Any:
+        episode: Any = environment.start(prompt, generator)
+        for token in tokens:
+            episode.act(environment.phrase(token, generator))
+        return episode
+
+    won = played(0, list("8/(3-8/3)="))
+    assert won.exact_rewards == (1, 1, 1)
+    assert won.decisions[-1].node == "8and3and8and3/8/(3-8/3)"
+    long = played(0, ["("] * 21)
+    assert not long.done
+    long.act(environment.phrase("=", generator))
+    assert long.exact_rewards == (1, 0, 1) and len(long.decisions) == 22
+    assert played(1, ["10", "5", "="]).exact_rewards == (1, 0, 0)
+    ranks = {rank for _ in range(60) for rank, _ in environment.start(1, generator).cards}  # type: ignore[attr-defined]
+    assert ranks == {"A", "10", "J", "Q", "K"}
+    with pytest.raises(CapacityError, match="too many to be listed"):
+        _ = environment.twin
+
+
 # -- wordings and messages -----------------------------------------------------------------------------------------
 
 
@@ -246,6 +278,7 @@ def test_structure_of_the_repair() -> None:
         NumberLine(6, 3),
         Blackjack([10], [(12, False), (13, True)]),
         EZPoints([(10, 2)]),
+        Points24([(1, 2, 3, 4)], 4),
         ImageRepair(8, 2, pixels=32),
         NumberLine(6, 1, 1, thoughts=False),
         Blackjack([2], [(4, False)], thoughts=False),
@@ -282,6 +315,8 @@ def test_wordings(environment: Environment) -> None:
         (lambda: Blackjack([11]), "dealer_cards[0]: must be between 1 and 10"),
         (lambda: Blackjack(pixels=2000), "pixels: must be between"),
         (lambda: EZPoints([(1, 1)]), "hands: no hand (1, 1); there are (2, 6), (2, 10)"),
+        (lambda: Points24([(1, 2, 3)]), "hands: a hand has 4 cards"),
+        (lambda: Points24(longest=21), "longest: must be between 1 and 20"),
         (lambda: EZPoints(pixels=31), "pixels: must be between 32 and 1024"),
         (lambda: EZPoints([(6, 6)]).start(1, GENERATOR), "prompt: must be between 0 and 0"),
         (lambda: ImageRepair(0), "prompts: must be between 1 and 144"),
