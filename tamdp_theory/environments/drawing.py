@@ -57,8 +57,11 @@ def formula(cards: Sequence[tuple[str, str]], text: str, pixels: int) -> Any:
     width, height = min(step * 0.86, pixels * 0.4), pixels * 0.58
     for place, card in enumerate(cards):
         _card(image, card, pixels * 0.04 + place * step, y=pixels * 0.08, width=width, height=height)
-    font = ImageFont.load_default(max(pixels // 12, 6))
-    ImageDraw.Draw(image).text((pixels * 0.04, pixels * 0.8), f"Formula: {text}".rstrip(), fill=WHITE, font=font)
+    written = f"Formula: {text}".rstrip()
+    draw, font = ImageDraw.Draw(image), ImageFont.load_default(max(pixels // 12, 6))
+    if (length := draw.textlength(written, font=font)) > pixels * 0.92:
+        font = ImageFont.load_default(max(int(pixels // 12 * pixels * 0.92 / length), 6))
+    draw.text((pixels * 0.04, pixels * 0.8), written, fill=WHITE, font=font)
     return image
 
 
