@@ -1,7 +1,8 @@
 """RL4VLM's table on exact processes: how often each game is won by a uniform policy, at best, and after training, with
 thoughts and without, beside the published rates of a 7B model.
 
-Games: those of RL4VLM (arXiv 2405.10292) as families, with a latent thought before every action or without. Methods:
+Games: those of RL4VLM (arXiv 2405.10292) as families, Points24 with three hands and short formulas, a household of our
+own in place of ALFWorld, with a latent thought before every action or without. Methods:
 GRPO with an estimator (its expected update, or groups drawn) and PPO's expected step with the exact value function as
 critic, which is the policy gradient whatever the critic. ``think_weight`` lambda weighs thoughts in the score, as in
 RL4VLM (.5 in card games, .2 in ALFWorld). Start: uniform, or ``taught``: half uniform, half optimal, in place of
@@ -31,6 +32,7 @@ GAMES: dict[str, Callable[[bool], TAMDP]] = {
     "ez_points": lambda think: families.ez_points(think=think),
     "points24": lambda think: families.points24(think=think),
     "blackjack": lambda think: families.blackjack(think=think),
+    "household": lambda think: families.household(think=think),
 }
 PUBLISHED = {  # per cent won by LLaVA-1.6 7B: with and without thoughts (arXiv 2405.10292)
     "number_line": (89.4, 26.9),
@@ -49,7 +51,7 @@ class Config:
     """One training, or as many as there are seeds."""
 
     game: str = "number_line"
-    """Game: number_line, ez_points, points24 (three hands, short formulas) or blackjack."""
+    """Game: number_line, ez_points, points24 (three hands, short formulas), blackjack or household."""
     thoughts: Literal["kept", "removed"] = "kept"
     """Whether there is a latent thought before each action."""
     think_weight: float = 1.0

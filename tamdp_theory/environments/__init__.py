@@ -4,6 +4,7 @@
     Blackjack     hit or stand, after RL4VLM
     EZPoints      write a formula of two cards that makes 12, after RL4VLM
     Points24      write a formula of four cards that makes 24, after RL4VLM
+    Household     put objects where they belong, after ALFWorld
     ImageRepair   name a shape in a picture that tools mend, after Visual-ARFT
 
 ``ScriptedSource`` plays a policy of the process through text. ``make`` gives an environment by the name that commands
@@ -18,6 +19,7 @@ from tamdp_theory.discovery import modules_with
 from tamdp_theory.environments.base import Decision, Environment, Episode, Message
 from tamdp_theory.environments.blackjack import Blackjack
 from tamdp_theory.environments.ez_points import EZPoints
+from tamdp_theory.environments.household import Household
 from tamdp_theory.environments.image_repair import ImageRepair
 from tamdp_theory.environments.number_line import NumberLine
 from tamdp_theory.environments.points24 import Points24
@@ -30,6 +32,7 @@ __all__ = [
     "EZPoints",
     "Environment",
     "Episode",
+    "Household",
     "ImageRepair",
     "Message",
     "NumberLine",

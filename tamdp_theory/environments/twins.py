@@ -44,9 +44,9 @@ class Game(Environment):
         return with_unparsed(self.process)
 
 
-def with_unparsed(process: TAMDP) -> TAMDP:
+def with_unparsed(process: TAMDP, refused: Sequence[str] = ()) -> TAMDP:
     """Return a process of the families with the action "unparsed" at every node: a uniformly random action of the node,
-    and format 0.
+    of those that are not ``refused``, and format 0.
 
     The first component must be the format, and node ids begin with the prompt's name, as in every family. Ids of nodes
     after a text that could not be parsed end in "/unparsed". Prompts, components and weights are the process's own.
@@ -58,7 +58,7 @@ def with_unparsed(process: TAMDP) -> TAMDP:
         process.component_names,
         weights=process.exact_weights,
         prompts=list(zip(process.prompt_names, process.exact_prompt_probability, strict=True)),
-        nodes=expand(_WithUnparsed(process), starts),
+        nodes=expand(_WithUnparsed(process, refused), starts),
     )
 
 
@@ -78,7 +78,8 @@ class _Node:
 class _WithUnparsed:
     """The state machine: a compiled process, walked through its own nodes."""
 
-    def __init__(self, process: TAMDP) -> None:
+    def __init__(self, process: TAMDP, refused: Sequence[str]) -> None:
+        self.refused = refused
         prompts = [process.prompt_names[q] for q in process.node_prompt]
         self.nodes = {
             node["id"]: _Node(
@@ -92,9 +93,10 @@ class _WithUnparsed:
 
     def moves(self, state: _State) -> Sequence[Move[_State]]:
         actions = self.nodes[state.node].actions
-        share = Fraction(1, len(actions))
+        drawn = [edges for name, _, edges in actions if name not in self.refused]
+        share = Fraction(1, len(drawn))
         moves: list[Move[_State]] = [(name, kind, list(_after(edges, state.parsed))) for name, kind, edges in actions]
-        lost = merge((share * p, successor) for _, _, edges in actions for p, successor in _after(edges, False))
+        lost = merge((share * p, successor) for edges in drawn for p, successor in _after(edges, False))
         return [*moves, (UNPARSED, "answer", lost)]
 
     def label(self, state: _State) -> str:

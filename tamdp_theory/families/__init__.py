@@ -9,6 +9,7 @@
     shifted       search_domains, coding_domains: source and target domains with a known shift; shift: between any two
     blackjack     hit or stand, after RL4VLM; dealer_law: the dealer's final total
     ez_points     write a formula of two cards that makes 12, after RL4VLM
+    household     put objects where they belong, after ALFWorld; a DAG
     points24      write a formula of four cards that makes 24, after RL4VLM
 
 Every number is an exact rational; equal arguments give equal processes.
@@ -20,6 +21,7 @@ from tamdp_theory.families.bandit import drift as drift_bandit
 from tamdp_theory.families.blackjack import blackjack, dealer_law
 from tamdp_theory.families.coding import coding
 from tamdp_theory.families.ez_points import ez_points
+from tamdp_theory.families.household import household
 from tamdp_theory.families.lengthy import lengthy
 from tamdp_theory.families.number_line import number_line
 from tamdp_theory.families.points24 import points24
@@ -36,6 +38,7 @@ __all__ = [
     "dealer_law",
     "drift_bandit",
     "ez_points",
+    "household",
     "lengthy",
     "number_line",
     "points24",

@@ -104,12 +104,13 @@ class Thinking(Generic[S]):
 
     After thought i an action fails to parse with probability parse_failure[i]. The format component, which comes first,
     is then 0 for the whole trajectory; ``unparsed`` says what happens: None, a uniformly random legal action is
-    executed (RL4VLM), else the outcome in that state.
+    executed (RL4VLM), of those that are not ``refused``; else the outcome in that state.
     """
 
     machine: Machine[S]
     parse_failure: tuple[Fraction, Fraction]
     unparsed: Callable[[S], End] | None = None
+    refused: Sequence[str] = ()
 
     def moves(self, mind: Mind[S]) -> Sequence[Move[Mind[S]]]:
         if mind.thought is None:
@@ -122,8 +123,9 @@ class Thinking(Generic[S]):
         if self.unparsed is not None:
             lost = [(failure, self.unparsed(mind.state))]
         else:
-            share = failure / len(legal)
-            lost = [(share * p, self._after(end, False)) for _, _, branches in legal for p, end in branches]
+            drawn = [branches for name, _, branches in legal if name not in self.refused]
+            share = failure / len(drawn)
+            lost = [(share * p, self._after(end, False)) for branches in drawn for p, end in branches]
         return [
             (name, kind, merge([*(((1 - failure) * p, self._after(end, mind.parsed)) for p, end in branches), *lost]))
             for name, kind, branches in legal
@@ -154,16 +156,18 @@ def grow(
     think: bool,
     parse_failure: Sequence[Number],
     unparsed: Callable[[S], End] | None = None,
+    refused: Sequence[str] = (),
 ) -> list[Node]:
     """``expand`` a machine from its starts, (prompt, state) each.
 
     think: latent thoughts before every action; parse_failure (2,): how often the action after each thought does not
-    parse; unparsed: what then ends the trajectory, None: a uniformly random legal action is taken.
+    parse; unparsed: what then ends the trajectory, None: a uniformly random legal action is taken; refused: actions
+    that are no legal ones.
     """
     failure = probabilities(parse_failure, "parse_failure", len(THOUGHTS))
     if not flag(think, "think"):
         return expand(machine, starts)
-    thinking = Thinking(machine, (failure[0], failure[1]), unparsed)
+    thinking = Thinking(machine, (failure[0], failure[1]), unparsed, refused)
     return expand(thinking, [(prompt, Mind(state)) for prompt, state in starts])
 
 

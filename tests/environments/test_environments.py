@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tamdp_theory import CapacityError, InputError, TabularSoftmax, exact, families
-from tamdp_theory.environments import Blackjack, Environment, EZPoints, ImageRepair, NumberLine, Points24
+from tamdp_theory.environments import Blackjack, Environment, EZPoints, Household, ImageRepair, NumberLine, Points24
 from tamdp_theory.environments.blackjack import RANKS, SUITS, Card, count, draw_card
 from tamdp_theory.environments.formulas import FormulaGame
 from tests.helpers.enumeration import episodes, played_law, uneven
@@ -269,6 +269,40 @@ def test_the_whole_game_of_24_is_played_without_a_twin() -> None:
         _ = environment.twin
 
 
+def test_the_household_is_its_twin() -> None:
+    """Every state that can be reached, played through text: each action, and each command that a text that says nothing
+    may turn into, leads where the twin says, and as often.
+    """
+    environment = Household(["apple in fridge", "apple and book on counter"], 3, pixels=32)
+    process, words = read(environment.twin.to_dict()), np.random.default_rng(0)
+    seen = set()
+    for prompt, name in enumerate(environment.twin.prompt_names):
+        queue = [(environment.rules.begin(prompt), True)]
+        for at, parsed in queue:
+            episode: Any = environment.start(prompt, Fixed(0))  # type: ignore[arg-type]
+            episode.at, episode.parsed = at, parsed
+            node = episode.node
+            assert set(process.actions[node]) == {*episode.commands, "refused", "unparsed"}
+            if node in seen:
+                continue
+            seen.add(node)
+            for action, edges in process.actions[node].items():
+                law: dict[Any, F] = {}
+                choices = len(episode.commands) if action == "unparsed" else 1
+                for dice in range(choices):
+                    own: Any = environment.start(prompt, Fixed(dice))  # type: ignore[arg-type]
+                    own.at, own.parsed = at, parsed
+                    own.act(environment.phrase(action, words))
+                    assert (own.decisions[-1].node, own.decisions[-1].action) == (node, action)
+                    after = own.exact_rewards if own.done else own.node
+                    law[after] = law.get(after, F(0)) + F(1, choices)
+                    if not own.done:
+                        queue.append((own.at, own.parsed))
+                assert law == {after: p for p, after in edges}
+        assert name in seen
+    assert len(seen) == environment.twin.n_nodes
+
+
 # -- wordings and messages -----------------------------------------------------------------------------------------
 
 
@@ -279,6 +313,7 @@ def test_the_whole_game_of_24_is_played_without_a_twin() -> None:
         Blackjack([10], [(12, False), (13, True)]),
         EZPoints([(10, 2)]),
         Points24([(1, 2, 3, 4)], 4),
+        Household(pixels=32),
         ImageRepair(8, 2, pixels=32),
         NumberLine(6, 1, 1, thoughts=False),
         Blackjack([2], [(4, False)], thoughts=False),
@@ -293,8 +328,12 @@ def test_wordings(environment: Environment) -> None:
         for _ in range(120):
             text = environment.phrase(action, generator)
             episode: Any = environment.start(0, generator)
-            while action not in process.actions[episode.node]:
-                episode.act(environment.phrase("bad_call", generator))
+            while episode.done or action not in process.actions[episode.node]:
+                if episode.done:
+                    episode = environment.start(int(generator.integers(environment.twin.n_prompts)), generator)
+                else:
+                    on = "bad_call" if "bad_call" in process.actions[episode.node] else "unparsed"
+                    episode.act(environment.phrase(on, generator))
             episode.act(text)
             assert episode.decisions[-1].action == action
             found.setdefault(action, set()).add(text)
@@ -316,6 +355,7 @@ def test_wordings(environment: Environment) -> None:
         (lambda: Blackjack(pixels=2000), "pixels: must be between"),
         (lambda: EZPoints([(1, 1)]), "hands: no hand (1, 1); there are (2, 6), (2, 10)"),
         (lambda: Points24([(1, 2, 3)]), "hands: a hand has 4 cards"),
+        (lambda: Household(["apple"]), "tasks: no task 'apple'"),
         (lambda: Points24(longest=21), "longest: must be between 1 and 20"),
         (lambda: EZPoints(pixels=31), "pixels: must be between 32 and 1024"),
         (lambda: EZPoints([(6, 6)]).start(1, GENERATOR), "prompt: must be between 0 and 0"),

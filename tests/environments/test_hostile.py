@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tamdp_theory.environments import Blackjack, Decision, Environment, EZPoints, ImageRepair, NumberLine, Points24
+from tamdp_theory.environments import (
+    Blackjack,
+    Decision,
+    Environment,
+    EZPoints,
+    Household,
+    ImageRepair,
+    NumberLine,
+    Points24,
+)
 from tamdp_theory.environments.image_repair import ANSWERS
 
 GENERATOR = np.random.default_rng(0)
@@ -22,6 +31,7 @@ ENVIRONMENTS: list[Environment] = [
     Blackjack([10], [(12, False), (13, True)]),
     EZPoints([(6, 6)], pixels=32),
     Points24([(6, 6, 6, 6)], 4, pixels=32),
+    Household(max_steps=3, pixels=32),
     ImageRepair(8, 2, pixels=32),
 ]
 PIECES = st.sampled_from(

@@ -14,6 +14,7 @@ from tamdp_theory.environments import (
     Decision,
     Environment,
     EZPoints,
+    Household,
     ImageRepair,
     NumberLine,
     Points24,
@@ -28,7 +29,11 @@ ENVIRONMENTS = {
     "cards": (Blackjack([6, 10, 1], [(12, False), (16, False), (18, True)]), 600),
     "all cards": (Blackjack(), 400),
     "formulas": (EZPoints([(6, 6), (10, 2), (3, 4)], pixels=32), 400),
-    "twenty-four": (Points24([(6, 6, 6, 6), (1, 1, 2, 2), (2, 2, 4, 8), (1, 1, 1, 1), (3, 3, 3, 3)], 5, pixels=32), 300),
+    "twenty-four": (
+        Points24([(6, 6, 6, 6), (1, 1, 2, 2), (2, 2, 4, 8), (1, 1, 1, 1), (3, 3, 3, 3)], 5, pixels=32),
+        300,
+    ),
+    "household": (Household(max_steps=6, pixels=32), 600),
     "repair": (ImageRepair(8, 2, pixels=32), 500),
 }
 

@@ -21,6 +21,7 @@ EXAMPLES: dict[str, Callable[[], TAMDP]] = {
     "blackjack-small": lambda: families.blackjack([6, 10], SOME_HANDS, name="blackjack-small"),
     "ez-points-small": lambda: families.ez_points([(6, 6)], name="ez-points-small"),
     "points24-small": lambda: families.points24([(6, 6, 6, 6)], name="points24-small"),
+    "household-small": lambda: families.household(["apple in fridge"], 5, name="household-small"),
     "random-tree-small": lambda: families.random_tree(0, 2, name="random-tree-small"),
 }
 

@@ -142,7 +142,7 @@ def test_the_sweep_has_every_method_weight_and_start() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"game": "chess"}, "game: no game 'chess'; there are number_line, ez_points, points24, blackjack"),
+        ({"game": "chess"}, "game: no game 'chess'; there are number_line, ez_points, points24, blackjack, household"),
         ({"steps": 0}, "steps: must be at least 1, got 0"),
         ({"seeds": 1}, "seeds: must be at least 2, got 1"),
         ({"method": "critic", "mode": "sampled"}, "method: the critic's step is there in mode exact"),
