@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -9,17 +10,17 @@ import numpy as np
 from bounds import CLAIMS, Claim, Instance
 from bounds.instance import BUDGET
 from bounds.suite import Suite, with_example
-from tamdp_theory import TAMDP, LogLinear, Network, Policy, TabularSoftmax, families
+from tamdp_theory import TAMDP, LogLinear, Network, Policy, TabularSoftmax, environments, families
 
 Level = Literal["quick", "standard", "full"]
 _STEPS = {"quick": 100, "standard": 150, "full": 300}  # of claims about training
 # runs on processes of up to 3 pairs, up to 60, and more: what intervals that are valid at any number of runs need, so
 # that few checks stay undecided
-_RUNS = {"quick": (512, 160, 96), "standard": (768, 128, 64), "full": (1024, 256, 128)}
+_RUNS = {"quick": (512, 160, 96), "standard": (768, 128, 96), "full": (1024, 256, 128)}
 
 
 def processes(level: Level) -> dict[str, TAMDP]:
-    """The processes by name: bandits, trees, tools, and RL4VLM's games."""
+    """The processes by name: bandits, trees, tools, and the games and tasks of the environments."""
     found = [
         families.drift_bandit(),
         families.bandit([["0"], ["1/3"], ["1"]], name="three-arms"),
@@ -38,6 +39,7 @@ def processes(level: Level) -> dict[str, TAMDP]:
             families.number_line(size=3, max_steps=3, think=True, name="number-line-think"),
             families.blackjack(dealer_cards=(6, 10), hands=((12, False), (16, False), (18, True)), name="blackjack"),
         ]
+        found += _environments()
     if level == "full":
         found += [
             families.number_line(name="number-line-full"),
@@ -52,10 +54,22 @@ def processes(level: Level) -> dict[str, TAMDP]:
     return {env.name: env for env in found}
 
 
+@cache
+def _environments() -> tuple[TAMDP, ...]:
+    """A small instance of each environment that is not there as a family of its own, with one policy each."""
+    return (
+        families.ez_points([(6, 6)], name="ez-points"),
+        families.points24([(6, 6, 6, 6)], 4, name="points24"),
+        families.household(["apple in fridge"], 4, name="household"),
+        environments.Search(1, 1).twin,
+        environments.ImageRepair(1, 1, pixels=32).twin,
+    )
+
+
 def policies(env: TAMDP, level: Level) -> dict[str, Policy]:
     """Policies by name: soft, nearly deterministic, and with shared parameters; drawn with fixed seeds."""
     found: dict[str, Policy] = {"soft": TabularSoftmax.random(env, np.random.default_rng(1), 0.7)}
-    if level == "quick":
+    if level == "quick" or env.name in {one.name for one in _environments()}:
         return found
     found["sharp"] = TabularSoftmax.random(env, np.random.default_rng(2), 3.0)
     if env.n_pairs <= 400:

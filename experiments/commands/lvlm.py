@@ -22,7 +22,7 @@ class Check:
     model: str
     """Folder or hub id of an image-text-to-text model."""
     env: str = "number_line"
-    """number_line, blackjack, ez_points and points24 as in RL4VLM, number_line_step (one move), household, image_repair (tool calls)."""
+    """Name of an environment; tamdp show NAME shows it."""
     groups: int = 64
     """Groups drawn, each of twice the group size, so that the variance shows too; confidence intervals need
     16 or more.

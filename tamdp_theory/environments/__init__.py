@@ -5,6 +5,7 @@
     EZPoints      write a formula of two cards that makes 12, after RL4VLM
     Points24      write a formula of four cards that makes 24, after RL4VLM
     Household     put objects where they belong, after ALFWorld
+    Search        look things up in a real index before answering, after Visual-ARFT
     ImageRepair   name a shape in a picture that tools mend, after Visual-ARFT
 
 ``ScriptedSource`` plays a policy of the process through text. ``make`` gives an environment by the name that commands
@@ -24,6 +25,7 @@ from tamdp_theory.environments.image_repair import ImageRepair
 from tamdp_theory.environments.number_line import NumberLine
 from tamdp_theory.environments.points24 import Points24
 from tamdp_theory.environments.scripted import Played, ScriptedSource
+from tamdp_theory.environments.search import Search
 from tamdp_theory.errors import InputError
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "Played",
     "Points24",
     "ScriptedSource",
+    "Search",
     "make",
     "names",
 ]

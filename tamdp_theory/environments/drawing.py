@@ -97,6 +97,42 @@ def _card(image: Any, card: tuple[str, str] | None, x: float, y: float, width: f
             draw.ellipse(at((0.25, 0), (0.75, 0.5)), fill=colour)
 
 
+PAINTS = {"red": RED, "green": (30, 140, 60), "blue": BLUE}
+SKY, GROUND = (214, 230, 244), (150, 170, 110)
+
+
+def landmark(form: str, colour: str, pixels: int) -> Any:
+    """A "tower", "bridge", "arch" or "dome" in "red", "green" or "blue" on the ground, under the sky."""
+    image = Image.new("RGB", (pixels, pixels), SKY)
+    draw, paint, ground = ImageDraw.Draw(image), PAINTS[colour], pixels * 0.78
+    edge = max(pixels // 100, 1)
+    draw.rectangle([0, ground, pixels, pixels], fill=GROUND)
+
+    def box(left: float, top: float, right: float, bottom: float) -> list[float]:
+        return [pixels * left, pixels * top, pixels * right, pixels * bottom]
+
+    if form == "tower":
+        draw.rectangle(box(0.4, 0.28, 0.6, 0.78), fill=paint, outline=BLACK, width=edge)
+        draw.polygon(
+            [(pixels * 0.34, pixels * 0.28), (pixels * 0.5, pixels * 0.1), (pixels * 0.66, pixels * 0.28)], fill=BLACK
+        )
+        draw.rectangle(box(0.46, 0.64, 0.54, 0.78), fill=BLACK)
+    elif form == "bridge":
+        draw.rectangle(box(0, 0.78, 1, 0.95), fill=PAINTS["blue"] if colour != "blue" else SKY)
+        draw.rectangle(box(0.04, 0.5, 0.96, 0.6), fill=paint, outline=BLACK, width=edge)
+        for left in (0.16, 0.46, 0.76):
+            draw.rectangle(box(left, 0.6, left + 0.08, 0.86), fill=paint, outline=BLACK, width=edge)
+    elif form == "arch":
+        draw.rectangle(box(0.22, 0.25, 0.78, 0.78), fill=paint, outline=BLACK, width=edge)
+        draw.rectangle(box(0.38, 0.52, 0.62, 0.78), fill=SKY)
+        draw.pieslice(box(0.38, 0.38, 0.62, 0.66), 180, 360, fill=SKY)
+    else:
+        draw.rectangle(box(0.24, 0.56, 0.76, 0.78), fill=WHITE, outline=BLACK, width=edge)
+        draw.pieslice(box(0.24, 0.28, 0.76, 0.84), 180, 360, fill=paint, outline=BLACK, width=edge)
+        draw.line([(pixels * 0.5, pixels * 0.28), (pixels * 0.5, pixels * 0.18)], fill=BLACK, width=edge)
+    return image
+
+
 def shape(form: str, colour: tuple[int, int, int], background: tuple[int, int, int], pixels: int) -> Any:
     """A "circle", "square" or "triangle" in the middle of a square of ``pixels``, and a black bar along the top, so
     that one sees which way is up.

@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from tamdp_theory import CapacityError, InputError, TabularSoftmax, exact, families
-from tamdp_theory.environments import Blackjack, Environment, EZPoints, Household, ImageRepair, NumberLine, Points24
+from tamdp_theory.environments import (
+    Blackjack,
+    Environment,
+    EZPoints,
+    Household,
+    ImageRepair,
+    NumberLine,
+    Points24,
+    Search,
+)
 from tamdp_theory.environments.blackjack import RANKS, SUITS, Card, count, draw_card
 from tamdp_theory.environments.formulas import FormulaGame
 from tests.helpers.enumeration import episodes, played_law, uneven
@@ -314,6 +323,7 @@ def test_the_household_is_its_twin() -> None:
         EZPoints([(10, 2)]),
         Points24([(1, 2, 3, 4)], 4),
         Household(pixels=32),
+        Search(2, 1, pixels=32),
         ImageRepair(8, 2, pixels=32),
         NumberLine(6, 1, 1, thoughts=False),
         Blackjack([2], [(4, False)], thoughts=False),
@@ -332,8 +342,9 @@ def test_wordings(environment: Environment) -> None:
                 if episode.done:
                     episode = environment.start(int(generator.integers(environment.twin.n_prompts)), generator)
                 else:
-                    on = "bad_call" if "bad_call" in process.actions[episode.node] else "unparsed"
-                    episode.act(environment.phrase(on, generator))
+                    legal = process.actions[episode.node]
+                    first = ("bad_call", "unparsed", f"other at {episode.node[:2]}")
+                    episode.act(environment.phrase(next(on for on in (*first, *legal) if on in legal), generator))
             episode.act(text)
             assert episode.decisions[-1].action == action
             found.setdefault(action, set()).add(text)

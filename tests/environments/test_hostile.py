@@ -21,6 +21,7 @@ from tamdp_theory.environments import (
     ImageRepair,
     NumberLine,
     Points24,
+    Search,
 )
 from tamdp_theory.environments.image_repair import ANSWERS
 
@@ -32,6 +33,8 @@ ENVIRONMENTS: list[Environment] = [
     EZPoints([(6, 6)], pixels=32),
     Points24([(6, 6, 6, 6)], 4, pixels=32),
     Household(max_steps=3, pixels=32),
+    Search(2, 1, pixels=32),
+    Search(1, 1, thoughts=False, pixels=32),
     ImageRepair(8, 2, pixels=32),
 ]
 PIECES = st.sampled_from(
@@ -46,6 +49,10 @@ PIECES = st.sampled_from(
         "hit",
         "stand",
         "red circle",
+        "<search>",
+        "</search>",
+        "<think>",
+        "</think>",
         '{"name": "rotate", "arguments": {"degrees": 90}}',
         "NaN",
         "\x00",

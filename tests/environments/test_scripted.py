@@ -19,6 +19,7 @@ from tamdp_theory.environments import (
     NumberLine,
     Points24,
     ScriptedSource,
+    Search,
 )
 from tamdp_theory.sources import MAX_NUMBERS, SampledSource
 
@@ -34,6 +35,7 @@ ENVIRONMENTS = {
         300,
     ),
     "household": (Household(max_steps=6, pixels=32), 600),
+    "search": (Search(4, 2, pixels=32), 600),
     "repair": (ImageRepair(8, 2, pixels=32), 500),
 }
 
