@@ -4,34 +4,11 @@ A query is a set of words, and nothing else: it is split here, each word is quot
 parameter, so that no operator of FTS5 and no SQL can be in it. Ties are broken by the order of the passages.
 """
 
-import re
 import sqlite3
 from collections.abc import Sequence
-from fractions import Fraction
 
+from tamdp_theory.environments.answers import words
 from tamdp_theory.errors import InputError
-
-MAX_WORDS, MAX_LETTERS = 64, 64  # of a query, of a word; more is not looked at
-ARTICLES = frozenset(("a", "an", "the"))
-_WORD = re.compile(r"\w+")
-
-
-def words(text: str) -> tuple[str, ...]:
-    """The words of a text in lower case without articles, each once, in order; of the first MAX_WORDS."""
-    found: dict[str, None] = {}
-    for match in _WORD.finditer(text.lower()):
-        word = match.group()
-        if word not in ARTICLES and len(word) <= MAX_LETTERS:
-            found[word] = None
-            if len(found) == MAX_WORDS:
-                break
-    return tuple(found)
-
-
-def f1(given: Sequence[str], expected: Sequence[str]) -> Fraction:
-    """F1 of two sets of words: 2 |both| / (|given| + |expected|); 0 if both are empty."""
-    whole = len(set(given)) + len(set(expected))
-    return Fraction(2 * len(set(given) & set(expected)), whole) if whole else Fraction(0)
 
 
 class Index:

@@ -120,6 +120,17 @@ def check_call(name: str, arguments: object, tools: Tools) -> Call | BadCall:
     return Call(name, arguments)
 
 
+def tagged(text: object, tags: Iterable[str], thoughts: bool) -> tuple[str, str] | None:
+    """Return the tag and the content of a text that is one of these tags and nothing else, after ``<think>..</think>``
+    if thoughts are asked for; None for every other text. No "<" may stand in a content.
+    """
+    if not _is_readable(text):
+        return None
+    think = r"<think>[^<]*</think>\s*" if thoughts else ""
+    found = re.fullmatch(rf"\s*{think}<({'|'.join(tags)})>([^<]*)</\1>\s*", str(text))
+    return None if found is None else (found[1], found[2])
+
+
 def answer(text: object) -> str | None:
     """Return what stands between the only ``<answer>`` and ``</answer>`` of a text; None if there is not exactly one of
     each, in that order.

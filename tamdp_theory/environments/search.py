@@ -8,7 +8,7 @@ the passage that fits best comes back. The first passage that is needed says whi
                   nothing comes back and executability is 0 for the trajectory
     a late search when none is left: the trajectory ends with every component 0
     an answer     ``<answer>words</answer>``: ends the trajectory with format 1 and F1 of the words, articles aside,
-                  against the true answer's; more than ``MAX_ANSWER`` different words count as wrong
+                  against the true answer's; more than six different words count as wrong
     anything else ends it with format and F1 0
 
 With ``thoughts`` a text is ``<think>..</think>`` and then one of the two, and nothing else; without, one of the two.
@@ -22,7 +22,6 @@ back and what the query counts for; "other", "nothing"; "late"; "F1 2/3" and so 
 is one of them. A node says which needed passages have come back, by which queries, after how many searches.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -32,22 +31,19 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from tamdp_theory.environments import drawing
+from tamdp_theory.environments.answers import answers, f1, value_of, words
 from tamdp_theory.environments.base import Environment, Message
 from tamdp_theory.environments.corpus import Question, passages, questions
-from tamdp_theory.environments.index import Index, f1, words
-from tamdp_theory.environments.parsing import MAX_CHARACTERS
+from tamdp_theory.environments.index import Index
+from tamdp_theory.environments.parsing import tagged
 from tamdp_theory.environments.turns import HALF, Turns, choose, prompt_name, user
 from tamdp_theory.errors import InputError
 from tamdp_theory.families._build import End, Move, Number, document, expand, flag, integer, uniform
 from tamdp_theory.model import TAMDP
 
-MAX_ANSWER = 6  # different words of an answer
 WEIGHTS = (Fraction(1, 5), Fraction(2, 5), Fraction(1, 5), Fraction(1, 5))
 OTHER, NOTHING, LATE, MALFORMED = "other", "nothing", "late", "malformed"
 HOPS, GRADES = ("first", "second"), (Fraction(0), HALF, Fraction(1))
-FILLERS = ("perhaps", "probably", "something", "else", "entirely", "unknown")
-_TAGGED = r"<(?P<tag>search|answer)>(?P<text>[^<]*)</(?P=tag)>\s*"
-_FORMS = {True: re.compile(r"\s*<think>[^<]*</think>\s*" + _TAGGED), False: re.compile(r"\s*" + _TAGGED)}
 # of each hop and grade; {0}, {1}: the words of the ideal query but the first, and the first
 QUERIES = {
     Fraction(1): ("{0} {1}", "{1} {0}", "The {1}, {0}"),
@@ -85,22 +81,6 @@ def search(question: Question, query: str) -> tuple[str, int | None]:
     like = f1(words(query), words(question.queries[hop]))
     grade = Fraction(1) if like == 1 else HALF if like >= HALF else Fraction(0)
     return f"{HOPS[hop]} {grade}", place
-
-
-def answer_value(question: Question, text: str) -> Fraction:
-    """F1 of an answer; 0 for more than MAX_ANSWER different words."""
-    given = words(text)
-    return f1(given, words(question.answer)) if len(given) <= MAX_ANSWER else Fraction(0)
-
-
-def answer_values(question: Question) -> dict[Fraction, list[tuple[int, int]]]:
-    """Every F1 that an answer can have, with the ways: words of the true answer, and others."""
-    true = len(words(question.answer))
-    found: dict[Fraction, list[tuple[int, int]]] = {}
-    for right in range(true + 1):
-        for wrong in range(MAX_ANSWER + 1 - right):
-            found.setdefault(Fraction(2 * right, true + right + wrong), []).append((right, wrong))
-    return dict(sorted(found.items()))
 
 
 class Looked(NamedTuple):
@@ -145,7 +125,7 @@ class _Rules:
             if at.searches < self.max_searches
             else [(named(at.question, LATE), "answer", [(one, End((0, 0, 0, 0)))])]
         )
-        for value in answer_values(question):
+        for value in answers(question.answer):
             moves.append((named(at.question, f"F1 {value}"), "answer", [(one, self.ended(at, True, value))]))
         return [*moves, (named(at.question, MALFORMED), "answer", [(one, self.ended(at, False, Fraction(0)))])]
 
@@ -236,10 +216,8 @@ class Search(Environment):
         found[OTHER] = self._tagged("search", [*other.queries, "letters by boat"])
         found[NOTHING] = self._tagged("search", ["", "zzz", "???", "the"])
         found[LATE] = (*found["first 1"], *found["second 1/2"], *found[NOTHING])
-        for value, ways in answer_values(question).items():
-            true = words(question.answer)
-            texts = [" ".join((*FILLERS[:wrong], *true[:right])) for right, wrong in ways]
-            found[f"F1 {value}"] = self._tagged("answer", [*texts, *(f"The {text.title()}." for text in texts)])
+        for value, texts in answers(question.answer).items():
+            found[f"F1 {value}"] = self._tagged("answer", texts)
         bare = (
             ("<think>tower</think><search>red tower</search>",)
             if not self.thoughts
@@ -275,20 +253,16 @@ class SearchEpisode(Turns):
 
     def _take(self, text: str) -> None:
         rules = self.environment.rules
-        read = (
-            _FORMS[self.environment.thoughts].fullmatch(text)
-            if isinstance(text, str) and len(text) <= MAX_CHARACTERS
-            else None
-        )
+        read = tagged(text, ("search", "answer"), self.environment.thoughts)
         if read is None:
             self._decide(named(self.prompt, MALFORMED))
             self._end(*rules.ended(self.at, False, Fraction(0)).rewards)
-        elif read["tag"] == "answer":
-            value = answer_value(self.asked, read["text"])
+        elif read[0] == "answer":
+            value = value_of(read[1], self.asked.answer)
             self._decide(named(self.prompt, f"F1 {value}"))
             self._end(*rules.ended(self.at, True, value).rewards)
         else:
-            self._search(text, read["text"])
+            self._search(text, read[1])
 
     def _search(self, text: str, query: str) -> None:
         found, place = search(self.asked, query)

@@ -13,9 +13,10 @@ import pytest
 
 from tamdp_theory import InputError, TabularSoftmax, exact
 from tamdp_theory.environments import Search
+from tamdp_theory.environments.answers import MAX_ANSWER, MAX_WORDS, answers, f1, value_of, words
 from tamdp_theory.environments.corpus import passages, questions
-from tamdp_theory.environments.index import MAX_WORDS, Index, f1, words
-from tamdp_theory.environments.search import MAX_ANSWER, answer_value, answer_values, index, search
+from tamdp_theory.environments.index import Index
+from tamdp_theory.environments.search import index, search
 from tests.helpers.family_oracle import read
 
 GENERATOR = np.random.default_rng(0)
@@ -129,8 +130,8 @@ def test_f1_of_any_answer_is_an_action() -> None:
             distinct = {word.lower() for word in given} - {"a", "an", "the"}
             shared = len(distinct & true)
             expected = F(2 * shared, len(distinct) + len(true)) if len(distinct) <= MAX_ANSWER else F(0)
-            assert answer_value(question, " ".join(given)) == expected
-            assert expected in answer_values(question)
+            assert value_of(" ".join(given), question.answer) == expected
+            assert expected in answers(question.answer)
     assert f1([], []) == 0
 
 
