@@ -5,8 +5,9 @@
     EZPoints      write a formula of two cards that makes 12, after RL4VLM
     Points24      write a formula of four cards that makes 24, after RL4VLM
     Household     put objects where they belong, after ALFWorld
+    Coding        mend a picture by code before answering, after Visual-ARFT
     Search        look things up in a real index before answering, after Visual-ARFT
-    ImageRepair   name a shape in a picture that tools mend, after Visual-ARFT
+    ImageRepair   name a shape in a picture that tools mend: the smaller task, with tool calls
 
 ``ScriptedSource`` plays a policy of the process through text. ``make`` gives an environment by the name that commands
 have for it: a module of this folder with ``ENVIRONMENTS`` (names, and what makes one from the role of tool results) is
@@ -19,6 +20,7 @@ from importlib import import_module
 from tamdp_theory.discovery import modules_with
 from tamdp_theory.environments.base import Decision, Environment, Episode, Message
 from tamdp_theory.environments.blackjack import Blackjack
+from tamdp_theory.environments.coding import Coding
 from tamdp_theory.environments.ez_points import EZPoints
 from tamdp_theory.environments.household import Household
 from tamdp_theory.environments.image_repair import ImageRepair
@@ -30,6 +32,7 @@ from tamdp_theory.errors import InputError
 
 __all__ = [
     "Blackjack",
+    "Coding",
     "Decision",
     "EZPoints",
     "Environment",

@@ -9,6 +9,7 @@ import pytest
 from tamdp_theory import CapacityError, InputError, TabularSoftmax, exact, families
 from tamdp_theory.environments import (
     Blackjack,
+    Coding,
     Environment,
     EZPoints,
     Household,
@@ -324,6 +325,7 @@ def test_the_household_is_its_twin() -> None:
         Points24([(1, 2, 3, 4)], 4),
         Household(pixels=32),
         Search(2, 1, pixels=32),
+        Coding(2, 1, pixels=32),
         ImageRepair(8, 2, pixels=32),
         NumberLine(6, 1, 1, thoughts=False),
         Blackjack([2], [(4, False)], thoughts=False),
@@ -343,7 +345,7 @@ def test_wordings(environment: Environment) -> None:
                     episode = environment.start(int(generator.integers(environment.twin.n_prompts)), generator)
                 else:
                     legal = process.actions[episode.node]
-                    first = ("bad_call", "unparsed", f"other at {episode.node[:2]}")
+                    first = ("bad_call", "unparsed", f"other at {episode.node[:2]}", f"bad code at {episode.node[:2]}")
                     episode.act(environment.phrase(next(on for on in (*first, *legal) if on in legal), generator))
             episode.act(text)
             assert episode.decisions[-1].action == action

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tamdp_theory.environments import (
     Blackjack,
+    Coding,
     Decision,
     Environment,
     EZPoints,
@@ -35,6 +36,7 @@ ENVIRONMENTS: list[Environment] = [
     Points24([(6, 6, 6, 6)], 4, pixels=32),
     Household(max_steps=3, pixels=32),
     Search(2, 1, pixels=32),
+    Coding(2, 1, thoughts=False, pixels=32),
     Search(1, 1, thoughts=False, pixels=32),
     ImageRepair(8, 2, pixels=32),
 ]
@@ -51,6 +53,12 @@ PIECES = st.sampled_from(
         "stand",
         "red circle",
         "<search>",
+        "<code>",
+        "</code>",
+        "image = rotate(image, 90)\n",
+        "image = ",
+        "<problem>",
+        "</problem>",
         "</search>",
         "<think>",
         "</think>",

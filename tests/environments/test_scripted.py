@@ -11,6 +11,7 @@ import pytest
 from tamdp_theory import CapacityError, InputError, LogLinear, TabularSoftmax, exact
 from tamdp_theory.environments import (
     Blackjack,
+    Coding,
     Decision,
     Environment,
     EZPoints,
@@ -35,6 +36,7 @@ ENVIRONMENTS = {
         300,
     ),
     "household": (Household(max_steps=6, pixels=32), 600),
+    "coding": (Coding(4, 2, mended=True, pixels=32), 400),
     "search": (Search(4, 2, pixels=32), 600),
     "repair": (ImageRepair(8, 2, pixels=32), 500),
 }
