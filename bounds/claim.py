@@ -57,7 +57,7 @@ FULL_SCORE = Assumption(
 _WORDS = {
     Finding.VIOLATED: "floats alone see a violation",
     Finding.TIE: "the sides are nearer than float64 can tell",
-    Finding.FAINT: "both sides may be rounding",
+    Finding.FAINT: "both sides may be rounding, or the right side no better than the trivial bound",
     Finding.TRIVIAL: "the right side is no better than the trivial bound",
     Finding.EMPTY: "the left side is zero, or nothing but rounding: nothing here could fail",
 }
@@ -279,6 +279,10 @@ class Claim:
         evidence, note = measured.evidence, measured.note
         if measured.half_width is not None and evidence is not Evidence.ASYMPTOTIC:
             evidence = Evidence.STATISTICAL
+        if self.standing is Standing.PRINTED and isinstance(statement, sp.Eq) and evidence is Evidence.EXACT:
+            # what is false somewhere may be false here by less than floats can tell
+            found = replace(found, finding=Finding.TIE) if found.finding is Finding.HOLDS else found
+            verdict = _VERDICTS[found.finding]
         doubtful = (Verdict.VIOLATED, Verdict.UNDECIDED) if evidence is Evidence.EXACT else (Verdict.UNDECIDED,)
         if evidence in (Evidence.EXACT, Evidence.CERTIFIED) and not measured.empty and verdict in doubtful:
             decided = self._decided(instance, measured)

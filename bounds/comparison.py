@@ -29,7 +29,7 @@ class Finding(IntEnum):
     VIOLATED = 0
     TIE = 1  # the sides are too near to tell
     HOLDS = 2
-    FAINT = 3  # both sides may be nothing but rounding
+    FAINT = 3  # both sides may be nothing but rounding, or the bound no better than the trivial one
     TRIVIAL = 4  # true, but no better than the trivial bound
     EMPTY = 5  # zero on both sides, or zero below anything
 
@@ -129,6 +129,8 @@ def compare(statement: sp.Rel, sides: tuple[Any, Any], measured: Measured, zero_
             # a left side that may be zero says no more than one that is
             finding = np.where((finding == Finding.HOLDS) & (np.abs(low) <= noise), Finding.EMPTY, finding)
             finding = np.where((finding == Finding.TIE) & (size <= 10 * error), Finding.FAINT, finding)
+        if not estimated:  # it may be no better than the trivial bound
+            finding = np.where((finding == Finding.HOLDS) & (high + error >= trivial), Finding.FAINT, finding)
         finding = np.where(high >= trivial, Finding.TRIVIAL, finding)
         finding = np.where((slack < -error) | (exact & strict & (slack <= -error)), Finding.VIOLATED, finding)
         finding = np.where(zero & (not strict), Finding.EMPTY, finding)

@@ -62,7 +62,7 @@ def _environments() -> tuple[TAMDP, ...]:
         families.points24([(6, 6, 6, 6)], 4, name="points24"),
         families.household(["apple in fridge"], 4, name="household"),
         environments.Search(1, 1).twin,
-        environments.Coding(1, 1, mended=True, pixels=32).twin,
+        environments.Coding(1, 0, pixels=32).twin,
         environments.ImageRepair(1, 1, pixels=32).twin,
     )
 

@@ -253,6 +253,26 @@ def test_an_equation_that_agrees_to_few_digits_is_decided_exactly() -> None:
     assert CLAIMS["P.ratio.once"].check(instance).verdict is HOLDS
 
 
+def test_a_refuted_equation_never_holds_in_floats() -> None:
+    """The prompt that tells the two sides apart has probability 1e-12: so do the sides."""
+    tables = [[["5/6"], ["7/12"]], [["3/4"], ["1/2"]]]
+    env = families.contextual_bandit(tables, prompt_probability=[F(1, 10**12), 1 - F(1, 10**12)])
+    now, old = (TabularSoftmax(env, np.array(rows)) for rows in ([[0.0, 1.0], [1.0, 1.0]], [[0.0, 0.0], [1.0, 1.0]]))
+    instance = Instance(env, now, Scheme(2, "center"), old)
+    check = CLAIMS["P.ratio.token"].check(instance)
+    assert (check.verdict, check.evidence) == (VIOLATED, Evidence.CERTIFIED)
+    assert replace(CLAIMS["P.ratio.token"], enclose=None).check(instance).verdict is Verdict.UNDECIDED
+
+
+def test_a_right_side_near_the_trivial_bound_is_decided_exactly() -> None:
+    """Rewards 1e-16 apart: at the precision of the measure the bound is within its error of the trivial one."""
+    env = families.bandit([[F(8, 10) + F(k, 10**16)] for k in (4, 5, 1, 1)])
+    policy = TabularSoftmax(env, np.array([[0.054, 0.778, 1.811, -0.357]]))
+    instance = Instance(env, policy, Scheme(2, SPLIT), seed=652, steps=5, runs=2)
+    assert CLAIMS["T1.exactly.biased"].check(instance).verdict is VACUOUS
+    assert replace(CLAIMS["T1.exactly.biased"], enclose=None).check(instance).verdict is Verdict.UNDECIDED
+
+
 def test_a_sure_event_is_sure_whatever_its_probabilities_add_up_to() -> None:
     env = families.bandit([["1/2"], ["1/2"], ["1/2"]])
     policy = TabularSoftmax(env, np.array([[0.1, -0.1, 0.6]]))
