@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tamdp_theory import TAMDP, families
+from tamdp_theory import TAMDP, environments, families
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
 SOME_HANDS = [(12, False), (16, False), (20, False), (18, True)]
@@ -22,6 +22,9 @@ EXAMPLES: dict[str, Callable[[], TAMDP]] = {
     "ez-points-small": lambda: families.ez_points([(6, 6)], name="ez-points-small"),
     "points24-small": lambda: families.points24([(6, 6, 6, 6)], name="points24-small"),
     "household-small": lambda: families.household(["apple in fridge"], 5, name="household-small"),
+    "search-index-1x1": lambda: environments.Search(1, 1).twin,
+    "coding-pictures-1x1": lambda: environments.Coding(1, 1).twin,
+    "image-repair-1x1": lambda: environments.ImageRepair(1, 1).twin,
     "random-tree-small": lambda: families.random_tree(0, 2, name="random-tree-small"),
 }
 
