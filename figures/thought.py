@@ -15,7 +15,7 @@ TEXTS, NUMBERS = (
     ("task", "thoughts", "normalization"),
     ("think_weight", "group_size", "seed", "t", "success", "drift", "cosine"),
 )
-_TASKS = {"number_line": "number line", "blackjack": "blackjack"}
+_TASKS = {"number_line": "number line", "ez_points": "EZPoints", "household": "household", "blackjack": "blackjack"}
 _COLOURS = (PALETTE[3], PALETTE[1], PALETTE[2], PALETTE[0], PALETTE[4])
 _LINES = (LINES[3], LINES[2], LINES[4], LINES[0])
 _SCHEMES = ("sum_then_normalize", "normalize_then_sum", "center")

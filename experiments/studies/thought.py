@@ -1,7 +1,8 @@
 """Chain of thought: what becomes of the expected update, and of success, if thoughts count less in the score, or are
 left out.
 
-Processes: RL4VLM's number line and blackjack with a latent thought, careful or hasty, before every action; a hasty
+Processes: RL4VLM's number line, EZPoints and blackjack, and the household after ALFWorld, all small, with a latent
+thought, careful or hasty, before every action; a hasty
 thought makes the action unparsable more often (then a random action is taken and format is lost). ``think_weight``
 lambda multiplies the score at think actions; ``removed`` is the same game without thoughts, and so without parse
 failures: an upper end, not the same task. Tabular policy, uniform start (seed 0) or random, trained by exact GRPO; at
@@ -14,6 +15,7 @@ lambda at one policy; centred, a and b are kappa times squared norms and the dri
 thoughts stay as they were, so their parse failures set a ceiling.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,8 +26,12 @@ from tamdp_theory.exact import Normalization
 from tamdp_theory.model import TAMDP, THINK
 
 Row = dict[str, Any]
-Task = Literal["number_line", "blackjack"]
-TASKS: tuple[Task, ...] = ("number_line", "blackjack")
+GAMES: dict[str, Callable[[bool], TAMDP]] = {
+    "number_line": lambda think: families.number_line(4, 4, think),
+    "ez_points": lambda think: families.ez_points([(6, 6)], think),
+    "household": lambda think: families.household(["apple in fridge"], 5, think),
+    "blackjack": lambda think: families.blackjack((6, 10), ((12, False), (16, False), (18, True)), think),
+}
 NORMALIZATIONS: tuple[Normalization, ...] = ("sum_then_normalize", "normalize_then_sum", "center")
 WEIGHTS = (0.0, 0.25, 0.5, 1.0)
 
@@ -34,8 +40,8 @@ WEIGHTS = (0.0, 0.25, 0.5, 1.0)
 class Config:
     """One training."""
 
-    task: Task = "number_line"
-    """Game."""
+    task: str = "number_line"
+    """Game: number_line, ez_points, household or blackjack."""
     thoughts: Literal["kept", "removed"] = "kept"
     """Whether there is a thought before each action."""
     think_weight: float = 1.0
@@ -52,18 +58,20 @@ class Config:
     """Start: 0 uniform, else random logits."""
 
     def __post_init__(self) -> None:
+        if self.task not in GAMES:
+            raise InputError(f"task: no game {self.task!r}; there are {', '.join(GAMES)}")
         for name, least in (("steps", 1), ("seed", 0)):
             if getattr(self, name) < least:
                 raise InputError(f"{name}: must be at least {least}, got {getattr(self, name)}")
 
 
 def sweep(quick: bool = False) -> list[Config]:
-    """Both games, every weight and no thoughts at all, three normalizations, uniform and two random starts; less if
+    """Every game, every weight and no thoughts at all, three normalizations, uniform and two random starts; less if
     quick.
     """
     normalizations, seeds, steps = (NORMALIZATIONS[:1], 1, 60) if quick else (NORMALIZATIONS, 3, 300)
     found = []
-    for task in reversed(TASKS):  # the slow one first
+    for task in reversed(GAMES):  # the slow one first
         for normalization in normalizations:
             for seed in range(seeds):
                 found += [Config(task, "kept", weight, normalization, steps=steps, seed=seed) for weight in WEIGHTS]
@@ -71,11 +79,9 @@ def sweep(quick: bool = False) -> list[Config]:
     return found
 
 
-def make_process(task: Task, think: bool) -> TAMDP:
-    """The number line with four numbers and four steps; blackjack against a 6 and a 10 from three hands."""
-    if task == "number_line":
-        return families.number_line(4, 4, think)
-    return families.blackjack((6, 10), ((12, False), (16, False), (18, True)), think)
+def make_process(task: str, think: bool) -> TAMDP:
+    """A game with or without thoughts."""
+    return GAMES[task](think)
 
 
 def run(config: Config) -> list[Row]:
