@@ -203,7 +203,7 @@ def toy(
     lhs: float,
     rhs: float,
     statement: type = sp.Le,
-    standing: Standing = Standing.PRINTED,
+    standing: Standing = Standing.CONJECTURED,
     zero_tells: bool = False,
     **more: Any,
 ) -> Check:
@@ -239,6 +239,7 @@ def test_verdicts() -> None:
     assert toy(1, float("nan")).verdict is Verdict.UNDECIDED
     assert toy(1, 1 + 1e-6, sp.Eq).verdict is Verdict.VIOLATED
     assert toy(1, 1 + 1e-12, sp.Eq).verdict is Verdict.HOLDS
+    assert toy(1, 1 + 1e-12, sp.Eq, standing=Standing.PRINTED).verdict is Verdict.UNDECIDED  # false somewhere
     assert toy(1, 2, sp.Ge).verdict is Verdict.VIOLATED
     assert toy(2, 1, sp.Gt).verdict is Verdict.HOLDS
     worst = toy(np.array([1.0, 3.0, 0.0]), np.array([2.0, 2.5, 9.0]))  # type: ignore[arg-type]
