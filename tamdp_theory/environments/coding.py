@@ -26,24 +26,22 @@ was worth, how many runs were made, and which picture is seen. ``ImageRepair`` i
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 from itertools import product
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from tamdp_theory.environments import faults, programs
-from tamdp_theory.environments.answers import answers, value_of
-from tamdp_theory.environments.base import Environment, Message
 from tamdp_theory.environments.parsing import tagged
+from tamdp_theory.environments.questions import MALFORMED, QuestionEpisode, Questions, endings, named
 from tamdp_theory.environments.repair import COLOURS, FORMS
-from tamdp_theory.environments.turns import HALF, Turns, choose, prompt_name, user
+from tamdp_theory.environments.turns import HALF
 from tamdp_theory.errors import InputError
-from tamdp_theory.families._build import End, Move, Number, document, expand, flag, integer, uniform
-from tamdp_theory.model import TAMDP
+from tamdp_theory.families._build import End, Move, Number, flag, integer
 
 WORTH = (Fraction(0), HALF, Fraction(1))
-MENDS, MENDS_NOT, BAD, LATE, MALFORMED = "code that mends", "code that does not", "bad code", "late code", "malformed"
+MENDS, MENDS_NOT, BAD, LATE = "code that mends", "code that does not", "bad code", "late code"
+RUNS = (MENDS, MENDS_NOT, BAD)
 TAGS = ("problem", "code", "answer")
 MAX_PROMPTS = len(COLOURS) * len(FORMS) * len(faults.FAULTS)
 BAD_PROGRAMS = (
@@ -103,11 +101,15 @@ class Seen(NamedTuple):
 
 @dataclass(frozen=True)
 class _Rules:
-    """The state machine of the twin; fine: the questions whose pictures have no fault."""
+    """The state machine of the twin; mended: whether that is a component."""
 
     asked: tuple[Question, ...]
     max_runs: int
     mended: bool
+
+    def begin(self, question: int) -> Seen:
+        """The picture as it is given."""
+        return Seen(question, None, 0, "given", True)
 
     def ended(self, at: Seen, tagged: bool, value: Fraction) -> End:
         """The rewards of an answer of this F1, or of a text that is none."""
@@ -128,22 +130,14 @@ class _Rules:
         return after._replace(picture="mended" if action == MENDS else "other")
 
     def moves(self, at: Seen) -> Sequence[Move[Seen]]:
-        question, one = self.asked[at.question], Fraction(1)
-        code = (LATE,) if at.runs == self.max_runs else (MENDS, MENDS_NOT, BAD)
-        said = (
-            [f"problem {worth}" for k, worth in enumerate(WORTH) if k in worths(question)] if at.problem is None else []
-        )
+        question = self.asked[at.question]
+        code = (LATE,) if at.runs == self.max_runs else RUNS
+        said = [f"problem {WORTH[k]}" for k in sorted(worths(question))] if at.problem is None else []
         moves: list[Move[Seen]] = [
-            (
-                named(at.question, name),
-                "tool" if name in (MENDS, MENDS_NOT, BAD) else "answer",
-                [(one, self.after(at, name))],
-            )
+            (named(at.question, name), "tool" if name in RUNS else "answer", [(Fraction(1), self.after(at, name))])
             for name in (*said, *code)
         ]
-        for value in answers(question.answer):
-            moves.append((named(at.question, f"F1 {value}"), "answer", [(one, self.ended(at, True, value))]))
-        return [*moves, (named(at.question, MALFORMED), "answer", [(one, self.ended(at, False, Fraction(0)))])]
+        return [*moves, *endings(self, at, at.question, question.answer)]
 
     def label(self, at: Seen) -> str:
         said = [] if at.problem is None else [f"problem {WORTH[at.problem]}"]
@@ -163,17 +157,14 @@ def worths(question: Question) -> set[int]:
     return {0, *(faults.named_right(label, question.fault) for label in faults.FAULTS)}
 
 
-def named(question: int, action: str) -> str:
-    """The name of an action at a question: what is written depends on it."""
-    return f"{action} at q{question}"
-
-
-class Coding(Environment):
+class Coding(Questions):
     """prompts: 1 to 72 questions, equally likely, each a shape with a fault; max_tool_depth >= 0 runs; mended: whether
     that the picture was mended is a component; thoughts: whether the format asks for them; pixels: side of a clean
     picture, 32 to 224, a multiple of 4; result_role: role of the messages with results ("user" for chat templates
     without tools); weights: (K,), default equal ones with f1 twice. Raises InputError.
     """
+
+    thought = "It is turned, I think."
 
     def __init__(
         self,
@@ -186,36 +177,24 @@ class Coding(Environment):
         result_role: Literal["tool", "user"] = "user",
         weights: Sequence[Number] | None = None,
     ) -> None:
-        count = integer(prompts, "prompts", 1, MAX_PROMPTS)
-        self.max_tool_depth = integer(max_tool_depth, "max_tool_depth", 0)
-        self.mended, self.thoughts = flag(mended, "mended"), flag(thoughts, "thoughts")
-        self.pixels = integer(pixels, "pixels", 32, 224)
+        count, depth = integer(prompts, "prompts", 1, MAX_PROMPTS), integer(max_tool_depth, "max_tool_depth", 0)
+        self.mended, self.pixels = flag(mended, "mended"), integer(pixels, "pixels", 32, 224)
         if self.pixels % 4:
             raise InputError(f"pixels: must be a multiple of 4, got {self.pixels}")
-        if result_role not in ("tool", "user"):
-            raise InputError(f"result_role: expected 'tool' or 'user', got {result_role!r}")
-        self.result_role = result_role
         shapes = list(product(COLOURS, FORMS))
         # 8 faults and 9 shapes have no common divisor, so all 72 pairs come up; the first eight have every fault
         self.asked = tuple(Question(*shapes[k % 9], faults.FAULTS[(k + 1) % 8]) for k in range(count))
-        self.rules = _Rules(self.asked, self.max_tool_depth, self.mended)
-        self.name = f"coding-pictures-{count}x{self.max_tool_depth}{'-mended' if self.mended else ''}"
-        self.components = ("format", "problem", "f1", "executability", *(["mended"] if self.mended else []))
-        whole = len(self.components) + 1
-        even = [Fraction(2 if name == "f1" else 1, whole) for name in self.components]
-        self.weights = even if weights is None else weights
-
-    @cached_property
-    def twin(self) -> TAMDP:
-        names = [f"q{k}" for k in range(len(self.asked))]
-        starts = [(name, Seen(k, None, 0, "given", True)) for k, name in enumerate(names)]
-        return document(
-            self.name,
-            self.max_tool_depth,
-            self.components,
-            weights=self.weights,
-            prompts=uniform(names),
-            nodes=expand(self.rules, starts),
+        components = ("format", "problem", "f1", "executability", *(["mended"] if self.mended else []))
+        even = [Fraction(2 if name == "f1" else 1, len(components) + 1) for name in components]
+        super().__init__(
+            f"coding-pictures-{count}x{depth}{'-mended' if self.mended else ''}",
+            count,
+            _Rules(self.asked, depth, self.mended),
+            depth,
+            components,
+            even if weights is None else weights,
+            thoughts,
+            result_role,
         )
 
     @property
@@ -238,76 +217,45 @@ class Coding(Environment):
 
     def start(self, prompt: int, generator: np.random.Generator) -> "CodingEpisode":
         """Begin an episode; nothing in it is random."""
-        prompt_name(self.twin, prompt)
-        return CodingEpisode(self, prompt)
-
-    def phrase(self, action: str, generator: np.random.Generator) -> str:
-        place = action.rpartition(" at q")[2]
-        prompt = int(place) if place.isascii() and place.isdigit() and len(place) < 4 else 0
-        wordings = self.wordings(min(prompt, len(self.asked) - 1))
-        return choose({named(prompt, name): texts for name, texts in wordings.items()}, action, generator)
+        return CodingEpisode(self, self.prompt(prompt))
 
     def wordings(self, prompt: int) -> dict[str, tuple[str, ...]]:
-        """Texts of every action at a question."""
         question, found = self.asked[prompt], dict[str, tuple[str, ...]]()
         for k in sorted(worths(question)):
             labels = [label for label in faults.FAULTS if faults.named_right(label, question.fault) == k]
-            found[f"problem {WORTH[k]}"] = self._tagged("problem", [*labels, *([] if k else ["", "dust"])])
+            found[f"problem {WORTH[k]}"] = self.tagged("problem", [*labels, *([] if k else ["", "dust"])])
         mends = faults.remedy(question.fault, self.pixels)
-        found[MENDS] = self._tagged(
-            "code", [mends, f"\n{mends}\nimage = resize(image, {self.pixels}, {self.pixels})\n"]
-        )
-        found[MENDS_NOT] = self._tagged("code", [f"{mends}\nimage = rotate(image, 90)", "image = darken(image, 8)"])
-        found[BAD] = self._tagged("code", BAD_PROGRAMS)
+        found[MENDS] = self.tagged("code", [mends, f"\n{mends}\nimage = resize(image, {self.pixels}, {self.pixels})\n"])
+        found[MENDS_NOT] = self.tagged("code", [f"{mends}\nimage = rotate(image, 90)", "image = darken(image, 8)"])
+        found[BAD] = self.tagged("code", BAD_PROGRAMS)
         found[LATE] = (*found[MENDS], *found[BAD])
-        found |= {f"F1 {value}": self._tagged("answer", texts) for value, texts in answers(question.answer).items()}
+        found |= self.answered(question.answer)
         found[MALFORMED] = MALFORMED_TEXTS
         return found
 
-    def _tagged(self, tag: str, texts: Sequence[str]) -> tuple[str, ...]:
-        before = ("<think>It is turned, I think.</think>\n", "<think></think>") if self.thoughts else ("", "\n")
-        return tuple(f"{thought}<{tag}>{text}</{tag}>" for text in texts for thought in before)
 
-
-class CodingEpisode(Turns):
+class CodingEpisode(QuestionEpisode):
     """One question."""
 
     def __init__(self, environment: Coding, prompt: int) -> None:
-        super().__init__()
-        self.environment, self.prompt = environment, prompt
-        self.asked = environment.asked[prompt]
-        self.at = Seen(prompt, None, 0, "given", True)
+        self.environment, self.asked = environment, environment.asked[prompt]
         self.given = faults.faulty(*self.asked, environment.pixels)
-        self.image = self.given
-        self.history = [user(self.image, environment.question)]
-
-    @property
-    def messages(self) -> list[Message]:
-        return list(self.history)
-
-    @property
-    def node(self) -> str:
-        written = self.environment.rules.label(self.at)
-        return f"q{self.prompt}/{written}" if written else f"q{self.prompt}"
+        super().__init__(environment, prompt, self.given, environment.question)
 
     def _take(self, text: str) -> None:
-        rules, read = self.environment.rules, tagged(text, TAGS, self.environment.thoughts)
-        tag, content = read or ("", "")
+        tag, content = tagged(text, TAGS, self.task.thoughts) or ("", "")
         if tag == "code":
             self._run(text, content)
         elif tag == "problem" and self.at.problem is None:
             worth = WORTH[faults.named_right(content.strip().lower(), self.asked.fault)]
             self._go(text, f"problem {worth}", [{"type": "text", "text": "Noted."}])
         elif tag == "answer":
-            value = value_of(content, self.asked.answer)
-            self._decide(named(self.prompt, f"F1 {value}"))
-            self._end(*rules.ended(self.at, True, value).rewards)
+            self._answer(content, self.asked.answer)
         else:
-            self._decide(named(self.prompt, MALFORMED))
-            self._end(*rules.ended(self.at, False, Fraction(0)).rewards)
+            self._malformed()
 
     def _run(self, text: str, content: str) -> None:
-        left = self.environment.max_tool_depth - self.at.runs
+        left = self.task.max_tool_depth - self.at.runs
         if not left:
             self._go(text, LATE, [])
             return
@@ -317,20 +265,9 @@ class CodingEpisode(Turns):
         if image is None:
             self._go(text, BAD, [{"type": "text", "text": f"Error: this is no program for the picture. {told}"}])
             return
-        self.image = image
         mends = faults.is_mended(image, self.asked.colour, self.asked.form, self.environment.pixels)
         shown = [{"type": "image", "image": image}, {"type": "text", "text": f"Done. {told}"}]
         self._go(text, MENDS if mends else MENDS_NOT, shown)
-
-    def _go(self, text: str, action: str, content: list[dict[str, Any]]) -> None:
-        self._decide(named(self.prompt, action))
-        after = self.environment.rules.after(self.at, action)
-        if isinstance(after, End):
-            self._end(*after.rewards)
-            return
-        self.at = after
-        written: Message = {"role": "assistant", "content": [{"type": "text", "text": text}]}
-        self.history += [written, {"role": self.environment.result_role, "content": content}]
 
 
 ENVIRONMENTS = {"coding": lambda role: Coding(result_role=role)}

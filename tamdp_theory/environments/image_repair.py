@@ -37,7 +37,7 @@ import numpy as np
 from tamdp_theory.environments import repair
 from tamdp_theory.environments.base import Environment, Message
 from tamdp_theory.environments.parsing import BadCall, Call, answer, check_call, tool_call
-from tamdp_theory.environments.turns import Turns, choose, prompt_name, user
+from tamdp_theory.environments.turns import Turns, choose, prompt_name, role, user
 from tamdp_theory.environments.twins import BAD_CALL, LATE_CALL, UNTAGGED, Question, action_of_call, image_repair
 from tamdp_theory.errors import InputError
 from tamdp_theory.families._build import Number, integer
@@ -102,9 +102,7 @@ class ImageRepair(Environment):
             raise InputError(
                 f"pixels: must be a multiple of 4, so that every crop is a whole number of pixels; got {self.pixels}"
             )
-        if result_role not in ("tool", "user"):
-            raise InputError(f"result_role: expected 'tool' or 'user', got {result_role!r}")
-        self.result_role = result_role
+        self.result_role = role(result_role)
         # 9 and 16 have no common divisor, so all 144 pairs come up; 7 makes the first few differ in every way
         shapes = list(product(repair.COLOURS, repair.FORMS))
         self.questions = [Question(*shapes[i % 9], repair.PICTURES[7 * i % 16]) for i in range(count)]

@@ -25,24 +25,22 @@ is one of them. A node says which needed passages have come back, by which queri
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache, cached_property
-from typing import Any, Literal, NamedTuple
+from functools import cache
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from tamdp_theory.environments import drawing
-from tamdp_theory.environments.answers import answers, f1, value_of, words
-from tamdp_theory.environments.base import Environment, Message
+from tamdp_theory.environments.answers import f1, words
 from tamdp_theory.environments.corpus import Question, passages, questions
 from tamdp_theory.environments.index import Index
 from tamdp_theory.environments.parsing import tagged
-from tamdp_theory.environments.turns import HALF, Turns, choose, prompt_name, user
-from tamdp_theory.errors import InputError
-from tamdp_theory.families._build import End, Move, Number, document, expand, flag, integer, uniform
-from tamdp_theory.model import TAMDP
+from tamdp_theory.environments.questions import MALFORMED, QuestionEpisode, Questions, endings, named
+from tamdp_theory.environments.turns import HALF
+from tamdp_theory.families._build import End, Move, Number, integer
 
 WEIGHTS = (Fraction(1, 5), Fraction(2, 5), Fraction(1, 5), Fraction(1, 5))
-OTHER, NOTHING, LATE, MALFORMED = "other", "nothing", "late", "malformed"
+OTHER, NOTHING, LATE = "other", "nothing", "late"
 HOPS, GRADES = ("first", "second"), (Fraction(0), HALF, Fraction(1))
 # of each hop and grade; {0}, {1}: the words of the ideal query but the first, and the first
 QUERIES = {
@@ -101,6 +99,10 @@ class _Rules:
     asked: tuple[Question, ...]
     max_searches: int
 
+    def begin(self, question: int) -> Looked:
+        """Nothing is looked up."""
+        return Looked(question, (None, None), 0, True)
+
     def after(self, at: Looked, found: str) -> Looked | End:
         """What a search amounts to (``search``) leads to."""
         if at.searches == self.max_searches:
@@ -118,16 +120,13 @@ class _Rules:
         return End((int(tagged), value, query, int(at.executable)))
 
     def moves(self, at: Looked) -> Sequence[Move[Looked]]:
-        question, one = self.asked[at.question], Fraction(1)
         found = [f"{hop} {grade}" for hop in HOPS for grade in GRADES] + [OTHER, NOTHING]
-        moves: list[Move[Looked]] = (
-            [(named(at.question, name), "tool", [(one, self.after(at, name))]) for name in found]
-            if at.searches < self.max_searches
-            else [(named(at.question, LATE), "answer", [(one, End((0, 0, 0, 0)))])]
-        )
-        for value in answers(question.answer):
-            moves.append((named(at.question, f"F1 {value}"), "answer", [(one, self.ended(at, True, value))]))
-        return [*moves, (named(at.question, MALFORMED), "answer", [(one, self.ended(at, False, Fraction(0)))])]
+        late = at.searches == self.max_searches
+        moves: list[Move[Looked]] = [
+            (named(at.question, name), "answer" if late else "tool", [(Fraction(1), self.after(at, name))])
+            for name in ([LATE] if late else found)
+        ]
+        return [*moves, *endings(self, at, at.question, self.asked[at.question].answer)]
 
     def label(self, at: Looked) -> str:
         seen = [f"{hop} {grade}" for hop, grade in zip(HOPS, at.best, strict=True) if grade is not None]
@@ -141,17 +140,14 @@ class _Rules:
         return at.searches
 
 
-def named(question: int, action: str) -> str:
-    """The name of an action at a question: what is written depends on it."""
-    return f"{action} at q{question}"
-
-
-class Search(Environment):
+class Search(Questions):
     """prompts: 1 to 12 questions, equally likely; max_tool_depth >= 0 searches; thoughts: whether the format asks for
     them; pixels: side of the picture, 32 to 1024; result_role: role of the messages with passages ("user" for chat
     templates without tools); weights: (4,) format, f1, query, executability, default (1/5, 2/5, 1/5, 1/5). Raises
     InputError.
     """
+
+    thought = "Which town is it?"
 
     def __init__(
         self,
@@ -163,30 +159,19 @@ class Search(Environment):
         result_role: Literal["tool", "user"] = "user",
         weights: Sequence[Number] | None = None,
     ) -> None:
-        every = questions()
-        count = integer(prompts, "prompts", 1, len(every))
-        self.max_tool_depth = integer(max_tool_depth, "max_tool_depth", 0)
-        self.thoughts, self.pixels = flag(thoughts, "thoughts"), integer(pixels, "pixels", 32, 1024)
-        if result_role not in ("tool", "user"):
-            raise InputError(f"result_role: expected 'tool' or 'user', got {result_role!r}")
-        self.result_role, self.asked = result_role, every[:count]
-        self.name = f"search-index-{count}x{self.max_tool_depth}"
-        self.rules = _Rules(self.asked, self.max_tool_depth)
-        self.weights = WEIGHTS if weights is None else weights
-        index()
-
-    @cached_property
-    def twin(self) -> TAMDP:
-        names = [f"q{k}" for k in range(len(self.asked))]
-        starts = [(name, Looked(k, (None, None), 0, True)) for k, name in enumerate(names)]
-        return document(
-            self.name,
-            self.max_tool_depth,
+        count, depth = integer(prompts, "prompts", 1, len(questions())), integer(max_tool_depth, "max_tool_depth", 0)
+        self.pixels, self.asked = integer(pixels, "pixels", 32, 1024), questions()[:count]
+        super().__init__(
+            f"search-index-{count}x{depth}",
+            count,
+            _Rules(self.asked, depth),
+            depth,
             ("format", "f1", "query", "executability"),
-            weights=self.weights,
-            prompts=uniform(names),
-            nodes=expand(self.rules, starts),
+            WEIGHTS if weights is None else weights,
+            thoughts,
+            result_role,
         )
+        index()
 
     def question(self, prompt: int) -> str:
         """The text of a question's first message."""
@@ -197,87 +182,49 @@ class Search(Environment):
 
     def start(self, prompt: int, generator: np.random.Generator) -> "SearchEpisode":
         """Begin an episode; nothing in it is random."""
-        prompt_name(self.twin, prompt)
-        return SearchEpisode(self, prompt)
+        return SearchEpisode(self, self.prompt(prompt))
 
-    def phrase(self, action: str, generator: np.random.Generator) -> str:
-        place = action.rpartition(" at q")[2]
-        prompt = int(place) if place.isascii() and place.isdigit() and len(place) < 4 else 0
-        wordings = self._wordings(min(prompt, len(self.asked) - 1))
-        return choose({named(prompt, name): texts for name, texts in wordings.items()}, action, generator)
-
-    def _wordings(self, prompt: int) -> dict[str, tuple[str, ...]]:
+    def wordings(self, prompt: int) -> dict[str, tuple[str, ...]]:
         question, other = self.asked[prompt], questions()[(prompt + 1) % len(questions())]
         found: dict[str, tuple[str, ...]] = {}
         for hop, ideal in zip(HOPS, question.queries, strict=True):
             first, _, rest = ideal.partition(" ")
             for grade, templates in QUERIES.items():
-                found[f"{hop} {grade}"] = self._tagged("search", [one.format(first, rest) for one in templates])
-        found[OTHER] = self._tagged("search", [*other.queries, "letters by boat"])
-        found[NOTHING] = self._tagged("search", ["", "zzz", "???", "the"])
+                found[f"{hop} {grade}"] = self.tagged("search", [one.format(first, rest) for one in templates])
+        found[OTHER] = self.tagged("search", [*other.queries, "letters by boat"])
+        found[NOTHING] = self.tagged("search", ["", "zzz", "???", "the"])
         found[LATE] = (*found["first 1"], *found["second 1/2"], *found[NOTHING])
-        for value, texts in answers(question.answer).items():
-            found[f"F1 {value}"] = self._tagged("answer", texts)
-        bare = (
-            ("<think>tower</think><search>red tower</search>",)
-            if not self.thoughts
-            else ("<search>red tower</search>",)
-        )
-        found[MALFORMED] = (*MALFORMED_TEXTS, *bare)
+        found |= self.answered(question.answer)
+        bare = "<search>red tower</search>" if self.thoughts else "<think>tower</think><search>red tower</search>"
+        found[MALFORMED] = (*MALFORMED_TEXTS, bare)
         return found
 
-    def _tagged(self, tag: str, texts: Sequence[str]) -> tuple[str, ...]:
-        before = ("<think>Which town is it?</think>\n", "<think></think>") if self.thoughts else ("", "\n")
-        return tuple(f"{thought}<{tag}>{text}</{tag}>" for text in texts for thought in before)
 
-
-class SearchEpisode(Turns):
+class SearchEpisode(QuestionEpisode):
     """One question."""
 
     def __init__(self, environment: Search, prompt: int) -> None:
-        super().__init__()
-        self.environment, self.prompt = environment, prompt
         self.asked = environment.asked[prompt]
-        self.at = Looked(prompt, (None, None), 0, True)
         self.image = drawing.landmark(self.asked.form, self.asked.colour, environment.pixels)
-        self.history = [user(self.image, environment.question(prompt))]
-
-    @property
-    def messages(self) -> list[Message]:
-        return list(self.history)
-
-    @property
-    def node(self) -> str:
-        written = self.environment.rules.label(self.at)
-        return f"q{self.prompt}/{written}" if written else f"q{self.prompt}"
+        super().__init__(environment, prompt, self.image, environment.question(prompt))
 
     def _take(self, text: str) -> None:
-        rules = self.environment.rules
-        read = tagged(text, ("search", "answer"), self.environment.thoughts)
-        if read is None:
-            self._decide(named(self.prompt, MALFORMED))
-            self._end(*rules.ended(self.at, False, Fraction(0)).rewards)
-        elif read[0] == "answer":
-            value = value_of(read[1], self.asked.answer)
-            self._decide(named(self.prompt, f"F1 {value}"))
-            self._end(*rules.ended(self.at, True, value).rewards)
+        tag, content = tagged(text, ("search", "answer"), self.task.thoughts) or ("", "")
+        if tag == "search":
+            self._search(text, content)
+        elif tag == "answer":
+            self._answer(content, self.asked.answer)
         else:
-            self._search(text, read[1])
+            self._malformed()
 
     def _search(self, text: str, query: str) -> None:
-        found, place = search(self.asked, query)
-        late = self.at.searches == self.environment.max_tool_depth
-        self._decide(named(self.prompt, LATE if late else found))
-        after = self.environment.rules.after(self.at, found)
-        if isinstance(after, End):
-            self._end(*after.rewards)
+        left = self.task.max_tool_depth - self.at.searches
+        if not left:
+            self._go(text, LATE, [])
             return
-        self.at = after
-        left = self.environment.max_tool_depth - after.searches
+        found, place = search(self.asked, query)
         told = "Nothing was found." if place is None else passages()[place]
-        written: Message = {"role": "assistant", "content": [{"type": "text", "text": text}]}
-        content: list[dict[str, Any]] = [{"type": "text", "text": f"{told} Searches left: {left}."}]
-        self.history += [written, {"role": self.environment.result_role, "content": content}]
+        self._go(text, found, [{"type": "text", "text": f"{told} Searches left: {left - 1}."}])
 
 
 ENVIRONMENTS = {"search": lambda role: Search(result_role=role)}

@@ -64,6 +64,13 @@ def user(image: Any, text: str) -> Message:
     return {"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": text}]}
 
 
+def role(value: str) -> str:
+    """A role of messages with results, checked: "tool" or "user"."""
+    if value not in ("tool", "user"):
+        raise InputError(f"result_role: expected 'tool' or 'user', got {value!r}")
+    return value
+
+
 def prompt_name(twin: TAMDP, prompt: int) -> str:
     """Name of a prompt of the twin; InputError for a number that is none."""
     return twin.prompt_names[integer(prompt, "prompt", 0, twin.n_prompts - 1)]

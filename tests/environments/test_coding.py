@@ -23,7 +23,7 @@ from tamdp_theory.environments.faults import (
 )
 from tamdp_theory.environments.programs import Call, read_program, run
 from tamdp_theory.environments.repair import COLOURS, FORMS
-from tests.helpers.family_oracle import read
+from tests.helpers.wordings import play_every_wording
 
 GENERATOR = np.random.default_rng(0)
 SHAPES = list(product(COLOURS, FORMS))
@@ -153,30 +153,9 @@ def test_a_program_is_its_calls() -> None:
 
 @pytest.mark.parametrize("settings", [{}, {"mended": True, "thoughts": False}, {"max_tool_depth": 1, "mended": True}])
 def test_every_text_is_what_it_says(settings: dict[str, Any]) -> None:
-    """At every node of the twin, every wording of every action: it is taken for it, and leads where the twin says."""
     environment = Coding(8, pixels=32, **settings)
-    process = read(environment.twin.to_dict())
     assert {question.fault for question in environment.asked} == set(FAULTS)
-    seen: set[str] = set()
-    for prompt in range(8):
-        queue: list[Any] = [environment.start(prompt, GENERATOR)]
-        words = environment.wordings(prompt)
-        for reached in queue:
-            node, at = reached.node, reached.at
-            if node in seen:
-                continue
-            seen.add(node)
-            for action, edges in process.actions[node].items():
-                for text in dict.fromkeys(words[action.rpartition(" at q")[0]]):
-                    episode: Any = environment.start(prompt, GENERATOR)
-                    episode.at = at
-                    episode.act(text)
-                    assert (episode.decisions[-1].node, episode.decisions[-1].action) == (node, action), text
-                    after = episode.exact_rewards if episode.done else episode.node
-                    assert [(F(1), after)] == edges
-                if not episode.done:
-                    queue.append(episode)
-    assert seen == set(process.actions)
+    play_every_wording(environment)
 
 
 def test_one_chain_by_hand() -> None:

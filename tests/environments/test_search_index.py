@@ -17,7 +17,7 @@ from tamdp_theory.environments.answers import MAX_ANSWER, MAX_WORDS, answers, f1
 from tamdp_theory.environments.corpus import passages, questions
 from tamdp_theory.environments.index import Index
 from tamdp_theory.environments.search import index, search
-from tests.helpers.family_oracle import read
+from tests.helpers.wordings import play_every_wording
 
 GENERATOR = np.random.default_rng(0)
 TEXTS = [re.findall(r"\w+", text.lower()) for text in passages()]
@@ -43,7 +43,7 @@ def queries() -> list[str]:
     environment = Search(12, 3, thoughts=False)
     found = []
     for k in range(12):
-        for texts in environment._wordings(k).values():
+        for texts in environment.wordings(k).values():
             found += [m[1] for text in texts if (m := re.fullmatch(r"\s*<search>([^<]*)</search>", text))]
     vocabulary = sorted({word for text in TEXTS for word in text})
     for _ in range(400):
@@ -82,29 +82,7 @@ def test_a_hundred_passages_and_two_for_each_question() -> None:
 
 @pytest.mark.parametrize("thoughts", [True, False])
 def test_every_text_is_what_it_says(thoughts: bool) -> None:
-    """At every node of the twin, every wording of every action: it is taken for it, and leads where the twin says."""
-    environment = Search(4, 2, thoughts=thoughts, pixels=32)
-    process = read(environment.twin.to_dict())
-    seen: set[str] = set()
-    for prompt in range(4):
-        queue = [environment.rules.__class__ and environment.start(prompt, GENERATOR)]
-        for reached in queue:
-            node, at = reached.node, reached.at
-            if node in seen:
-                continue
-            seen.add(node)
-            for action, edges in process.actions[node].items():
-                kind = action.rpartition(" at q")[0]
-                for text in dict.fromkeys(environment._wordings(prompt)[kind]):
-                    episode = environment.start(prompt, GENERATOR)
-                    episode.at = at
-                    episode.act(text)
-                    assert (episode.decisions[-1].node, episode.decisions[-1].action) == (node, action), text
-                    after = episode.exact_rewards if episode.done else episode.node
-                    assert [(F(1), after)] == edges
-                if not episode.done:
-                    queue.append(episode)
-    assert seen == set(process.actions)
+    play_every_wording(Search(4, 2, thoughts=thoughts, pixels=32))
 
 
 def test_one_chain_by_hand() -> None:
