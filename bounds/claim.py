@@ -275,14 +275,13 @@ class Claim:
     def _judge(self, instance: Grouped, measured: Measured) -> Check:
         statement = measured.statement if measured.statement is not None else self.statement
         found = compare(statement, self.sides(measured.numbers, statement), measured, self.zero_tells)
-        verdict = _VERDICTS[found.finding]
         evidence, note = measured.evidence, measured.note
         if measured.half_width is not None and evidence is not Evidence.ASYMPTOTIC:
             evidence = Evidence.STATISTICAL
-        if self.standing is Standing.PRINTED and isinstance(statement, sp.Eq) and evidence is Evidence.EXACT:
-            # what is false somewhere may be false here by less than floats can tell
-            found = replace(found, finding=Finding.TIE) if found.finding is Finding.HOLDS else found
-            verdict = _VERDICTS[found.finding]
+        refuted = self.standing is Standing.PRINTED and isinstance(statement, sp.Eq)
+        if refuted and evidence is Evidence.EXACT and found.finding is Finding.HOLDS:
+            found = replace(found, finding=Finding.TIE)  # it may be false by less than floats can tell
+        verdict = _VERDICTS[found.finding]
         doubtful = (Verdict.VIOLATED, Verdict.UNDECIDED) if evidence is Evidence.EXACT else (Verdict.UNDECIDED,)
         if evidence in (Evidence.EXACT, Evidence.CERTIFIED) and not measured.empty and verdict in doubtful:
             decided = self._decided(instance, measured)

@@ -47,16 +47,8 @@ def deal(env: TAMDP, policy: Policy) -> tuple[Card, ...]:
     pi, visits = policy.pair_probability, exact.occupancy(env, policy)
     value = backward(env, pi[:, None], env.class_composite[:, None, None])[0][:, 0, 0]
     if env.n_nodes <= MAX_CARDS:
-        return tuple(_node(env, x, layer, pi, visits, value) for x, layer in enumerate(layers(env)))
+        return tuple(_node(env, x, layer, pi, visits, value) for x, layer in enumerate(env.node_rank.tolist()))
     return _steps(env, pi, visits, value)
-
-
-def layers(env: TAMDP) -> list[int]:
-    """The longest path that leads to each node (X,)."""
-    found = np.zeros(env.n_nodes, dtype=np.int64)
-    for depth, level in enumerate(env.levels):
-        found[level.nodes] = depth
-    return [int(depth) for depth in found]
 
 
 # -- a card for each node -----------------------------------------------------------------------------------------
@@ -114,7 +106,7 @@ def _ends(env: TAMDP, pair: int) -> str:
 
 
 def _steps(env: TAMDP, pi: Floats, visits: Floats, value: Floats) -> tuple[Card, ...]:
-    layer, taken = np.array(layers(env)), visits[env.pair_node] * pi
+    layer, taken = env.node_rank, visits[env.pair_node] * pi
     count = int(layer.max()) + 1
     flow = taken[env.edge_pair] * np.array([float(number) for number in env.numbers])[env.edge_number]
     source, inside = layer[env.pair_node[env.edge_pair]], env.edge_target < env.n_nodes

@@ -27,6 +27,8 @@ from tamdp_theory.exact.passes import best
 from tamdp_theory.model import TAMDP, Floats
 
 Row = dict[str, Any]
+Thoughts = Literal["kept", "removed"]
+Start = Literal["uniform", "taught"]
 GAMES: dict[str, Callable[[bool], TAMDP]] = {
     "number_line": lambda think: families.number_line(think=think),
     "ez_points": lambda think: families.ez_points(think=think),
@@ -52,7 +54,7 @@ class Config:
 
     game: str = "number_line"
     """Game: number_line, ez_points, points24 (three hands, short formulas), blackjack or household."""
-    thoughts: Literal["kept", "removed"] = "kept"
+    thoughts: Thoughts = "kept"
     """Whether there is a latent thought before each action."""
     think_weight: float = 1.0
     """Weight of thoughts in the score, lambda; nothing to weigh if they are removed."""
@@ -60,7 +62,7 @@ class Config:
     """An estimator's name, or critic: the policy gradient."""
     mode: Literal["exact", "sampled"] = "exact"
     """Expected updates, or groups that are drawn."""
-    start: Literal["uniform", "taught"] = "uniform"
+    start: Start = "uniform"
     """First policy: uniform, or half uniform and half optimal."""
     group_size: int = 8
     """Rollouts per group, G."""
@@ -86,13 +88,14 @@ class Config:
 def sweep(quick: bool = False) -> list[Config]:
     """Every game, start, method and weight, and no thoughts; groups drawn at RL4VLM's weight; less if quick."""
     games, steps = (("number_line", "ez_points"), 30) if quick else (tuple(GAMES), 200)
-    variants = [("kept", weight) for weight in WEIGHTS] + [("removed", 1.0)]
+    variants: list[tuple[Thoughts, float]] = [*(("kept", weight) for weight in WEIGHTS), ("removed", 1.0)]
+    starts: tuple[Start, ...] = ("taught",) if quick else ("uniform", "taught")
     found = []
     for game in reversed(games):  # the slow ones first
-        for start in ("taught",) if quick else ("uniform", "taught"):
+        for start in starts:
             for thoughts, weight in variants:
                 for method in METHODS[1:3] if quick else METHODS:
-                    cell = Config(game, thoughts, weight, method, start=start, steps=steps)  # type: ignore[arg-type]
+                    cell = Config(game, thoughts, weight, method, start=start, steps=steps)
                     found.append(cell)
                     if method != CRITIC and weight in (0.5, 1.0) and (thoughts == "removed") == (weight == 1.0):
                         found.append(Config(**{**vars(cell), "mode": "sampled", "seeds": 4 if quick else 24}))

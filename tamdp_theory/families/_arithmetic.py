@@ -5,8 +5,9 @@ are one ("1", "0" is 10), "*", "*" is a power and "/", "/" a floor, unless a bla
 and associativity are Python's: "-2**2" is -4, "2**-1" is 1/2, "2**3**2" is 512. Errors have no value: what does not
 parse, "()" and calls such as "6(4)", division by zero.
 
-Departures, all away from the floats of Python: "/" and powers are exact, so 8/(3-8/3) is 24 (in floats it is
-23.99999999999999); a power that is no rational has no value; nor has one beyond ``MAX_BITS``, which four numbers up to
+Departures from the floats of Python: "/" and powers are exact, so 8/(3-8/3) is 24 (in floats it is 23.99999999999999);
+a power that is no rational has no value, nor has what is made of it, though a floor of it may be whole
+(5//3**(-10/7) is 24); nor has one beyond ``MAX_BITS``, which four numbers up to
 10 cannot bring back to a small one.
 """
 

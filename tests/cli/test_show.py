@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from experiments.graph import MAX_CARDS, deal
-from experiments.graph.cards import layers
 from experiments.graph.layout import lay_out
 from experiments.graph.writing import dot, tikz
 from experiments.sheet import episode_sheet
@@ -75,7 +74,7 @@ def test_a_large_process_is_shown_by_steps() -> None:
         assert process.n_nodes > MAX_CARDS
         policy = random(process)
         cards = deal(process, policy)
-        assert len(cards) == max(layers(process)) + 1 == len(process.levels)
+        assert len(cards) == process.horizon == len(process.levels)
         entered = np.zeros(len(cards))
         for card in cards:
             for branch in (branch for row in card.rows for branch in row.branches):

@@ -196,6 +196,18 @@ def test_weights_are_told_by_the_advantages(tmp_path):
     assert "format 1/4, accuracy 1" in log.notes[0]
 
 
+def test_penalties_of_trl_have_known_ranges(tmp_path):
+    """By the names that TRL gives to its own reward functions."""
+    from trl.rewards import get_repetition_penalty_reward, get_soft_overlong_punishment
+
+    for reward in (get_soft_overlong_punishment(100, 20), get_repetition_penalty_reward()):
+        frame, rewards = table()
+        frame[reward.__name__] = -frame.pop("format")
+        frame = frame[["step", "prompt", "completion", reward.__name__, "accuracy", "advantage"]]
+        (entry,) = logs.read(write(frame, tmp_path / "completions_00007.parquet"), 4, weights=[1, 1]).steps
+        np.testing.assert_array_equal(entry.groups.rewards[..., 0], 1 - rewards[..., 0])
+
+
 def test_bad_files(tmp_path):
     good = write(table()[0], tmp_path / "good.parquet")
     cut, text, empty, other = (

@@ -19,12 +19,7 @@ from tamdp_theory.numbers import fraction, narrow
 from tamdp_theory.sources import RolloutGroups
 
 NAN = math.nan
-KNOWN_RANGES = {  # of TRL's own reward functions (trl.rewards)
-    "soft_overlong_punishment": (-1, 0),
-    "_SoftOverlongPunishment": (-1, 0),
-    "repetition_penalty": (-1, 0),
-    "_RepetitionPenalty": (-1, 0),
-}
+KNOWN_RANGES = {"soft_overlong_punishment_reward": (-1, 0), "repetition_penalty_reward": (-1, 0)}  # of trl.rewards
 
 
 class _Table:
@@ -144,8 +139,8 @@ def gather(
         if not any(w for w, there in zip(weights, pattern, strict=True) if there):
             notes.append(f"{len(own)} groups have only rewards of weight 0 and are left out")
             continue
-        for number in np.unique(step[own]):
-            chosen = own[step[own] == number]
+        own = own[np.argsort(step[own], kind="stable")]
+        for chosen in np.split(own, np.flatnonzero(np.diff(step[own])) + 1):
             groups = RolloutGroups(
                 tuple(name for name, there in zip(names, pattern, strict=True) if there),
                 tuple(w for w, there in zip(weights, pattern, strict=True) if there),
@@ -153,7 +148,7 @@ def gather(
                 rewards[chosen][:, :, pattern],
             )
             known = advantages[chosen] if np.isfinite(advantages[chosen]).all() else None
-            steps.append(LoggedStep(path, int(number), groups, known))
+            steps.append(LoggedStep(path, int(step[chosen[0]]), groups, known))
     steps.sort(key=lambda one: (-len(one.groups.weights), one.groups.component_names, one.step))
     return Log(tuple(steps), dict(dropped), tuple(notes), inferred)
 

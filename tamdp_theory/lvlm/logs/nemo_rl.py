@@ -36,13 +36,12 @@ def rows(paths: Sequence[Path], lines: Lines) -> Iterator[Rollout]:
     """Every rollout."""
     for path in (file for one in paths for file in files(one)):
         found = list(lines.of(path))
-        places = [whole(row.get("idx")) for row in found]
-        order = range(len(found))
-        if None not in places:
-            order = sorted(order, key=lambda i: places[i])  # type: ignore[assignment, arg-type, return-value]
-        for i in order:
-            reward = _only(found[i].get("filtered_rewards", found[i].get("rewards")))
-            yield Rollout(_step(path), None, {"reward": number(reward)}, number(_only(found[i].get("advantages"))))
+        places = [place for row in found if (place := whole(row.get("idx"))) is not None]
+        if len(places) == len(found):
+            found = [found[i] for i in sorted(range(len(found)), key=places.__getitem__)]
+        for row in found:
+            reward = _only(row.get("filtered_rewards", row.get("rewards")))
+            yield Rollout(_step(path), None, {"reward": number(reward)}, number(_only(row.get("advantages"))))
 
 
 def _only(value: Any) -> Any:

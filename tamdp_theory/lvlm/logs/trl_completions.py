@@ -18,6 +18,7 @@ function, extra columns, advantage; G consecutive rows are a group. What to know
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 from tamdp_theory.errors import InputError
@@ -55,7 +56,8 @@ def read(paths: Sequence[Path], options: Options, lines: Lines) -> Log:
                 f"{table.path}: reward columns {', '.join(table.components)}, elsewhere {', '.join(names)}; name them "
                 f"in components"
             )
-    fresh = [one for i, one in enumerate(tables) if one.content not in [other.content for other in tables[:i][-1:]]]
+    repeats = [one.content == previous.content for previous, one in pairwise(tables)]
+    fresh = [one for one, again in zip(tables, [False, *repeats], strict=True) if not again]
     size = group_size_of(fresh) if options.group_size is None else options.group_size
     for table in fresh:
         table.check(size)
