@@ -35,6 +35,7 @@ from tamdp_theory import TAMDP, CapacityError, InputError, storage
 from tamdp_theory.errors import quote
 from tamdp_theory.exact import Scheme, balls
 from tamdp_theory.files import check_schema, decode_json, readable
+from tamdp_theory.guards import check_unit
 from tamdp_theory.numbers import Decimal, fraction, to_json
 
 SCHEMA = "tamdp-certificate/1"
@@ -250,8 +251,7 @@ def _read_policy(env: TAMDP, record: TabularRecord | LogLinearRecord, place: str
 def _read_instance(record: InstanceRecord) -> ExactInstance:
     env = _within("instance.process", lambda: TAMDP.from_dict(record.process))
     eps, think = fraction(record.eps, "instance.eps"), fraction(record.think_weight, "instance.think_weight")
-    if not 0 <= think <= 1:
-        raise InputError(f"instance.think_weight: must be in [0, 1], got {think}")
+    check_unit("instance.think_weight", think)
     if not 0 <= eps <= 10**300 or Fraction(repr(float(eps))) != eps:
         raise InputError(
             "instance.eps: must be 0 or a positive decimal that float64 holds"

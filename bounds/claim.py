@@ -153,7 +153,8 @@ class Claim:
         found = {
             a.name: a.met(subject) for a in self.assumptions if a.met is not None and (a.groups or not on_rollouts)
         }
-        if not isinstance(subject, Observation) and subject.think_weight != 1 and not self.weighted:
+        on_scores = not on_rollouts or self.shown_on in ("scores", "training")
+        if on_scores and subject.think_weight != 1 and not self.weighted:
             found[FULL_SCORE.name] = False
         return found
 

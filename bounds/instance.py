@@ -10,7 +10,7 @@ from tamdp_theory.exact import Scheme, UpdatePlan
 from tamdp_theory.exact.law import ClassLaw
 from tamdp_theory.exact.update_potential import Potential, find_potential
 from tamdp_theory.grpo.enumeration import enumerate_update
-from tamdp_theory.guards import check_inside_unit
+from tamdp_theory.guards import check_inside_unit, check_unit
 from tamdp_theory.model import Floats, check_same_process
 
 BUDGET = 60.0  # seconds
@@ -54,8 +54,7 @@ class Instance:
                 "scheme: claims speak of all groups, and of trajectories as units whatever their length; choose "
                 "aggregation trajectory, keep all, and an estimator that does not look at lengths"
             )
-        if not 0 <= self.think_weight <= 1:
-            raise InputError(f"think_weight: must be in [0, 1], got {self.think_weight}")
+        check_unit("think_weight", self.think_weight)
         if self.learning_rate is not None and not 0 < self.learning_rate < float("inf"):
             raise InputError(f"learning_rate: must be positive and finite, or None, got {self.learning_rate}")
         given = self.generalization.policies if self.generalization is not None else ()

@@ -84,6 +84,11 @@ class Observation:
         """Component weights (K,)."""
         return self.rollouts.weights
 
+    @property
+    def think_weight(self) -> float:
+        """Of thoughts in the scores."""
+        return self.rollouts.think_weight
+
     @cached_property
     def groups(self) -> RolloutGroups:
         """The rollouts in groups of the scheme's size."""

@@ -17,7 +17,9 @@ from tamdp_theory.errors import CapacityError, InputError
 from tamdp_theory.exact.listing import count_multisets, list_multisets
 from tamdp_theory.exact.passes import score_norm
 from tamdp_theory.exact.trajectories import enumerate_trajectories
+from tamdp_theory.exact.values import score_weight
 from tamdp_theory.grpo.rollouts import make_sampler
+from tamdp_theory.guards import check_unit
 from tamdp_theory.model import TAMDP, Floats, Ints, check_same_process
 from tamdp_theory.numbers import fraction, reals
 from tamdp_theory.policies.base import Policy
@@ -69,7 +71,9 @@ class RolloutGroups:
     G, d): its gradient with respect to the parameters, or one fixed linear image of it, None if not computed; draw
     (n,): groups of one draw share a prompt and are independent given it, different draws are independent (None: every
     group is a draw of its own); weight (n,): probabilities of the groups if they are all that there are, None if they
-    were drawn; score_bound: a norm that no score of the policy exceeds, drawn or not, None if none is known.
+    were drawn; score_bound: a norm that no score of the policy exceeds, drawn or not, None if none is known;
+    think_weight: in [0, 1], of thoughts in the scores (theory.md section 2). log_probability is the policy's own
+    whatever the weight.
 
     Everything may be given as lists, arrays or torch tensors and is kept as float64 or int64 arrays. A reward in
     float32, float16 or bfloat16 is read as the shortest decimal of its own type (``numbers.reals``), so that ties are
@@ -86,6 +90,7 @@ class RolloutGroups:
     draw: Ints | None = None
     weight: Floats | None = None
     score_bound: float | None = None
+    think_weight: float = 1.0
 
     def __post_init__(self) -> None:
         for name, convert in _CONVERTED.items():
@@ -128,6 +133,7 @@ class RolloutGroups:
         if self.weight is not None and (self.weight.min() < 0 or abs(self.weight.sum() - 1) > 1e-9):
             raise InputError("weight: probabilities of all groups must sum to 1")
         _check_score_bound(self.scores, self.score_bound)
+        check_unit("think_weight", self.think_weight)
 
     @property
     def group_size(self) -> int:
@@ -230,6 +236,12 @@ def score_bound(policy: Policy) -> float:
     return float(np.sqrt(largest)) if policy.is_tabular else largest
 
 
+def weighted_scores(policy: Policy, think_weight: float) -> Floats:
+    """The score of every pair (P, d), those of thoughts times ``think_weight``."""
+    weight = score_weight(policy.env, think_weight)
+    return policy.scores() if weight is None else policy.scores() * weight[:, None]
+
+
 def rewards_of(parts: Sequence[RolloutGroups]) -> RolloutGroups:
     """The groups of several batches in one, of any policies, so with rewards alone; group size and components are the
     first one's.
@@ -250,11 +262,12 @@ class RolloutSource(Protocol):
 @dataclass(frozen=True)
 class ExactSource:
     """Every group of a finite process under a policy, with its probability (groups are multisets). CapacityError where
-    they are too many.
+    they are too many. think_weight: of thoughts in the scores.
     """
 
     env: TAMDP
     policy: Policy
+    think_weight: float = 1.0
 
     def rollouts(self, group_size: int, count: int = 0, generator: np.random.Generator | None = None) -> RolloutGroups:
         """All groups of ``group_size``; the other arguments say nothing here."""
@@ -270,7 +283,7 @@ class ExactSource:
                 f"{env.name}: listing groups of {group_size} takes {numbers:.2g} numbers, the limit is "
                 f"{MAX_NUMBERS:.0g}; sample instead"
             )
-        scores = paths.visits @ policy.scores()
+        scores = paths.visits @ weighted_scores(policy, self.think_weight)
         members, weight, prompt = [], [], []
         for q, rows in enumerate(own):
             groups, ways = list_multisets(len(rows), group_size)
@@ -288,15 +301,19 @@ class ExactSource:
             scores=scores[index],
             weight=chance / chance.sum(),
             score_bound=score_bound(policy),
+            think_weight=self.think_weight,
         )
 
 
 @dataclass(frozen=True)
 class SampledSource:
-    """Groups drawn from a finite process under a policy, as a model would give them."""
+    """Groups drawn from a finite process under a policy, as a model would give them. think_weight: of thoughts in the
+    scores.
+    """
 
     env: TAMDP
     policy: Policy
+    think_weight: float = 1.0
 
     def rollouts(self, group_size: int, count: int, generator: np.random.Generator) -> RolloutGroups:
         """``count`` groups of prompts drawn from rho."""
@@ -312,7 +329,7 @@ class SampledSource:
         def along(values: Floats) -> Floats:
             return np.ascontiguousarray(drawn.along(np.repeat(values[:, None], 2, axis=1))[..., 0].T)
 
-        scores = np.stack([along(column) for column in policy.scores().T], axis=-1)
+        scores = np.stack([along(column) for column in weighted_scores(policy, self.think_weight).T], axis=-1)
         rewards = env.class_rewards[drawn.reward_class[..., 0].T]
         return RolloutGroups(
             env.component_names,
@@ -322,4 +339,5 @@ class SampledSource:
             log_probability=along(policy.pair_log_probability),
             scores=scores,
             score_bound=score_bound(policy),
+            think_weight=self.think_weight,
         )

@@ -17,6 +17,8 @@ class Check:
     Example: tamdp lvlm check --model MODEL_FOLDER --env number_line
 
     Example: tamdp lvlm check --model MODEL_FOLDER --env image_repair --groups 128 --dtype bfloat16 --device cuda
+
+    Example: tamdp lvlm check --model MODEL_FOLDER --env blackjack --think-weight 0.5
     """
 
     model: str
@@ -47,6 +49,8 @@ class Check:
     """Longest answer in tokens."""
     temperature: float = 1.0
     """Of sampling."""
+    think_weight: float = 1.0
+    """Weight of thoughts in the scores, lambda in [0, 1]; RL4VLM takes 0.5 for card games and 0.2 for ALFWorld."""
     batch_size: int = 16
     """Completions at a time."""
     device: str = "auto"

@@ -36,7 +36,9 @@ def run(options: Any) -> int:
         raise InputError(f"seed: must not be negative, got {options.seed}")
     scored = options.adapter is not None or options.lora_rank > 0
     projection = Projection(options.projection, options.seed) if scored and options.projection else None
-    settings = Settings(options.max_new_tokens, options.temperature, options.batch_size, scored, projection)
+    settings = Settings(
+        options.max_new_tokens, options.temperature, options.batch_size, scored, projection, options.think_weight
+    )
     with quiet():
         loaded = loading.load(options.model, options.device, options.dtype)
         if options.adapter is not None:

@@ -156,7 +156,9 @@ def _row(part: str, name: str, series: str, x: float, found: Estimate, exact: fl
 def _numbers(base: Observation, policy: Policy | None) -> list[Row]:
     statistics = Statistics(base.rollouts, base.scheme, base.level, base.seed)
     exact = {} if policy is None else twin.numbers(policy.env, policy, base.scheme)
-    names = [name for name in NAMES if base.rollouts.scores is not None or name in ("objective", "silent", "gap")]
+    names = list(NAMES) if base.rollouts.scores is not None else ["objective", "silent", "gap"]
+    if base.think_weight != 1:  # E[s r] of weighted scores is no gradient
+        names = [name for name in names if name not in ("gradient", "drift")]
     rows = [_row("number", name, "", x=0, found=getattr(statistics, name), exact=exact.get(name)) for name in names]
     parts = zip(base.rollouts.component_names, statistics.components, strict=True)
     return [

@@ -65,6 +65,16 @@ class Environment(ABC):
 
     name: str
 
+    @property
+    def thought_end(self) -> str | None:
+        """What ends the thought of a text, in lower case: the tokens up to the first one are its thought, those after
+        it its action. None if no thoughts are asked for.
+
+        The first one, not the last, which is known only in hindsight: weights that look ahead would give scores whose
+        mean is not zero.
+        """
+        return None
+
     @cached_property
     @abstractmethod
     def twin(self) -> TAMDP:

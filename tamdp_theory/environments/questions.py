@@ -68,6 +68,10 @@ class Questions(Environment):
         self.max_tool_depth, self.components, self.weights = max_tool_depth, tuple(components), weights
         self.thoughts, self.result_role = flag(thoughts, "thoughts"), role(result_role)
 
+    @property
+    def thought_end(self) -> str | None:
+        return "</think>" if self.thoughts else None
+
     @cached_property
     def twin(self) -> TAMDP:
         names = [f"q{k}" for k in range(self.count)]

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import Any, NamedTuple, TypeVar
 
 from tamdp_theory.environments.base import Environment
-from tamdp_theory.environments.parsing import Call
+from tamdp_theory.environments.parsing import MARKER, Call
 from tamdp_theory.environments.repair import CENTRE, SPOILED, TURNS, Picture
 from tamdp_theory.families._build import End, Kind, Move, Number, document, expand, flag, integer, merge, uniform
 from tamdp_theory.model import TAMDP
@@ -33,6 +33,10 @@ class Game(Environment):
     def __init__(self, name: str, process: Callable[[], TAMDP], thoughts: bool, pixels: int) -> None:
         self.name, self._make = name, process
         self.thoughts, self.pixels = flag(thoughts, "thoughts"), integer(pixels, "pixels", 32, 1024)
+
+    @property
+    def thought_end(self) -> str | None:
+        return MARKER if self.thoughts else None
 
     @cached_property
     def process(self) -> TAMDP:

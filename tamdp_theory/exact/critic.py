@@ -19,7 +19,7 @@ from tamdp_theory.errors import InputError
 from tamdp_theory.exact.passes import backward, forward, score_norm
 from tamdp_theory.exact.update import UpdateMoments
 from tamdp_theory.exact.values import gradient_from_values
-from tamdp_theory.guards import check_integer
+from tamdp_theory.guards import check_integer, check_unit
 from tamdp_theory.model import TAMDP, Floats, check_same_process
 from tamdp_theory.policies.base import Policy
 
@@ -36,8 +36,7 @@ def critic_moments(env: TAMDP, policy: Policy, group_size: int = 1, gae_lambda: 
     """
     check_same_process(env, policy.env)
     check_integer("group_size", group_size, 1)
-    if not 0 <= gae_lambda <= 1:
-        raise InputError(f"gae_lambda: must be in [0, 1], got {gae_lambda}")
+    check_unit("gae_lambda", gae_lambda)
     if not policy.is_tabular:
         raise InputError("policy: with parameters shared between nodes scores are not orthogonal; use TabularSoftmax")
     pi = policy.pair_probability[:, None]

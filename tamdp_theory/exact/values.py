@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from tamdp_theory.errors import InputError
 from tamdp_theory.exact.passes import backward, best, forward
+from tamdp_theory.guards import check_unit
 from tamdp_theory.model import TAMDP, THINK, Floats, check_same_process
 from tamdp_theory.policies.base import Policy, most_likely
 
@@ -88,8 +89,7 @@ def gradient_from_values(env: TAMDP, pi: Floats, taken: Floats, pair: Floats, we
 
 def score_weight(env: TAMDP, think_weight: float) -> Floats | None:
     """Weight of each pair's score (P,): ``think_weight`` in [0, 1] at think actions, else one. None if all are one."""
-    if not 0 <= think_weight <= 1:
-        raise InputError(f"think_weight: must be in [0, 1], got {think_weight}")
+    check_unit("think_weight", think_weight)
     is_think = env.pair_kind == THINK
     if think_weight == 1 or not is_think.any():
         return None

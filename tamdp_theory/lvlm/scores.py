@@ -2,7 +2,8 @@
 
 log pi(completion | context) = Σ over generated tokens of log softmax(logits / temperature)[token], suppressed tokens
 masked: the law that ``generate`` samples from. A completion cut at the length limit has no end token and so no factor
-for one, which is right for the truncated law.
+for one, which is right for the truncated law. A score is the gradient of the same sum with each token's term times its
+weight, one where a sequence has no weights.
 
 Scores come in two ways that agree. The *loop* takes one backward pass per sequence, for any model. The *batched* way
 takes one pass for a whole batch: for a linear layer y = W x the gradient of sequence b is Σ_l (∂/∂y_bl) x_blᵀ, so the
@@ -43,7 +44,7 @@ def log_probabilities(
     result = np.zeros(len(sequences))
     with evaluating(model), torch.no_grad():
         for places in batches([sequence.inputs for sequence in sequences], batch_size):
-            value = _forward(model, [sequences[place] for place in places], temperature, suppressed)
+            value, _ = _forward(model, [sequences[place] for place in places], temperature, suppressed)
             result[places] = value.double().cpu().numpy()
     _check_finite(result, sequences, suppressed)
     return result
@@ -58,7 +59,8 @@ def scores(
     projection: Projection | None = None,
     method: Method = "auto",
 ) -> tuple[Floats, Floats]:
-    """Log-probabilities (B,) and their gradients (B, d) or projected gradients, float64.
+    """Log-probabilities (B,) and their gradients (B, d) or projected gradients, float64; gradients of weighted
+    log-probabilities where sequences have weights.
 
     model: a transformers model; sequences: prompts with their completions; temperature, suppressed (tokens that are
     never drawn): how they were sampled; batch_size: sequences in one pass, which changes memory and time alone.
@@ -88,8 +90,8 @@ def scores(
             if layers is not None:
                 found, rows = _batched_gradients(model, chosen, temperature, suppressed, layers)
             else:
-                found = _forward(model, chosen, temperature, suppressed)
-                parts = torch.autograd.grad(found.sum(), trained, allow_unused=True, materialize_grads=True)
+                found, weighted = _forward(model, chosen, temperature, suppressed)
+                parts = torch.autograd.grad(weighted.sum(), trained, allow_unused=True, materialize_grads=True)
                 rows = torch.cat([part.flatten() for part in parts])[None]
             value[places] = found.detach().double().cpu().numpy()
             gradients = rows.double().cpu().numpy()
@@ -116,8 +118,10 @@ def evaluating(model: Any) -> Iterator[None]:
             module.training = True
 
 
-def _forward(model: Any, sequences: Ordered[Sequence], temperature: float, suppressed: Ordered[int]) -> torch.Tensor:
-    """Log-probabilities (B,), with their graph, at least float32."""
+def _forward(
+    model: Any, sequences: Ordered[Sequence], temperature: float, suppressed: Ordered[int]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Log-probabilities (B,) and weighted ones, with their graphs, at least float32."""
     base = base_model(model)
     pad = getattr(base.config.get_text_config(), "pad_token_id", None)
     batch = on_model(collate([sequence.inputs for sequence in sequences], 0 if pad is None else pad, "right"), base)
@@ -135,7 +139,15 @@ def _forward(model: Any, sequences: Ordered[Sequence], temperature: float, suppr
     if len(suppressed):
         logits = logits.index_fill(-1, torch.tensor(list(suppressed), device=logits.device), -torch.inf)
     taken = torch.log_softmax(logits / temperature, dim=-1).gather(-1, ids[:, columns, None])[..., 0]
-    return torch.where(written[:, columns], taken, 0.0).sum(dim=1)
+    terms = torch.where(written[:, columns], taken, 0.0)
+    total = terms.sum(dim=1)
+    if all(sequence.weight is None for sequence in sequences):
+        return total, total
+    weight = torch.ones(ids.shape, dtype=terms.dtype, device=ids.device)
+    for row, sequence in zip(weight, sequences, strict=True):
+        if sequence.weight is not None:
+            row[: sequence.length] = sequence.weight.to(row)
+    return total, (terms * weight[:, columns]).sum(dim=1)
 
 
 def on_model(batch: dict[str, torch.Tensor], model: Any) -> dict[str, torch.Tensor]:
@@ -187,7 +199,7 @@ def _batched_gradients(
     with ExitStack() as hooks:
         for module in modules.values():
             hooks.callback(module.register_forward_hook(keep).remove)
-        value = _forward(model, sequences, temperature, suppressed)
+        value, weighted = _forward(model, sequences, temperature, suppressed)
     if set(inputs) != set(modules):
         raise InputError("method: a trained layer is never called, so batched does not hold; use loop")
     order = list(modules)
@@ -195,7 +207,7 @@ def _batched_gradients(
         zip(
             order,
             torch.autograd.grad(
-                value.sum(), [outputs[key] for key in order], allow_unused=True, materialize_grads=True
+                weighted.sum(), [outputs[key] for key in order], allow_unused=True, materialize_grads=True
             ),
             strict=True,
         )

@@ -22,11 +22,13 @@ class Sequence:
     inputs: tensors with batch dimension 1, as a processor gives them, without padding: input_ids (1, L), attention_mask
     (1, L), and whatever else the model takes (pixel_values, image_grid_thw, mm_token_type_ids, ..); generated (L,)
     bool: the tokens that the policy wrote, end of sequence included, in several stretches where tool results stand
-    between them; the first token cannot be one. Raises InputError.
+    between them; the first token cannot be one; weight (L,): of each written token in the score, None for one each.
+    Raises InputError.
     """
 
     inputs: dict[str, torch.Tensor]
     generated: torch.Tensor
+    weight: torch.Tensor | None = None
 
     def __post_init__(self) -> None:
         ids = self.inputs.get("input_ids")
@@ -45,6 +47,8 @@ class Sequence:
                 f"sequence: generated must be bool of shape ({ids.shape[1]},), got {self.generated.dtype} of "
                 f"{tuple(self.generated.shape)}"
             )
+        if self.weight is not None and (self.weight.shape != ids.shape[1:] or not bool(self.weight.isfinite().all())):
+            raise InputError(f"sequence: weight must be {ids.shape[1]} finite numbers, got {tuple(self.weight.shape)}")
         if bool(self.generated[0]):
             raise InputError(
                 "sequence: the first token has no context, so the policy cannot have written it; put the prompt before "

@@ -5,11 +5,18 @@ temperature over the whole vocabulary but the image tokens: no top-k, no top-p, 
 own generation settings say, since the policy of the theory is the softmax. Then the turn's log-probability and score
 are taken by teacher forcing, and the text goes to the episode. Every turn is a sequence of its own, its context given;
 a rollout's log-probability and score are sums over its turns.
+
+Thoughts may weigh less in the score, as in RL4VLM (arXiv 2405.10292): log pi(action) + lambda log pi(thought). The
+thought is everything up to the token that completes the environment's ``thought_end``; a text without one is all
+thought. RL4VLM splits before the last ``"action":`` in the text. Where that is depends on what is written later, so a
+weight would depend on tokens after its own and the mean score would not be zero; here a token's weight depends on the
+tokens before it alone.
 """
 
+from bisect import bisect_left
 from collections.abc import Callable
 from collections.abc import Sequence as Ordered
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,6 +24,7 @@ from transformers import GenerationConfig
 
 from tamdp_theory.environments.base import Decision, Environment, Episode, Message
 from tamdp_theory.errors import InputError
+from tamdp_theory.guards import check_unit
 from tamdp_theory.lvlm.loading import VisionLanguageModel
 from tamdp_theory.lvlm.projection import Projection
 from tamdp_theory.lvlm.scores import evaluating, log_probabilities, on_model, scores
@@ -27,7 +35,7 @@ from tamdp_theory.sources import RolloutGroups
 @dataclass(frozen=True)
 class Settings:
     """How a model plays. max_new_tokens >= 1 a turn; temperature > 0; batch_size >= 1; scored: whether scores are
-    computed; projection of them.
+    computed; projection of them; think_weight: of thoughts in them, in [0, 1].
 
     The batch size is part of what a seed fixes: another one draws other rollouts.
     """
@@ -37,6 +45,7 @@ class Settings:
     batch_size: int = 16
     scored: bool = True
     projection: Projection | None = None
+    think_weight: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("max_new_tokens", "batch_size"):
@@ -45,6 +54,7 @@ class Settings:
                 raise InputError(f"settings: {name} must be an integer of at least 1, got {value!r}")
         if not (np.isfinite(self.temperature) and self.temperature > 0):
             raise InputError(f"settings: temperature must be positive and finite, got {self.temperature!r}")
+        check_unit("think_weight", self.think_weight)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +71,20 @@ class Play:
 @dataclass(frozen=True, eq=False)
 class TransformersSource:
     """A ``RolloutSource``: prompts from the twin's rho, completions from the model. progress(finished, all) after every
-    batch of a turn.
+    batch of a turn. InputError for a weight of thoughts where the environment asks for none.
     """
 
     loaded: VisionLanguageModel
     environment: Environment
     settings: Settings = Settings()
     progress: Callable[[int, int], None] | None = None
+
+    def __post_init__(self) -> None:
+        if self.settings.think_weight != 1 and self.environment.thought_end is None:
+            raise InputError(
+                f"think_weight: {self.environment.name} asks for no thoughts, so {self.settings.think_weight:g} would "
+                f"weigh nothing; leave it at 1, or take an environment with thoughts"
+            )
 
     def rollouts(self, group_size: int, count: int, generator: np.random.Generator) -> RolloutGroups:
         """``count`` groups of prompts drawn from rho. InputError where a prompt does not fit the model."""
@@ -156,9 +173,24 @@ class TransformersSource:
                 output = model.generate(**batch, generation_config=config)
             finally:
                 model.generation_config = usual
-        return [
-            _join(context, written, ends) for context, written in zip(contexts, output[:, start:].cpu(), strict=True)
-        ]
+        joined = zip(contexts, output[:, start:].cpu(), strict=True)
+        return [self.weighted(_join(context, written, ends)) for context, written in joined]
+
+    def weighted(self, sequence: Sequence) -> Sequence:
+        """The sequence with the weights of its tokens, if thoughts have one of their own."""
+        end, weight = self.environment.thought_end, self.settings.think_weight
+        if weight == 1 or end is None:
+            return sequence
+        places = sequence.generated.nonzero().flatten()
+        tokens, tokenizer = sequence.inputs["input_ids"][0, places], self.loaded.tokenizer
+
+        def has_ended(count: int) -> bool:
+            return end in str(tokenizer.decode(tokens[:count], skip_special_tokens=True)).lower()
+
+        thought = bisect_left(range(len(tokens)), True, key=has_ended)
+        weights = torch.ones(sequence.length, dtype=torch.float64)
+        weights[places[:thought]] = weight
+        return replace(sequence, weight=weights)
 
     def _measure(self, sequences: list[Sequence]) -> tuple[np.ndarray, np.ndarray | None]:
         model, settings, suppressed = self.loaded.model, self.settings, self.loaded.image_tokens
@@ -194,6 +226,7 @@ class TransformersSource:
             rewards=grouped(rewards),
             log_probability=grouped(value),
             scores=None if gradient is None else grouped(gradient),
+            think_weight=self.settings.think_weight,
         )
         size = groups.group_size
         rows = [slice(start, start + size) for start in range(0, len(episodes), size)]

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import bounds
-from bounds import Evidence, Verdict
+from bounds import Evidence, Observation, Verdict
 from bounds.rollouts.statistics import Statistics
-from tamdp_theory import TabularSoftmax, families
+from tamdp_theory import InputError, TabularSoftmax, exact, families
 from tamdp_theory.exact import Scheme
 from tamdp_theory.sources import ExactSource, SampledSource
 from tests.helpers.rollouts import NORMALIZATIONS, OBSERVABLE, broken, process, truth
@@ -191,6 +191,37 @@ def test_the_largest_direction_and_all_of_them() -> None:
         assert check.rhs == pytest.approx(np.sqrt(expected["gap"] * expected[size] / 2), rel=1e-11)
     drawn = Statistics(SampledSource(env, policy).rollouts(2, 100, np.random.default_rng(0)), scheme)
     assert drawn.leading_energy.high == drawn.score_energy.high
+
+
+def test_weighted_thoughts_are_seen_on_rollouts() -> None:
+    """Listed groups have the process's numbers at the same weight; drawn ones agree; claims that need the full score
+    say so, and those about rewards alone speak.
+    """
+    env = families.number_line(4, 2, think=True)
+    policy = TabularSoftmax.random(env, np.random.default_rng(3))
+    of = {"group_size": 2, "normalization": "center"}
+    full = bounds.CLAIMS["L9"].check(ExactSource(env, policy), **of)
+    for weight in (0.0, 0.5):
+        source = ExactSource(env, policy, weight)
+        listed = bounds.CLAIMS["L9"].check(source, **of)
+        process_check = bounds.CLAIMS["L9"].check(env, policy, think_weight=weight, **of)
+        assert listed.verdict is process_check.verdict is Verdict.HOLDS
+        assert listed.rhs != pytest.approx(full.rhs, rel=1e-3)
+        exactly = Statistics(source.rollouts(2), Scheme(2, "center")).score_energy.value
+        weights = env.prompt_probability
+        law = exact.reward_law(env, policy, weight)
+        assert exactly == pytest.approx(float(weights @ [one.score_energy.sum() for one in law]), rel=1e-11)
+        drawn = SampledSource(env, policy, weight).rollouts(4, 2000, np.random.default_rng(0))
+        energy = Statistics(drawn, Scheme(2, "center")).score_energy
+        assert energy.low <= exactly <= energy.high
+        drift = bounds.CLAIMS["T1.drift"].check(drawn, **of)
+        assert drift.verdict is Verdict.ASSUMPTION_UNMET and not drift.assumptions["full score"]
+        assert bounds.CLAIMS["T2.identity"].check(drawn, group_size=2).verdict is Verdict.HOLDS
+        assert "full score" not in bounds.CLAIMS["T3.kl"].conditions(Observation(drawn, Scheme(2, "center")))
+    with pytest.raises(InputError, match="think_weight"):
+        ExactSource(env, policy, 2.0).rollouts(2)
+    with pytest.raises(InputError, match="think_weight"):
+        replace(drawn, think_weight=-0.5)
 
 
 def test_updates_on_one_prompt_equal_the_process_check() -> None:

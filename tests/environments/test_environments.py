@@ -34,6 +34,19 @@ def tabular(environment: Environment, policy: Any) -> TabularSoftmax:
     return TabularSoftmax(twin, logits)
 
 
+@pytest.mark.parametrize("make", [Blackjack, Coding, EZPoints, Household, NumberLine, Points24, Search])
+def test_texts_end_their_thoughts(make: Any) -> None:
+    """Every text that can be parsed has the end of its thought, if thoughts are asked for; else there is none."""
+    plain: Any = {Points24: {"longest": 5}}.get(make, {})
+    environment = make(**plain)
+    actions = sorted(set(environment.twin.action_names))
+    assert environment.thought_end is not None
+    for action in actions:
+        text = environment.phrase(action, GENERATOR)
+        assert environment.thought_end in text.lower() or "unparsed" in action or "malformed" in action, text
+    assert make(thoughts=False, **plain).thought_end is None
+
+
 # -- exact agreement ----------------------------------------------------------------------------------------------
 
 

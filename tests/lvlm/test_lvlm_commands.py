@@ -79,6 +79,22 @@ def test_check_plays_and_judges(kind: str, task: str, tmp_path: Path, capsys: py
     )
 
 
+def test_check_with_weighted_thoughts(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Claims that need the full score say so, and no number is called a gradient."""
+    of = ("lvlm", "check", "--model", str(model_folder("tiny_llava")), "--groups", "17", "--group-size", "2")
+    of += ("--max-new-tokens", "4", "--projection", "16", "--think-weight", ".5", "--out", str(tmp_path))
+    done = here(capsys, *of, "--env", "number_line_step")
+    assert done.code == 0
+    checks = {check["claim"]: check for check in json.loads((tmp_path / "checks.json").read_text())["checks"]}
+    assert {name for name, check in checks.items() if check["verdict"] == "assumption_unmet"} >= {"T1.drift"}
+    assert checks["L9"]["assumptions"].get("full score", True) and not checks["T1.drift"]["assumptions"]["full score"]
+    with (tmp_path / "table.csv").open() as stream:
+        names = {row["name"] for row in csv.DictReader(stream) if row["part"] == "number"}
+    assert "score_energy" in names and not names & {"gradient", "drift"}
+    refused = here(capsys, *of, "--env", "image_repair")
+    assert refused.code == 2 and "think_weight: image-repair" in refused.err and refused.err.count("\n") == 1
+
+
 def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = []
     for name in ("a", "b"):

@@ -2,7 +2,9 @@
 softmax.
 """
 
+from dataclasses import replace
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 import pytest
@@ -13,11 +15,12 @@ from PIL import Image
 from transformers import GenerationConfig
 
 from experiments.demo_model.tiny import tiny_llava, tiny_qwen3_vl
+from tamdp_theory.environments import NumberLine
 from tamdp_theory.environments.base import Decision, Environment, Episode
 from tamdp_theory.errors import InputError
 from tamdp_theory.lvlm.loading import load, with_lora
 from tamdp_theory.lvlm.projection import Projection
-from tamdp_theory.lvlm.scores import log_probabilities
+from tamdp_theory.lvlm.scores import log_probabilities, scores
 from tamdp_theory.lvlm.sequences import Sequence
 from tamdp_theory.lvlm.source import Settings, TransformersSource
 from tamdp_theory.model import TAMDP
@@ -41,8 +44,12 @@ class Talk(Environment):
 
     name = "talk"
 
-    def __init__(self, turns: int, question: str = "?", stop: bool = False) -> None:
-        self.turns, self.question, self.stop = turns, question, stop
+    def __init__(self, turns: int, question: str = "?", stop: bool = False, end: str | None = None) -> None:
+        self.turns, self.question, self.stop, self.end = turns, question, stop, end
+
+    @property
+    def thought_end(self) -> str | None:
+        return self.end
 
     @cached_property
     def twin(self) -> TAMDP:
@@ -301,6 +308,106 @@ def test_special_tokens_never_reach_a_later_context(loaded):
     assert source.text(sequence) == "abcd"
 
 
+def written(source, text: str) -> Sequence:
+    """A text after a prompt, letter by letter."""
+    context = source.context([see("red")])
+    length = context["input_ids"].shape[1]
+    tokens = torch.tensor([[token for letter in text for token in source.loaded.tokenizer.encode(letter)]])
+    inputs = dict(context, input_ids=torch.cat([context["input_ids"], tokens], dim=1))
+    for name, fill in (("attention_mask", 1), ("mm_token_type_ids", 0)):
+        if name in context:
+            inputs[name] = torch.nn.functional.pad(context[name], (0, tokens.shape[1]), value=fill)
+    return Sequence(inputs, torch.arange(length + tokens.shape[1]) >= length)
+
+
+@pytest.mark.parametrize(
+    ("text", "thought"),
+    [
+        ('{"thoughts": "x", "action": "-"}', '{"thoughts": "x", "action":'),
+        ('{"Action": "\xe4", "action": "-"}', '{"Action":'),
+        ("\xe4 no action", "\xe4 no action"),
+        ('"action":', '"action":'),
+    ],
+)
+def test_the_thought_ends_with_the_first_marker(loaded, text, thought):
+    environment = NumberLine(4, 4)
+    source = TransformersSource(loaded, environment, Settings(think_weight=0.5))
+    sequence = written(source, text)
+    weighed = source.weighted(sequence)
+    own = weighed.weight[sequence.generated].tolist()
+    tokens = len([token for letter in thought for token in loaded.tokenizer.encode(letter)])
+    assert own == [0.5] * tokens + [1.0] * (len(own) - tokens)
+    assert set(weighed.weight[~sequence.generated].tolist()) == {1.0}
+    assert TransformersSource(loaded, environment).weighted(sequence).weight is None
+
+
+@pytest.mark.parametrize("method", ["loop", "auto"])
+def test_weighted_scores_are_sums_over_tokens(loaded, method):
+    """Of each token's gradient, taken one by one; log-probabilities do not change."""
+    source = TransformersSource(loaded, NumberLine(4, 4), Settings(think_weight=0.25))
+    sequences = [written(source, text) for text in ('"action": x', "thought")]
+    plain, parts = scores(loaded.model, sequences)
+    weighed, found = scores(loaded.model, [source.weighted(one) for one in sequences], method=method)
+    np.testing.assert_allclose(weighed, plain, atol=1e-5)
+    for sequence, text, score, whole in zip(sequences, ('"action": x', "thought"), found, parts, strict=True):
+        places = sequence.generated.nonzero().flatten().tolist()
+        single = []
+        for place in places:
+            alone = torch.zeros(sequence.length, dtype=torch.bool)
+            alone[place] = True
+            single.append(scores(loaded.model, [Sequence(sequence.inputs, alone)], method="loop")[1][0])
+        weights = np.where(np.arange(len(text)) < len('"action":'), 0.25, 1.0)
+        np.testing.assert_allclose(score, weights @ np.array(single), atol=1e-4)
+        np.testing.assert_allclose(whole, np.sum(single, axis=0), atol=1e-4)
+        assert abs(score - whole).max() > 0.01
+
+
+def test_the_mean_weighted_score_is_zero(loaded):
+    """Over every text of three letters. Split in hindsight, before the last marker, it would not be."""
+    source = TransformersSource(loaded, Talk(1, end="b"), Settings(think_weight=0.0))
+    letters = [source.loaded.tokenizer.encode(letter)[0] for letter in "ab"]
+    others = tuple(token for token in range(len(loaded.tokenizer)) if token not in letters)
+    texts = ["".join(text) for text in product("ab", repeat=3)]
+    sequences = [source.weighted(written(source, text)) for text in texts]
+
+    def hindsight(sequence: Sequence, text: str) -> Sequence:
+        weight = torch.ones(sequence.length)
+        weight[sequence.length - 3 : sequence.length - 3 + text.rfind("b") + 1] = 0
+        return replace(sequence, weight=weight)
+
+    log, found = scores(loaded.model, sequences, suppressed=others)
+    late = [hindsight(one, text) for one, text in zip(sequences, texts, strict=True)]
+    biased = scores(loaded.model, late, suppressed=others)[1]
+    assert np.exp(log).sum() == pytest.approx(1, abs=1e-5)
+    assert abs(np.exp(log) @ found).max() < 1e-5
+    assert abs(np.exp(log) @ biased).max() > 1e-2
+    assert abs(found).max() > 1e-2
+
+
+def test_thoughts_weigh_in_the_scores_alone(loaded):
+    """The same texts and log-probabilities; scores are linear in the weight."""
+    plays = [
+        TransformersSource(loaded, Talk(2, end="\ufffd"), Settings(8, batch_size=4, think_weight=weight)).play(
+            3, 4, np.random.default_rng(1)
+        )
+        for weight in (0.0, 0.5, 1.0)
+    ]
+    for play, weight in zip(plays, (0.0, 0.5, 1.0), strict=True):
+        assert play.texts == plays[0].texts and play.groups.think_weight == weight
+        np.testing.assert_allclose(play.groups.log_probability, plays[0].groups.log_probability, atol=1e-5)
+    none, half, full = (play.groups.scores for play in plays)
+    np.testing.assert_allclose(half, (none + full) / 2, atol=1e-3)
+    assert abs(none).max() > 0.1 and abs(full - none).max() > 0.1
+
+
+def test_a_weight_without_thoughts(loaded):
+    with pytest.raises(InputError, match=r"think_weight: talk asks for no thoughts, so 0\.5 would weigh nothing"):
+        TransformersSource(loaded, Talk(1), Settings(think_weight=0.5))
+    bare = NumberLine(4, 4, thoughts=False)
+    with pytest.raises(InputError, match="asks for no thoughts"):
+        TransformersSource(loaded, bare, Settings(think_weight=0.0))
+
+
 def test_progress_counts_finished_episodes(loaded):
     calls = []
     settings = Settings(max_new_tokens=2, batch_size=3, scored=False)
@@ -330,6 +437,8 @@ def test_a_prompt_that_does_not_fit(loaded):
         ({"temperature": 0.0}, "temperature"),
         ({"temperature": float("nan")}, "temperature"),
         ({"max_new_tokens": 1.5}, "max_new_tokens"),
+        ({"think_weight": 1.5}, "think_weight"),
+        ({"think_weight": float("nan")}, "think_weight"),
     ],
 )
 def test_bad_settings(arguments, words):
