@@ -26,13 +26,14 @@ from transformers import TrainerCallback
 
 from bounds import Evaluation
 from bounds.rollouts.statistics import Statistics
-from experiments.console import console
+from experiments.console import console, plain
 from experiments.lvlm import verdicts
 from experiments.lvlm.trl_scheme import trl_scheme
 from tamdp_theory import InputError
 from tamdp_theory.exact import Normalization, Scheme
 from tamdp_theory.lvlm.loading import base_model
 from tamdp_theory.lvlm.projection import Projection
+from tamdp_theory.lvlm.ranges import Ranges
 from tamdp_theory.lvlm.scores import scores
 from tamdp_theory.lvlm.trl.recording import Recorder
 from tamdp_theory.sources import RolloutGroups, rewards_of
@@ -45,7 +46,11 @@ class TheoryCheck:
     of each verdict; delta: probability with which the PAC-Bayes bound may fail. scored: per-completion gradients too,
     on every ``scores_every``-th step and, if ``score_evaluations``, on evaluations; without them only what rewards
     show. projection: dimension of the random projection of gradients, None for none; batch_size: completions per
-    backward pass; seed: of projection and bootstrap; announce: print and save the verdicts when training ends.
+    backward pass; seed: of projection and bootstrap; announce: print and save the verdicts when training ends; ranges:
+    name -> (low, high), of rewards that are not in [0, 1].
+
+    Once training runs, nothing here ends it: what cannot be judged is counted and told at the end, and the first thing
+    that goes wrong ends the recording with one warning.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class TheoryCheck:
         batch_size: int = 16,
         seed: int = 0,
         announce: bool = True,
+        ranges: Ranges | None = None,
     ) -> None:
         self.out, self.level, self.delta, self.seed, self._announce = Path(out), level, delta, seed, announce
         self._scored, self._every, self._score_evaluations, self._batch_size = (
@@ -69,6 +75,7 @@ class TheoryCheck:
             scored and score_evaluations,
             batch_size,
         )
+        self._ranges = ranges
         self._projection = None if projection is None else Projection(projection, seed)
         self._recorder: Recorder | None = None
         self.scheme = Scheme(2, "center")
@@ -97,6 +104,7 @@ class TheoryCheck:
             scores_every=self._every,
             score_evaluations=self._score_evaluations,
             on_step=self._log,
+            ranges=self._ranges,
             folder=self.out / "records",
         ).attach(trainer)
         trainer.add_callback(_AtTheEnd(self))
@@ -113,8 +121,9 @@ class TheoryCheck:
         """Judge what was recorded so far. InputError if nothing was."""
         recorder = self.recorder
         if not recorder.steps:
-            lost = f"all {recorder.dropped} groups lack a reward (None or NaN)" if recorder.dropped else "train first"
-            raise InputError(f"theory check: no step was recorded; {lost}")
+            lost = f"all {recorder.dropped} groups lack a reward or leave its range"
+            reason = recorder.failure or (lost if recorder.dropped else "train first")
+            raise InputError(f"theory check: no step was recorded; {reason}")
         training = [recorder.groups(step) for step in recorder.steps]
         last = recorder.evaluated()
         fixed = training[-1] if last is None else last
@@ -156,15 +165,20 @@ class TheoryCheck:
     def _finish(self) -> None:
         if not self._announce:
             return
-        screen = console()
-        if self.recorder.steps:
-            findings = self.report()
-            verdicts.save(findings, self.out)
-            screen.print(verdicts.tables(findings))
-        if self.recorder.dropped:
+        screen, recorder = console(), self.recorder
+        if recorder.steps:
+            try:
+                findings = self.report()
+                verdicts.save(findings, self.out)
+                screen.print(verdicts.tables(findings))
+            except Exception as error:  # the trainer's last words are still to come
+                screen.print(plain(f"theory check: no verdicts, {type(error).__name__}: {error}"))
+        if recorder.failure is not None:
+            screen.print(plain(f"theory check: recorded up to {recorder.failure}"))
+        if recorder.dropped:
             screen.print(
-                f"theory check: {self.recorder.dropped} groups of training left out, since a reward of theirs is "
-                f"missing (None or NaN)"
+                f"theory check: {recorder.dropped} groups of training left out, since a reward of theirs is missing "
+                f"(None or NaN) or outside its range"
             )
 
 

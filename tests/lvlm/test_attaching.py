@@ -42,8 +42,8 @@ def test_attaching(tmp_path):
     with pytest.raises(InputError, match="mask_truncated_completions"):
         Recorder(score=scores).attach(masked)
     Recorder().attach(masked)
-    with pytest.raises(InputError, match="reward_weights: must not be negative"):
-        Recorder().attach(make(tmp_path, reward_weights=[-1.0, 1.0]))
+    with pytest.raises(InputError, match="reward_weights: some must not be 0"):
+        Recorder().attach(make(tmp_path, reward_weights=[0.0, 0.0]))
     model = make(tmp_path)
     model.reward_funcs[1] = torch.nn.Linear(1, 1)
     with pytest.raises(InputError, match="reward 'parity': a reward model gives logits"):
@@ -56,11 +56,12 @@ def test_untested_versions_warn(tmp_path, monkeypatch):
         Recorder().attach(make(tmp_path))
 
 
-def test_wrong_scores_are_refused(tmp_path):
+def test_wrong_scores_end_the_recording(tmp_path):
     trainer = make(tmp_path, max_steps=1)
-    Recorder(score=lambda model, items: (np.zeros(8), np.zeros(8))).attach(trainer)
-    with pytest.raises(InputError, match=r"score: expected shapes \(8,\) and \(8, d\), got \(8,\) and \(8,\)"):
+    recorder = Recorder(score=lambda model, items: (np.zeros(8), np.zeros(8))).attach(trainer)
+    with pytest.warns(UserWarning, match=r"score: expected shapes \(8,\) and \(8, d\), got \(8,\) and \(8,\)"):
         trainer.train()
+    assert trainer.state.global_step == 1 and not recorder.steps
 
 
 def test_prompts_without_a_column_are_known_by_their_content(tmp_path):
@@ -85,8 +86,9 @@ def test_prompts_without_a_column_are_known_by_their_content(tmp_path):
 def test_groups_must_share_a_prompt(tmp_path):
     trainer = make(tmp_path, max_steps=1, train=rows(4).add_column("row", ["x"] * 4))
     recorder = Recorder(prompt_column="row").attach(trainer)
-    with pytest.raises(InputError, match="column 'row': must have the integers"):
+    with pytest.warns(UserWarning, match="column 'row': must have the integers"):
         trainer.train()
+    assert not recorder.steps
     recorder = Recorder(private_hooks=False).attach(trainer := make(tmp_path))
     given = {"prompt_index": [0, 0, 0, 1, 2, 2, 2, 2]}
     recorder._rewarded(0, [0.0] * 8, given)

@@ -13,6 +13,7 @@ pytest.importorskip("transformers")
 pytest.importorskip("trl")
 import pandas as pd
 import torch
+from transformers import TrainerCallback
 
 from tamdp_theory import grpo
 from tamdp_theory.errors import InputError
@@ -264,12 +265,108 @@ def test_silent_groups_are_recorded(tmp_path):
     assert recorder.groups(0).rewards.min() == 1 and not recorder.advantages(0).any()
 
 
-@pytest.mark.parametrize("value", [1.5, -0.1, math.inf])
-def test_rewards_outside_the_unit_interval_are_refused(tmp_path, value):
-    trainer = make(tmp_path, [variety, lambda completion_ids, **_: [value] * len(completion_ids)])
-    Recorder().attach(trainer)
-    with pytest.raises(InputError, match=r"reward '<lambda>': .* at step 0 is not in \[0, 1\]; rescale"):
+@pytest.mark.parametrize("value", [1.0000001, 1.5, -1e-9, math.inf])
+def test_a_reward_outside_its_range_costs_its_group_alone(tmp_path, value):
+    """One warning, the training goes on, the groups are counted."""
+
+    def outside(completion_ids, **_):
+        return [value] + [0.0] * (len(completion_ids) - 1)
+
+    trainer = make(tmp_path, [variety, outside], max_steps=2)
+    recorder = Recorder().attach(trainer)
+    with pytest.warns(UserWarning, match=r"reward 'outside': .* at step 0 is not in \[0, 1\]; groups") as told:
         trainer.train()
+    assert sum("is not in" in str(one.message) for one in told) == 1
+    assert trainer.state.global_step == 2 and recorder.failure is None
+    assert recorder.steps == (0, 1) and recorder.dropped == 2
+    assert len(recorder.groups(0).rewards) == 1 and recorder.groups(0).rewards[..., 1].max() == 0
+
+
+def test_ranges_and_negative_weights(tmp_path):
+    """Rewards in [-1, 0] and ones that count against: the composite differs from the trainer's by a constant, so
+    recorded rewards have the trainer's advantages.
+    """
+
+    def penalty(completion_ids, **_):
+        return [-float(ids[0] % 4) / 4 for ids in completion_ids]
+
+    trainer = make(tmp_path, [parity, penalty, variety], max_steps=1, reward_weights=[0.5, 2.0, -0.75])
+    recorder = Recorder(ranges={"penalty": (-1, 0), "parity": (0, 2)}).attach(trainer)
+    trainer.train()
+    groups = recorder.groups(0)
+    assert groups.weights == (1, 2, Fraction(3, 4)) and 0 <= groups.rewards.min() <= groups.rewards.max() <= 1
+    composite = groups.rewards @ [float(weight) for weight in groups.weights]
+    expected = grpo.advantages(composite[..., None], [1.0], "sum_then_normalize", eps=1e-4, ddof=1)
+    np.testing.assert_allclose(recorder.advantages(0), expected, atol=1e-5)
+    assert abs(expected).max() > 0.5
+    with pytest.raises(InputError, match="ranges: no reward 'other'; there are variety, parity"):
+        Recorder(ranges={"other": (0, 1)}).attach(make(tmp_path))
+    with pytest.raises(InputError, match="'parity' needs low < high, got 1 and 1"):
+        Recorder(ranges={"parity": (1, 1)}).attach(make(tmp_path))
+
+
+def test_a_failure_ends_the_recording_and_not_the_training(tmp_path):
+    """The same parameters as without a recorder, one warning; what was recorded before stays."""
+    plain = make(tmp_path / "plain", max_steps=3)
+    plain.train()
+    calls = []
+
+    def broken(step, groups):
+        calls.append(step)
+        if step == 1:
+            raise ValueError("of\nthe user's own")
+        return {"fine": 1.0}
+
+    trainer = make(tmp_path / "watched", max_steps=3)
+    recorder = Recorder(on_step=broken, folder=tmp_path / "records").attach(trainer)
+    with pytest.warns(
+        UserWarning, match=r"recording ends at step 1: ValueError: of the user's own; the training"
+    ) as told:
+        trainer.train()
+    assert sum("recording ends" in str(one.message) for one in told) == 1 and calls == [0, 1]
+    assert trainer.state.global_step == 3 and recorder.steps == (0, 1)
+    assert recorder.failure == "step 1: ValueError: of the user's own"
+    assert set(load_records(tmp_path / "records").steps) == {0, 1}
+    for one, other in zip(plain.model.parameters(), trainer.model.parameters(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_weights_that_change_end_the_recording(tmp_path):
+    class Change(TrainerCallback):
+        def on_step_end(self, args, state, control, **given):
+            if state.global_step == 1:
+                trainer.reward_weights[0] *= 3
+
+    trainer = make(tmp_path, max_steps=3)
+    recorder = Recorder().attach(trainer)
+    trainer.add_callback(Change())
+    with pytest.warns(UserWarning, match="recording ends at step 1: reward_weights: changed before step 1 to"):
+        trainer.train()
+    assert recorder.steps == (0,) and trainer.state.global_step == 3
+
+
+def test_processes_fail_together(tmp_path, monkeypatch):
+    """None waits for one that has failed."""
+    recorder = Recorder().attach(make(tmp_path))
+    assert recorder._together(lambda: 7) == 7
+    monkeypatch.setattr(recorder, "_gather", lambda values: np.append(values, True))
+    with pytest.raises(InputError, match="another process could not record"):
+        recorder._together(lambda: 7)
+    with pytest.raises(ZeroDivisionError):
+        recorder._together(lambda: 1 // 0)
+
+
+def test_a_full_disk_stops_the_saving_alone(tmp_path, monkeypatch):
+    trainer = make(tmp_path, max_steps=2)
+    recorder = Recorder(folder=tmp_path / "records").attach(trainer)
+
+    def full(*given):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("tamdp_theory.lvlm.trl.recording.save_records", full)
+    with pytest.warns(UserWarning, match="records are no longer saved: OSError: no space left") as told:
+        trainer.train()
+    assert sum("no longer saved" in str(one.message) for one in told) == 1 and recorder.steps == (0, 1)
 
 
 async def later(completion_ids, **_):

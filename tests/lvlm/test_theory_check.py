@@ -134,8 +134,36 @@ def test_missing_rewards_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[
         trainer.train()
         shown = capsys.readouterr().out
         assert f"{dropped} groups of training left out" in shown and ("T2.advantage" in shown) == (function is some)
-    with pytest.raises(InputError, match="all 4 groups lack a reward"):
+    with pytest.raises(InputError, match="all 4 groups lack a reward or leave its range"):
         check.report()
+
+
+def test_what_went_wrong_is_told_at_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The verdicts are those of the steps before; a check that breaks is a line, not the end of the training."""
+    calls: list[int] = []
+
+    def late(completions: list[Any], **_: Any) -> list[Any]:
+        calls.append(len(completions))
+        return [place % 2 / 2 if len(calls) < 2 else 1.5 for place in range(len(completions))]
+
+    trainer = make(tmp_path / "late", [late, late], max_steps=2, reward_weights=[1.0, 1.0])
+    check = TheoryCheck(tmp_path / "theory", scored=False, ranges={"late": (0, 1)}).attach(trainer)
+    with pytest.warns(UserWarning, match="is not in"):
+        trainer.train()
+    shown = " ".join(capsys.readouterr().out.split())
+    assert trainer.state.global_step == 2
+    assert "groups of training left out" in shown and "outside its range" in shown
+    trainer = make(tmp_path / "broken", max_steps=2)
+    check = TheoryCheck(tmp_path / "other", scored=False).attach(trainer)
+    monkeypatch.setattr(check.recorder, "_on_step", lambda step, groups: 1 // 0)
+    monkeypatch.setattr(check, "report", lambda: 1 // 0)
+    with pytest.warns(UserWarning, match="recording ends at step 0"):
+        trainer.train()
+    shown = " ".join(capsys.readouterr().out.split())
+    assert trainer.state.global_step == 2 and "recorded up to step 0: ZeroDivisionError" in shown
+    assert "no verdicts, ZeroDivisionError" in shown
 
 
 def test_two_policies_differ_from_one(finished: tuple[Any, TheoryCheck, Path]) -> None:

@@ -14,12 +14,12 @@ from numpy.typing import NDArray
 from tamdp_theory.errors import InputError, quote
 from tamdp_theory.lvlm.logs.base import Log, LoggedStep, Options, Rollout
 from tamdp_theory.lvlm.logs.weights import infer_weights
+from tamdp_theory.lvlm.ranges import Scale
 from tamdp_theory.model import Floats
 from tamdp_theory.numbers import fraction, narrow
 from tamdp_theory.sources import RolloutGroups
 
 NAN = math.nan
-KNOWN_RANGES = {"soft_overlong_punishment_reward": (-1, 0), "repetition_penalty_reward": (-1, 0)}  # of trl.rewards
 
 
 class _Table:
@@ -81,9 +81,7 @@ def gather(
 
     Left out and counted in ``dropped``: rows without any reward; rows of groups that are not of the group size (the
     most frequent size, where none is given), and of groups whose rows do not all have the same rewards. A group is
-    judged over the components that its rows have. Rewards with a range (low, high) become (r - low) / (high - low) and
-    their weights w (high - low); with a weight below 0, 1 - r and |w|: that changes the composite by a constant, so no
-    advantage.
+    judged over the components that its rows have, each brought to [0, 1] (``ranges``).
 
     Args:
         path: of the log, for messages.
@@ -236,19 +234,11 @@ def _in_unit_range(
         seen = column[np.isfinite(column)]
         if not seen.size:
             continue
-        low, high = (fraction(v, f"range of {name}") for v in options.ranges.get(name, KNOWN_RANGES.get(name, (0, 1))))
-        if low >= high:
-            raise InputError(f"ranges: {quote(name)} needs low < high, got {low} and {high}")
-        if seen.min() < low or seen.max() > high:
+        scale = Scale.of(name, own[k], options.ranges)
+        if scale.outside(seen).any():
             raise InputError(
-                f"{path}: rewards {quote(name)} are in [{seen.min():g}, {seen.max():g}], not in [{low}, {high}]; give "
-                f"their range, as {name}=LOW:HIGH, or ignore them"
+                f"{path}: rewards {quote(name)} are in [{seen.min():g}, {seen.max():g}], not in [{scale.low}, "
+                f"{scale.high}]; give their range, as {name}=LOW:HIGH, or ignore them"
             )
-        flipped = own[k] < 0
-        if low or high != 1 or flipped:
-            numbers, where = np.unique(seen, return_inverse=True)
-            brought = [(Fraction(repr(float(v))) - low) / (high - low) for v in numbers]
-            exact = np.array([float(1 - v if flipped else v) for v in brought])
-            scaled[:, :, k][np.isfinite(column)] = exact[where.reshape(-1)]
-            own[k] = abs(own[k]) * (high - low)
+        scaled[:, :, k], own[k] = scale(column), scale.weight
     return scaled, own

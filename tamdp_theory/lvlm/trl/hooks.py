@@ -52,16 +52,19 @@ def after_generation(trainer: Any, look: Callable[[dict[str, Any]], None]) -> No
 
     def observed(inputs: Any) -> Any:
         output = original(inputs)
-        missing = [name for name in REQUIRED if name not in output]
-        if missing:
-            raise InputError(
-                f"trl {trl.__version__}: {GENERATE} gives no {', '.join(missing)}; install "
-                f"trl>={TESTED[0]},<{TESTED[1]}"
-            )
         look(output)
         return output
 
     setattr(trainer, GENERATE, observed)
+
+
+def check_output(output: dict[str, Any]) -> None:
+    """InputError if a generation batch lacks what is read from it."""
+    missing = [name for name in REQUIRED if name not in output]
+    if missing:
+        raise InputError(
+            f"trl {trl.__version__}: {GENERATE} gives no {', '.join(missing)}; install trl>={TESTED[0]},<{TESTED[1]}"
+        )
 
 
 def sequences(output: dict[str, Any]) -> list[Sequence]:

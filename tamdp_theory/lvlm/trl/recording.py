@@ -6,23 +6,27 @@
 
 Public hooks give the component rewards (the trainer's reward functions are wrapped) and the rhythm of training (a
 callback); the trainer's own advantages and the token ids that scores need come through ``hooks``. Nothing that the
-trainer computes is changed: same losses, same parameters, to the bit.
+trainer computes is changed: same losses, same parameters, to the bit. Once training runs, nothing here ends it: the
+first thing that goes wrong is told by one warning and ends the recording (``failure``), what was recorded before it
+stays.
 
 Rules. Step t has the rollouts drawn under theta_t, the parameters after t optimizer steps; where TRL reuses a
 generation batch (``num_iterations``, ``steps_per_generation``) the later steps have no record. A reward None or NaN
 leaves its whole group out of the record, counted in ``dropped`` (TRL treats it as 0, or ignores the completion if all
-of its rewards are missing). Groups with equal rewards, which are silent, are recorded like any other. A run that breaks
-off within a step leaves the step's batches so far. With several processes every process gathers all groups, in TRL's
-order; scores need the whole model in each of them (no FSDP, no ZeRO-3).
+of its rewards are missing); so does one outside its range, with a warning for the first of each name. Groups with equal
+rewards, which are silent, are recorded like any other. A run that breaks off within a step leaves the step's batches so
+far. With several processes every process gathers all groups, in TRL's order; scores need the whole model in each of
+them (no FSDP, no ZeRO-3).
 """
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -30,6 +34,7 @@ from transformers import TrainerCallback
 
 from tamdp_theory.errors import InputError, quote
 from tamdp_theory.guards import check_integer
+from tamdp_theory.lvlm.ranges import Ranges, Scale, check_names
 from tamdp_theory.lvlm.trl import hooks
 from tamdp_theory.lvlm.trl.columns import load_records, save_records
 from tamdp_theory.lvlm.trl.records import Batch, EvaluationRecord, Records, joined, record_files
@@ -40,6 +45,7 @@ from tamdp_theory.sources import RolloutGroups
 from tamdp_theory.storage import check_writable
 
 PREFIX = "theory/"
+T = TypeVar("T")
 
 
 class Recorder:
@@ -53,6 +59,8 @@ class Recorder:
     score_evaluations: score the completions of evaluations too; those of the last one are kept.
     on_step: called before each optimizer step that has groups; its numbers go into the trainer's log as theory/NAME,
         to every reporter, averaged over the steps since the last log (NaN: undefined at that step, left out).
+    ranges: name -> (low, high), of rewards that are not in [0, 1]; they are recorded in [0, 1], and their weights with
+        them (``lvlm.ranges``). TRL's own penalties are known.
     folder: the run is saved there after every step and evaluation, before the trainer saves its checkpoint; a run that
         is resumed from a checkpoint goes on from there, forgetting the steps after it.
     private_hooks: False for public hooks alone: no advantages, no scores.
@@ -67,6 +75,7 @@ class Recorder:
         scores_every: int = 1,
         score_evaluations: bool = False,
         on_step: Callable[[int, RolloutGroups], Mapping[str, float]] | None = None,
+        ranges: Ranges | None = None,
         folder: str | Path | None = None,
         private_hooks: bool = True,
         prompt_column: str = "prompt_index",
@@ -90,13 +99,19 @@ class Recorder:
             private_hooks,
             prompt_column,
         )
+        self.failure: str | None = None
+        """What ended the recording before the training; None if nothing did."""
+        self._ranges = ranges or {}
+        self._scales: tuple[Scale, ...] = ()
+        self._outside: set[str] = set()  # rewards that were told to leave their range
+        self._saves = True
         self._trainer: Any = None
         self._earlier = False  # whether the folder had records of another process
         self._records = Records((), ())
         self._columns: dict[int, list[Any]] = {}
         self._batch: Batch | None = None
         self._evaluating: list[Batch] = []
-        self._unlogged: list[Mapping[str, float]] = []
+        self._unlogged: list[dict[str, float]] = []
         self._written: frozenset[str] = frozenset()
 
     def attach(self, trainer: Any) -> Self:
@@ -116,7 +131,10 @@ class Recorder:
                 "mask_truncated_completions: leaves completions out of the update that have a score; set it to False, "
                 "or record without scores"
             )
-        records = Records(tuple(trainer.reward_func_names), _weights(trainer))
+        check_names(self._ranges, trainer.reward_func_names)
+        named = zip(trainer.reward_func_names, _weights(trainer), strict=True)
+        self._scales = tuple(Scale.of(name, weight, self._ranges) for name, weight in named)
+        records = Records(tuple(trainer.reward_func_names), tuple(scale.weight for scale in self._scales))
         if self._folder is not None:
             check_writable(self._folder)
         if self._folder is not None and record_files(self._folder):
@@ -127,9 +145,10 @@ class Recorder:
         self._trainer, self._records = trainer, records
         if self._private:
             hooks.check_version()
-            hooks.after_generation(trainer, self._generated)
+            hooks.after_generation(trainer, self._guarded(self._generated))
         trainer.reward_funcs = [
-            tapped(function, functools.partial(self._rewarded, k)) for k, function in enumerate(trainer.reward_funcs)
+            tapped(function, self._guarded(functools.partial(self._rewarded, k)))
+            for k, function in enumerate(trainer.reward_funcs)
         ]
         callback = _Callback(self)
         trainer.add_callback(callback)
@@ -198,6 +217,32 @@ class Recorder:
         if own:
             self._written = names
 
+    def _guarded(self, watch: Callable[..., None]) -> Callable[..., None]:
+        """The same, whose first failure ends the recording in place of the training."""
+
+        def guarded(*given: Any) -> None:
+            if self.failure is None:
+                try:
+                    watch(*given)
+                except Exception as error:  # whatever it is, the training is not to blame
+                    self.failure = f"step {int(self._trainer.state.global_step)}: {_line(error)}"
+                    warnings.warn(f"recording ends at {self.failure}; the training goes on", stacklevel=2)
+
+        return guarded
+
+    def _together(self, compute: Callable[[], T]) -> T:
+        """What is computed here alone, before processes wait for each other: fails in all of them, or in none."""
+        result: T | None = None
+        error: Exception | None = None
+        try:
+            result = compute()
+        except Exception as found:
+            error = found
+        if self._gather(np.array([error is not None])).any():
+            raise error or InputError("another process could not record")
+        assert result is not None
+        return result
+
     def _rewarded(self, index: int, values: list[Any], given: Mapping[str, Any]) -> None:
         """One reward function has answered for a batch; all have: the batch is known."""
         self._columns[index] = values
@@ -205,24 +250,19 @@ class Recorder:
         if len(self._columns) < len(trainer.reward_funcs):
             return
         columns, self._columns = [self._columns[k] for k in range(len(trainer.reward_funcs))], {}
-        table = np.array(
-            [[math.nan if value is None else float(reals(value, "reward")) for value in column] for column in columns],
-            dtype=np.float64,
-        )
         training = bool(trainer.model.training)
         size = int(trainer.num_generations if training else trainer.num_generations_eval)
         step = int(trainer.state.global_step)
-        prompt, rewards = (
-            self._gather(prompts_of(given, self._prompt_column)),
-            self._gather(np.ascontiguousarray(table.T)),
-        )
+        own = self._together(lambda: (prompts_of(given, self._prompt_column), _table(columns)))
+        prompt, rewards = self._gather(own[0]), self._gather(own[1])
         if len(rewards) % size:
             raise InputError(
                 f"step {step}: {len(rewards)} completions are no whole groups of {size}; make the batch size a "
                 f"multiple of the group size"
             )
         prompt, rewards = prompt.reshape(-1, size), rewards.reshape(-1, size, len(columns))
-        _check_rewards(rewards, trainer.reward_func_names, step)
+        self._check_weights(step)
+        rewards = self._in_range(rewards, step)
         if (prompt != prompt[:, :1]).any():
             raise InputError(
                 f"step {step}: {size} consecutive completions have different prompts; a group must share one, images "
@@ -243,16 +283,12 @@ class Recorder:
                 "trainer.reward_funcs after attach"
             )
         shape = batch.rewards.shape[:2]
+        hooks.check_output(output)
         advantages = self._gather(as_array(output["advantages"])).reshape(shape)
         batch = replace(batch, advantages=advantages)
         due = batch.step % self._scores_every == 0 if batch.training else self._score_evaluations
         if self._score is not None and due:
-            log_probability, scores = scored(self._trainer.model, self._score, hooks.sequences(output))
-            rows = len(output["prompt_ids"])
-            if log_probability.shape != (rows,) or scores.ndim != 2 or len(scores) != rows:
-                raise InputError(
-                    f"score: expected shapes ({rows},) and ({rows}, d), got {log_probability.shape} and {scores.shape}"
-                )
+            log_probability, scores = self._together(lambda: self._scored(output))
             scores = self._gather(scores)
             batch = replace(
                 batch,
@@ -260,6 +296,42 @@ class Recorder:
                 scores=scores.reshape(*shape, scores.shape[1]),
             )
         self._store(batch)
+
+    def _scored(self, output: dict[str, Any]) -> tuple[Floats, Floats]:
+        """Log-probabilities (B,) and scores (B, d) of this process's completions."""
+        assert self._score is not None
+        log_probability, scores = scored(self._trainer.model, self._score, hooks.sequences(output))
+        rows = len(output["prompt_ids"])
+        if log_probability.shape != (rows,) or scores.ndim != 2 or len(scores) != rows:
+            raise InputError(
+                f"score: expected shapes ({rows},) and ({rows}, d), got {log_probability.shape} and {scores.shape}"
+            )
+        return log_probability, scores
+
+    def _in_range(self, rewards: Floats, step: int) -> Floats:
+        """Rewards (n, G, K) in [0, 1], NaN where they are outside their range, which is told once for each name."""
+        brought = rewards.copy()
+        for k, (name, scale) in enumerate(zip(self._records.component_names, self._scales, strict=True)):
+            outside = scale.outside(rewards[..., k])
+            brought[..., k] = scale(np.where(outside, math.nan, rewards[..., k]))
+            if outside.any() and name not in self._outside:
+                self._outside.add(name)
+                warnings.warn(
+                    f"reward {quote(name)}: {rewards[..., k][outside][0]:g} at step {step} is not in [{scale.low}, "
+                    f"{scale.high}]; groups with such rewards are left out and counted; give its range in ranges",
+                    stacklevel=2,
+                )
+        return brought
+
+    def _check_weights(self, step: int) -> None:
+        """InputError if the trainer's weights are not those that it began with."""
+        weights = _weights(self._trainer)
+        named = zip(self._records.component_names, weights, strict=True)
+        if tuple(Scale.of(name, weight, self._ranges) for name, weight in named) != self._scales:
+            raise InputError(
+                f"reward_weights: changed before step {step} to {', '.join(map(str, weights))}, so later groups have "
+                f"another composite reward; record from there on into another folder"
+            )
 
     def _gather(self, values: Any) -> Any:
         accelerator = self._trainer.accelerator
@@ -281,6 +353,7 @@ class Recorder:
         this one's past.
         """
         self._columns, self._batch, self._evaluating, self._unlogged = {}, None, [], []
+        self.failure, self._saves = None, True
         if step == 0 and (self._records.steps or self._earlier):
             place = "the recorder" if self._folder is None else str(self._folder)
             raise InputError(
@@ -294,7 +367,8 @@ class Recorder:
     def _before_update(self, step: int) -> None:
         record = self._records.steps.get(step)
         if self._on_step is not None and record is not None and record.groups is not None:
-            self._unlogged.append(self._on_step(step, record.groups))
+            found = self._on_step(step, record.groups)
+            self._unlogged.append({name: float(value) for name, value in found.items()})
 
     def _evaluated(self, step: int) -> None:
         batches, self._evaluating = self._evaluating, []
@@ -330,13 +404,18 @@ class Recorder:
         series: dict[str, list[float]] = {}
         for numbers in taken:
             for name, value in numbers.items():
-                series.setdefault(f"{PREFIX}{name}", []).append(float(value))
+                series.setdefault(f"{PREFIX}{name}", []).append(value)
         finite = {name: [value for value in values if math.isfinite(value)] for name, values in series.items()}
         return {name: math.fsum(values) / len(values) for name, values in finite.items() if values}
 
     def _autosave(self, main: bool) -> None:
-        if self._folder is not None and main:
+        if self._folder is None or not main or not self._saves:
+            return
+        try:
             self.save(self._folder)
+        except Exception as error:
+            self._saves = False  # of the main process alone: the others go on, so must the recording
+            warnings.warn(f"records are no longer saved: {_line(error)}; the training goes on", stacklevel=2)
 
 
 class _Callback(TrainerCallback):  # type: ignore[misc]
@@ -349,7 +428,7 @@ class _Callback(TrainerCallback):  # type: ignore[misc]
         self.recorder._begin(state.global_step)
 
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-        self.recorder._before_update(state.global_step)
+        self.recorder._guarded(self.recorder._before_update)(state.global_step)
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **given: Any) -> None:
         if not any(name.startswith("eval_") for name in logs):
@@ -358,7 +437,7 @@ class _Callback(TrainerCallback):  # type: ignore[misc]
             state.log_history[-1].update(numbers)  # written before the callbacks are asked
 
     def on_evaluate(self, args: Any, state: Any, control: Any, **given: Any) -> None:
-        self.recorder._evaluated(state.global_step)
+        self.recorder._guarded(self.recorder._evaluated)(state.global_step)
         self.recorder._autosave(state.is_world_process_zero)
 
     def on_step_end(self, args: Any, state: Any, control: Any, **given: Any) -> None:
@@ -373,21 +452,21 @@ class _Callback(TrainerCallback):  # type: ignore[misc]
 def _weights(trainer: Any) -> tuple[Fraction, ...]:
     """The trainer's weights, float32, as the shortest decimals that they are: 0.2 is 1/5."""
     weights = tuple(Fraction(str(np.float32(weight))) for weight in trainer.reward_weights.tolist())
-    if any(weight < 0 for weight in weights) or not any(weights):
-        raise InputError(
-            f"reward_weights: must not be negative, and some must be positive, got {[float(w) for w in weights]}"
-        )
+    if not any(weights):
+        raise InputError(f"reward_weights: some must not be 0, got {[float(w) for w in weights]}")
     return weights
 
 
-def _check_rewards(rewards: Floats, names: Iterable[str], step: int) -> None:
-    for k, name in enumerate(names):
-        bad = rewards[..., k][(rewards[..., k] < 0) | (rewards[..., k] > 1)]
-        if bad.size:
-            raise InputError(
-                f"reward {quote(name)}: {bad[0]:g} at step {step} is not in [0, 1]; rescale what the reward function "
-                f"returns"
-            )
+def _table(columns: list[list[Any]]) -> Floats:
+    """Rewards (B, K), NaN where there is none."""
+    rows = [[math.nan if value is None else float(reals(value, "reward")) for value in column] for column in columns]
+    return np.ascontiguousarray(np.array(rows, dtype=np.float64).T)
+
+
+def _line(error: Exception) -> str:
+    """An error in one line; its kind too, where it is not one of the package's own."""
+    text = " ".join(str(error).split()) or "no message"
+    return text if isinstance(error, InputError) else f"{type(error).__name__}: {text}"
 
 
 def _some(steps: tuple[int, ...]) -> str:
