@@ -21,3 +21,14 @@ def printable(text: str) -> str:
 def quote(name: str) -> str:
     """Return a name from a file as it goes into a message: quoted, printable, at most 80 characters of it."""
     return repr(name if len(name) <= 80 else name[:77] + "...")
+
+
+def one_line(error: BaseException) -> str:
+    """An error's message on one line, shortened."""
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+def told(error: Exception) -> str:
+    """The same for an error that nobody expected: with its kind, unless the toolkit raised it on purpose."""
+    return one_line(error) if isinstance(error, TamdpError) else f"{type(error).__name__}: {one_line(error)}"

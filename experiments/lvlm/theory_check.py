@@ -30,6 +30,7 @@ from experiments.console import console, plain
 from experiments.lvlm import verdicts
 from experiments.lvlm.trl_scheme import trl_scheme
 from tamdp_theory import InputError
+from tamdp_theory.errors import told
 from tamdp_theory.exact import Normalization, Scheme
 from tamdp_theory.lvlm.loading import base_model
 from tamdp_theory.lvlm.projection import Projection
@@ -172,7 +173,7 @@ class TheoryCheck:
                 verdicts.save(findings, self.out)
                 screen.print(verdicts.tables(findings))
             except Exception as error:  # the trainer's last words are still to come
-                screen.print(plain(f"theory check: no verdicts, {type(error).__name__}: {error}"))
+                screen.print(plain(f"theory check: no verdicts, {told(error)}"))
         if recorder.failure is not None:
             screen.print(plain(f"theory check: recorded up to {recorder.failure}"))
         if recorder.dropped:

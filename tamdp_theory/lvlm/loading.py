@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from tamdp_theory.errors import InputError, quote
+from tamdp_theory.errors import InputError, one_line, quote
 from tamdp_theory.guards import check_integer
 from tamdp_theory.lvlm.extra import require
 
@@ -96,7 +96,7 @@ def load(path: str | Path, device: str = "auto", dtype: str = "auto") -> VisionL
         )
     except Exception as error:  # what the libraries raise for a broken file has no common base
         raise InputError(
-            f"{source}: the weights do not load ({_line(error)}); need safetensors files that fit config.json"
+            f"{source}: the weights do not load ({one_line(error)}); need safetensors files that fit config.json"
         ) from error
     if report["missing_keys"]:  # transformers would fill them with random numbers and go on
         missing = sorted(report["missing_keys"])
@@ -130,7 +130,8 @@ def with_lora(
             model = get_peft_model(loaded.model, config)
         except ValueError as error:
             raise InputError(
-                f"target: {quote(target)} fits no linear layer of the model ({_line(error)}); see model.named_modules()"
+                f"target: {quote(target)} fits no linear layer of the model ({one_line(error)}); see "
+                f"model.named_modules()"
             ) from error
     return replace(loaded, model=model.eval())
 
@@ -149,7 +150,7 @@ def with_adapter(loaded: VisionLanguageModel, folder: str | Path) -> VisionLangu
     try:
         model = PeftModel.from_pretrained(loaded.model, str(folder), is_trainable=True)
     except Exception as error:  # as in load
-        raise InputError(f"{folder}: the adapter does not fit the model ({_line(error)})") from error
+        raise InputError(f"{folder}: the adapter does not fit the model ({one_line(error)})") from error
     return replace(loaded, model=model.to(loaded.device).eval())
 
 
@@ -165,7 +166,7 @@ def _device(name: str) -> torch.device:
         place = torch.device(name)
         torch.empty(0, device=place)
     except (RuntimeError, AssertionError, TypeError, NotImplementedError) as error:
-        raise InputError(f"device: {name!r} cannot be used here ({_line(error)}); try auto or cpu") from error
+        raise InputError(f"device: {name!r} cannot be used here ({one_line(error)}); try auto or cpu") from error
     return place
 
 
@@ -190,8 +191,8 @@ def _configuration(path: str | Path) -> tuple[str, Any]:
         return text, AutoConfig.from_pretrained(text)
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
-            f"{text}: no configuration could be read ({_line(error)}); is it the right folder, or a hub id that can be "
-            f"reached?"
+            f"{text}: no configuration could be read ({one_line(error)}); is it the right folder, or a hub id that can "
+            f"be reached?"
         ) from error
 
 
@@ -205,7 +206,7 @@ def _processor(source: str) -> Any:
         processor = AutoProcessor.from_pretrained(source)
     except (OSError, ValueError, ImportError, TypeError, KeyError) as error:
         raise InputError(
-            f"{source}: the processor does not load ({_line(error)}); need the processor's, tokenizer's and image "
+            f"{source}: the processor does not load ({one_line(error)}); need the processor's, tokenizer's and image "
             f"processor's files"
         ) from error
     if getattr(processor, "tokenizer", None) is None or getattr(processor, "image_processor", None) is None:
@@ -216,9 +217,3 @@ def _processor(source: str) -> Any:
     if not getattr(processor, "chat_template", None):
         raise InputError(f"{source}: no chat template; add chat_template.jinja, or use an instruction-tuned model")
     return processor
-
-
-def _line(error: BaseException) -> str:
-    """An error's message on one line, shortened."""
-    text = " ".join(str(error).split())
-    return text if len(text) <= 200 else text[:197] + "..."

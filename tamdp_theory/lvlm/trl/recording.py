@@ -32,7 +32,7 @@ import numpy as np
 import torch
 from transformers import TrainerCallback
 
-from tamdp_theory.errors import InputError, quote
+from tamdp_theory.errors import InputError, quote, told
 from tamdp_theory.guards import check_integer
 from tamdp_theory.lvlm.ranges import Ranges, Scale, check_names
 from tamdp_theory.lvlm.trl import hooks
@@ -132,8 +132,7 @@ class Recorder:
                 "or record without scores"
             )
         check_names(self._ranges, trainer.reward_func_names)
-        named = zip(trainer.reward_func_names, _weights(trainer), strict=True)
-        self._scales = tuple(Scale.of(name, weight, self._ranges) for name, weight in named)
+        self._scales = _scales(trainer, self._ranges)
         records = Records(tuple(trainer.reward_func_names), tuple(scale.weight for scale in self._scales))
         if self._folder is not None:
             check_writable(self._folder)
@@ -225,7 +224,7 @@ class Recorder:
                 try:
                     watch(*given)
                 except Exception as error:  # whatever it is, the training is not to blame
-                    self.failure = f"step {int(self._trainer.state.global_step)}: {_line(error)}"
+                    self.failure = f"step {int(self._trainer.state.global_step)}: {told(error)}"
                     warnings.warn(f"recording ends at {self.failure}; the training goes on", stacklevel=2)
 
         return guarded
@@ -325,12 +324,10 @@ class Recorder:
 
     def _check_weights(self, step: int) -> None:
         """InputError if the trainer's weights are not those that it began with."""
-        weights = _weights(self._trainer)
-        named = zip(self._records.component_names, weights, strict=True)
-        if tuple(Scale.of(name, weight, self._ranges) for name, weight in named) != self._scales:
+        if _scales(self._trainer, self._ranges) != self._scales:
             raise InputError(
-                f"reward_weights: changed before step {step} to {', '.join(map(str, weights))}, so later groups have "
-                f"another composite reward; record from there on into another folder"
+                f"reward_weights: changed before step {step} to {', '.join(map(str, _weights(self._trainer)))}, so "
+                f"later groups have another composite reward; record from there on into another folder"
             )
 
     def _gather(self, values: Any) -> Any:
@@ -415,7 +412,7 @@ class Recorder:
             self.save(self._folder)
         except Exception as error:
             self._saves = False  # of the main process alone: the others go on, so must the recording
-            warnings.warn(f"records are no longer saved: {_line(error)}; the training goes on", stacklevel=2)
+            warnings.warn(f"records are no longer saved: {told(error)}; the training goes on", stacklevel=2)
 
 
 class _Callback(TrainerCallback):  # type: ignore[misc]
@@ -457,16 +454,16 @@ def _weights(trainer: Any) -> tuple[Fraction, ...]:
     return weights
 
 
+def _scales(trainer: Any, ranges: Ranges) -> tuple[Scale, ...]:
+    """What brings each of the trainer's rewards to [0, 1], at its weights of now."""
+    named = zip(trainer.reward_func_names, _weights(trainer), strict=True)
+    return tuple(Scale.of(name, weight, ranges) for name, weight in named)
+
+
 def _table(columns: list[list[Any]]) -> Floats:
     """Rewards (B, K), NaN where there is none."""
     rows = [[math.nan if value is None else float(reals(value, "reward")) for value in column] for column in columns]
     return np.ascontiguousarray(np.array(rows, dtype=np.float64).T)
-
-
-def _line(error: Exception) -> str:
-    """An error in one line; its kind too, where it is not one of the package's own."""
-    text = " ".join(str(error).split()) or "no message"
-    return text if isinstance(error, InputError) else f"{type(error).__name__}: {text}"
 
 
 def _some(steps: tuple[int, ...]) -> str:
